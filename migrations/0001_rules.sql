@@ -1,0 +1,87 @@
+-- The rules that no CHECK can hold. Each RAISE text is a code that the Worker knows (src/db/violations.ts).
+
+-- No two active bookings of a car overlap, whoever writes them. A booking lasts at most a day (a CHECK), which
+-- bounds how far back the index is read.
+CREATE TRIGGER bookings_no_overlap_on_insert BEFORE INSERT ON bookings
+WHEN NEW.status IN ('PENDING', 'APPROVED') AND EXISTS (
+  SELECT 1 FROM bookings other
+  WHERE other.car_id = NEW.car_id AND other.status IN ('PENDING', 'APPROVED')
+    AND other.start_at > NEW.start_at - 86400000 AND other.start_at < NEW.end_at AND other.end_at > NEW.start_at
+)
+BEGIN SELECT RAISE(ABORT, 'slot_taken'); END;
+--> statement-breakpoint
+CREATE TRIGGER bookings_no_overlap_on_update BEFORE UPDATE ON bookings
+WHEN NEW.status IN ('PENDING', 'APPROVED') AND EXISTS (
+  SELECT 1 FROM bookings other
+  WHERE other.car_id = NEW.car_id AND other.status IN ('PENDING', 'APPROVED') AND other.id <> OLD.id
+    AND other.start_at > NEW.start_at - 86400000 AND other.start_at < NEW.end_at AND other.end_at > NEW.start_at
+)
+BEGIN SELECT RAISE(ABORT, 'slot_taken'); END;
+--> statement-breakpoint
+CREATE TRIGGER bookings_only_of_cars_in_stock BEFORE INSERT ON bookings
+WHEN NEW.status IN ('PENDING', 'APPROVED')
+  AND (SELECT status FROM cars WHERE id = NEW.car_id) IN ('SOLD', 'REMOVED')
+BEGIN SELECT RAISE(ABORT, 'car_not_bookable'); END;
+--> statement-breakpoint
+CREATE TRIGGER bookings_move_only_of_cars_in_stock BEFORE UPDATE OF start_at, end_at ON bookings
+WHEN NEW.start_at <> OLD.start_at
+  AND (SELECT status FROM cars WHERE id = NEW.car_id) IN ('SOLD', 'REMOVED')
+BEGIN SELECT RAISE(ABORT, 'car_not_bookable'); END;
+--> statement-breakpoint
+-- The life of a booking. Going back from APPROVED to PENDING is what moving it to another time does.
+CREATE TRIGGER bookings_legal_transition BEFORE UPDATE OF status, start_at, end_at ON bookings
+WHEN NOT (
+  (OLD.status = NEW.status AND OLD.start_at = NEW.start_at AND OLD.end_at = NEW.end_at)
+  OR (OLD.status IN ('PENDING', 'APPROVED') AND NEW.status IN (OLD.status, 'PENDING') AND OLD.start_at <> NEW.start_at)
+  OR (OLD.status = 'PENDING' AND NEW.status IN ('APPROVED', 'DECLINED', 'CANCELLED') AND OLD.start_at = NEW.start_at)
+  OR (OLD.status = 'APPROVED' AND NEW.status IN ('COMPLETED', 'NO_SHOW', 'CANCELLED') AND OLD.start_at = NEW.start_at)
+)
+BEGIN SELECT RAISE(ABORT, 'illegal_transition'); END;
+--> statement-breakpoint
+CREATE TRIGGER bookings_keep_their_car_and_customer BEFORE UPDATE OF id, car_id, customer_id ON bookings
+WHEN NEW.id <> OLD.id OR NEW.car_id <> OLD.car_id OR NEW.customer_id <> OLD.customer_id
+BEGIN SELECT RAISE(ABORT, 'immutable'); END;
+--> statement-breakpoint
+
+-- SOLD is what an open sale makes of a car: set by it alone, and kept as long as it is open.
+CREATE TRIGGER cars_not_born_sold BEFORE INSERT ON cars
+WHEN NEW.status = 'SOLD'
+BEGIN SELECT RAISE(ABORT, 'sold_needs_sale'); END;
+--> statement-breakpoint
+CREATE TRIGGER cars_sold_only_with_open_sale BEFORE UPDATE OF status ON cars
+WHEN (NEW.status = 'SOLD') <> EXISTS (SELECT 1 FROM sales WHERE car_id = NEW.id AND voided_at IS NULL)
+BEGIN SELECT RAISE(ABORT, 'sold_needs_sale'); END;
+--> statement-breakpoint
+CREATE TRIGGER sales_only_of_cars_in_stock BEFORE INSERT ON sales
+WHEN (SELECT status FROM cars WHERE id = NEW.car_id) IN ('SOLD', 'REMOVED')
+BEGIN SELECT RAISE(ABORT, 'car_not_sellable'); END;
+--> statement-breakpoint
+-- A sale on record does not change; it can be made void, once.
+CREATE TRIGGER sales_stay_as_recorded BEFORE UPDATE ON sales
+WHEN OLD.voided_at IS NOT NULL
+  OR NEW.id <> OLD.id OR NEW.car_id <> OLD.car_id OR NEW.customer_id <> OLD.customer_id
+  OR NEW.salesperson_id <> OLD.salesperson_id OR NEW.sale_price_cents <> OLD.sale_price_cents
+  OR NEW.currency <> OLD.currency OR NEW.sale_at <> OLD.sale_at OR NEW.created_at <> OLD.created_at
+BEGIN SELECT RAISE(ABORT, 'immutable'); END;
+--> statement-breakpoint
+CREATE TRIGGER sales_are_never_deleted BEFORE DELETE ON sales
+BEGIN SELECT RAISE(ABORT, 'immutable'); END;
+--> statement-breakpoint
+-- The commission ledger is only appended to.
+CREATE TRIGGER commissions_are_never_changed BEFORE UPDATE ON commissions
+BEGIN SELECT RAISE(ABORT, 'immutable'); END;
+--> statement-breakpoint
+CREATE TRIGGER commissions_are_never_deleted BEFORE DELETE ON commissions
+BEGIN SELECT RAISE(ABORT, 'immutable'); END;
+--> statement-breakpoint
+
+-- Somebody must be able to let people in: the last active ADMIN stays.
+CREATE TRIGGER users_last_admin_stays BEFORE UPDATE OF role, is_active ON users
+WHEN OLD.role = 'ADMIN' AND OLD.is_active = 1 AND NOT (NEW.role = 'ADMIN' AND NEW.is_active = 1)
+  AND NOT EXISTS (SELECT 1 FROM users other WHERE other.role = 'ADMIN' AND other.is_active = 1 AND other.id <> OLD.id)
+BEGIN SELECT RAISE(ABORT, 'last_admin'); END;
+--> statement-breakpoint
+CREATE TRIGGER users_last_admin_is_not_deleted BEFORE DELETE ON users
+WHEN OLD.role = 'ADMIN' AND OLD.is_active = 1
+  AND NOT EXISTS (SELECT 1 FROM users other WHERE other.role = 'ADMIN' AND other.is_active = 1 AND other.id <> OLD.id)
+BEGIN SELECT RAISE(ABORT, 'last_admin'); END;

@@ -1,0 +1,110 @@
+/** Puts the API together: what every request goes through, then each area, then the documents. */
+import { bodyLimit } from "hono/body-limit";
+import { cors } from "hono/cors";
+import { HTTPException } from "hono/http-exception";
+import { requestId } from "hono/request-id";
+import { secureHeaders } from "hono/secure-headers";
+import { authRoutes } from "./auth/routes.ts";
+import { bookingRoutes, slotRoutes } from "./bookings/routes.ts";
+import { carRoutes } from "./cars/routes.ts";
+import { Misconfigured, readConfig } from "./config.ts";
+import { openDatabase } from "./db/client.ts";
+import { allowedMethods, documentRoutes } from "./http/documents.ts";
+import { answerProblem, invalid, Problem } from "./http/problems.ts";
+import { createRouter } from "./http/router.ts";
+import { describeError, log } from "./log.ts";
+
+/** The largest JSON body. The longest legal one is a booking with 2,000 characters of notes. */
+const MAX_BODY_BYTES = 64 * 1024;
+
+const BOOKMARK = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/;
+
+/** The whole application. */
+export function createApp() {
+  const app = createRouter();
+
+  app.use(requestId());
+  app.use(async (c, next) => {
+    await next();
+    // Set at the end, so that answers made elsewhere (static files, replays) carry it too.
+    c.header("X-Request-Id", c.var.requestId);
+  });
+  app.use(secureHeaders());
+
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+
+  app.use(async (c, next) => {
+    c.set("config", readConfig(c.env));
+    await next();
+  });
+  app.use(
+    "/api/*",
+    cors({ origin: (origin, c) => (c.var["config"].environment === "development" ? origin : null) }),
+  );
+  app.use(
+    "/api/*",
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: () => {
+        throw new Problem("too_large", `At most ${MAX_BODY_BYTES} bytes are read`);
+      },
+    }),
+  );
+  app.use("/api/*", async (c, next) => {
+    const bookmark = c.req.header("X-D1-Bookmark");
+    if (bookmark !== undefined && !BOOKMARK.test(bookmark))
+      throw invalid([{ field: "X-D1-Bookmark", code: "invalid_format", message: "Not a bookmark of ours" }]);
+    const isPrivate = c.req.method !== "GET" || c.req.header("Authorization") !== undefined;
+    c.set("db", openDatabase(c.env.DB, bookmark ?? (isPrivate ? "first-primary" : "first-unconstrained")));
+    await next();
+  });
+
+  // The slash at the end keeps the one of each area's own root.
+  app.route("/api/auth/", authRoutes);
+  app.route("/api/cars/", carRoutes);
+  app.route("/api/cars/", slotRoutes);
+  app.route("/api/bookings/", bookingRoutes);
+  app.route("/", documentRoutes(app));
+
+  app.notFound((c) => {
+    const methods = allowedMethods(app, c.req.path);
+    if (methods.length === 0) return answerProblem(c, new Problem("not_found"));
+    const headers = { Allow: methods.join(", ") };
+    if (c.req.method === "OPTIONS") return c.body(null, 204, headers);
+    return answerProblem(c, new Problem("method_not_allowed", `Allowed here: ${headers.Allow}`, { headers }));
+  });
+
+  app.onError((error, c) => {
+    if (error instanceof Problem) return answerProblem(c, error);
+    if (error instanceof HTTPException) return answerProblem(c, problemOf(error));
+    if (error instanceof Misconfigured) {
+      log.error("config.invalid", { error: error.message });
+      return answerProblem(c, new Problem("misconfigured"));
+    }
+    log.error("request.failed", { request: c.var.requestId, path: c.req.path, error: describeError(error) });
+    return answerProblem(c, new Problem(isDependencyDown(error) ? "unavailable" : "internal_error"));
+  });
+
+  return app;
+}
+
+/** What the framework refuses before a handler runs. */
+function problemOf(error: HTTPException): Problem {
+  switch (error.status) {
+    case 413:
+      return new Problem("too_large");
+    case 415:
+      return new Problem("unsupported_media_type");
+    case 400:
+      return new Problem("malformed_json");
+    default:
+      return new Problem("internal_error");
+  }
+}
+
+/** D1, R2 and Durable Objects say so in their messages when they cannot be reached. */
+function isDependencyDown(error: unknown): boolean {
+  for (let e = error; e instanceof Error; e = e.cause)
+    if (/D1_|Durable Object|Network connection lost|overloaded|internal error/i.test(e.message)) return true;
+  return false;
+}

@@ -1,0 +1,78 @@
+/** Access tokens (JWT) and refresh tokens (opaque, rotated). */
+import { sign, verify } from "hono/jwt";
+import type { Role } from "../vocabulary.ts";
+import { ROLES } from "../vocabulary.ts";
+
+const ALGORITHM = "HS256";
+const ISSUER = "dealership";
+const AUDIENCE = "dealership-api";
+
+/** How long an access token is good for. */
+export const ACCESS_TOKEN_SECONDS = 30 * 60;
+/** How long a refresh token is good for. */
+export const REFRESH_TOKEN_MS = 7 * 24 * 60 * 60 * 1000;
+/**
+ * How long after its use a refresh token may be used once more, for a client that never saw the answer. It gets
+ * the very same successor, and only while that one is unused.
+ */
+export const REFRESH_GRACE_MS = 10_000;
+
+/** What an access token says. `version` is the user's token version when it was given out. */
+export type AccessClaims = { userId: string; role: Role; version: number };
+
+/** Signs an access token. `now` in milliseconds. */
+export function signAccessToken(claims: AccessClaims, secret: string, now: number): Promise<string> {
+  const iat = Math.floor(now / 1000);
+  return sign(
+    {
+      iss: ISSUER,
+      aud: AUDIENCE,
+      sub: claims.userId,
+      role: claims.role,
+      ver: claims.version,
+      iat,
+      exp: iat + ACCESS_TOKEN_SECONDS,
+      jti: crypto.randomUUID(),
+    },
+    secret,
+    ALGORITHM,
+  );
+}
+
+/** Checks an access token's signature, algorithm, issuer, audience and times. `undefined` when anything is off. */
+export async function verifyAccessToken(token: string, secret: string): Promise<AccessClaims | undefined> {
+  try {
+    const claims = await verify(token, secret, { alg: ALGORITHM, iss: ISSUER, aud: AUDIENCE });
+    const { sub, exp, iat } = claims;
+    const role = ROLES.find((known) => known === claims["role"]);
+    const version = claims["ver"];
+    if (typeof sub !== "string" || !role || typeof version !== "number") return undefined;
+    // hono/jwt checks the times that are there; ours must be there.
+    if (typeof exp !== "number" || typeof iat !== "number") return undefined;
+    return { userId: sub, role, version };
+  } catch {
+    return undefined;
+  }
+}
+
+const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");
+
+/** A new opaque token: 256 random bits. */
+export const randomToken = (): string => base64url(crypto.getRandomValues(new Uint8Array(32)));
+
+/**
+ * The one token that follows `token` in its family. Derived, so that two refreshes at once, or a retry after a
+ * lost answer, arrive at the same successor instead of forking the family; without the secret it is as good as
+ * random.
+ */
+export async function successorOf(token: string, secret: string): Promise<string> {
+  const encoder = new TextEncoder();
+  const key = await crypto.subtle.importKey(
+    "raw",
+    encoder.encode(`refresh:${secret}`),
+    { name: "HMAC", hash: "SHA-256" },
+    false,
+    ["sign"],
+  );
+  return base64url(new Uint8Array(await crypto.subtle.sign("HMAC", key, encoder.encode(token))));
+}

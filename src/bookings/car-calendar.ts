@@ -1,0 +1,59 @@
+/** The Durable Object of one car, named by the car's id: the only writer of that car's bookings. */
+import { DurableObject } from "cloudflare:workers";
+import { uuidv7 } from "uuidv7";
+import { readConfig } from "../config.ts";
+import type { Claim } from "../http/idempotency.ts";
+import { describeError, log } from "../log.ts";
+import { enqueue } from "../notifications/outbox.ts";
+import type { Command } from "./calendar.ts";
+import { D1CalendarStore } from "./calendar-store.ts";
+import { CalendarWriter, type Outcome } from "./calendar-writer.ts";
+import { freeSlots, type Hours, type Slot } from "./slots.ts";
+
+/** What `openSlots` answers. */
+export type SlotsOutcome = { ok: true; slots: Slot[] } | { ok: false; code: "car_not_found" | "unavailable" };
+
+/** A thin shell around `CalendarWriter`. Evict it at any moment: it holds no truth. */
+export class CarCalendar extends DurableObject<Env> {
+  readonly #hours: Hours;
+  readonly #writer: CalendarWriter;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const carId = ctx.id.name;
+    if (!carId) throw new Error("a CarCalendar is reached by the car's id as its name");
+    const config = readConfig(env);
+    this.#hours = { timeZone: config.showroom.timeZone, horizonDays: config.bookingHorizonDays };
+    const store = new D1CalendarStore(env.DB, {
+      carId,
+      staffAddress: config.email.staff,
+      onOutbox: (ids) => ctx.waitUntil(enqueue(env.NOTIFICATIONS, ids)),
+    });
+    this.#writer = new CalendarWriter(
+      store,
+      () => ({ now: Date.now(), newId: uuidv7(), hours: this.#hours }),
+      (event, error) => log.error(event, { car: carId, error: describeError(error) }),
+    );
+  }
+
+  /** Carries out a command; refusals are values. A claim makes it safe to repeat. */
+  perform(command: Command, claim?: Claim): Promise<Outcome> {
+    return this.#writer.perform(command, claim);
+  }
+
+  /** The bookable slots of the local days from `from` to `to`, from memory. Empty when the car is not for sale. */
+  async openSlots(from: string, to: string): Promise<SlotsOutcome> {
+    try {
+      const { status, active } = await this.#writer.read();
+      if (status === undefined || status === "REMOVED") return { ok: false, code: "car_not_found" };
+      if (status === "SOLD") return { ok: true, slots: [] };
+      return { ok: true, slots: freeSlots(from, to, [...active.values()], Date.now(), this.#hours) };
+    } catch (error) {
+      log.error("calendar.load_failed", { error: describeError(error) });
+      return { ok: false, code: "unavailable" };
+    }
+  }
+}
+
+/** The calendar of a car. */
+export const calendarOf = (env: Env, carId: string) => env.CAR_CALENDAR.getByName(carId);

@@ -1,0 +1,203 @@
+/** /api/bookings, and the slots of a car. */
+import { and, count, desc, eq, type SQL } from "drizzle-orm";
+import type { Context } from "hono";
+import { callerOf, isStaff, type OperationId, operation } from "../auth/access.ts";
+import { bookings } from "../db/schema.ts";
+import type { AppEnv } from "../http/context.ts";
+import { once } from "../http/idempotency.ts";
+import { framePage, pageOf, window } from "../http/pagination.ts";
+import { invalid, Problem } from "../http/problems.ts";
+import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
+import { idParam } from "../http/validation.ts";
+import type { BookingStatus } from "../vocabulary.ts";
+import type { Booking, Command } from "./calendar.ts";
+import type { Outcome } from "./calendar-writer.ts";
+import { calendarOf } from "./car-calendar.ts";
+import {
+  bookingBody,
+  bookingPath,
+  bookingSchema,
+  myBookingsQuery,
+  newBooking,
+  slotSchema,
+  slotsQuery,
+} from "./schemas.ts";
+import { formatLocal, parseInstant, type Slot, type StartRefusal } from "./slots.ts";
+
+/** The routes under /api/bookings. */
+export const bookingRoutes = createRouter();
+
+/** The routes under /api/cars that ask the calendar. */
+export const slotRoutes = createRouter();
+
+const tags = ["Bookings"];
+
+bookingRoutes.openapi(
+  operation(
+    "createBooking",
+    ["car_not_found", "car_not_bookable", "slot_taken", "idempotency_key_reused", "busy"],
+    {
+      method: "post",
+      path: "/",
+      tags,
+      summary: "Ask for a test drive",
+      request: { body: jsonBody(newBooking) },
+      responses: { 201: jsonAnswer("The booking, waiting for approval", bookingSchema) },
+    },
+  ),
+  async (c) => {
+    const body = c.req.valid("json");
+    const caller = callerOf(c);
+    const startAt = parseInstant(body.start_at, c.var.config.showroom.timeZone);
+    if (startAt === undefined) throw startProblem("invalid_instant");
+    const command = {
+      type: "book",
+      carId: body.car,
+      customerId: caller.id,
+      startAt,
+      notes: body.notes ?? "",
+    } as const;
+    return once(c, caller.id, body, async (claim) => {
+      const booking = settle(c, await calendarOf(c.env, body.car).perform(command, claim));
+      return c.json(bookingBody(booking), 201, { Location: bookingPath(booking.id) });
+    });
+  },
+);
+
+bookingRoutes.openapi(
+  operation("listMyBookings", ["not_found"], {
+    method: "get",
+    path: "/me/",
+    tags,
+    summary: "My test drives, newest start first",
+    request: { query: myBookingsQuery },
+    responses: { 200: jsonAnswer("One page of them", pageOf(bookingSchema)) },
+  }),
+  async (c) => {
+    const query = c.req.valid("query");
+    const mine = eq(bookings.customerId, callerOf(c).id);
+    const which = query.status ? and(mine, eq(bookings.status, query.status)) : mine;
+    const { db } = c.var;
+    const [rows, [total]] = await db.batch([
+      db
+        .select()
+        .from(bookings)
+        .where(which)
+        .orderBy(desc(bookings.startAt), desc(bookings.id))
+        .limit(window(query).limit)
+        .offset(window(query).offset),
+      db.select({ count: count() }).from(bookings).where(which),
+    ]);
+    return c.json(framePage(c, query, total?.count ?? 0, rows.map(bookingBody)), 200);
+  },
+);
+
+bookingRoutes.openapi(
+  operation("getBooking", ["not_found"], {
+    method: "get",
+    path: "/{id}/",
+    tags,
+    summary: "One test drive",
+    request: { params: idParam },
+    responses: { 200: jsonAnswer("The booking", bookingSchema) },
+  }),
+  async (c) => c.json(bookingBody(await visibleBooking(c, c.req.valid("param").id)), 200),
+);
+
+/** Every way a booking changes its status, each an operation of its own. */
+const TRANSITIONS: ReadonlyArray<{ id: OperationId; verb: string; to: BookingStatus; summary: string }> = [
+  { id: "approveBooking", verb: "approve", to: "APPROVED", summary: "Agree to a test drive" },
+  { id: "declineBooking", verb: "decline", to: "DECLINED", summary: "Turn a test drive down" },
+  { id: "completeBooking", verb: "complete", to: "COMPLETED", summary: "Record that the drive took place" },
+  {
+    id: "markBookingNoShow",
+    verb: "no-show",
+    to: "NO_SHOW",
+    summary: "Record that the customer did not come",
+  },
+  { id: "cancelBooking", verb: "cancel", to: "CANCELLED", summary: "Call a test drive off" },
+];
+
+for (const { id, verb, to, summary } of TRANSITIONS)
+  bookingRoutes.openapi(
+    operation(id, ["not_found", "illegal_transition", "busy"], {
+      method: "patch",
+      path: `/{id}/${verb}/`,
+      tags,
+      summary,
+      request: { params: idParam },
+      responses: { 200: jsonAnswer("The booking as it is now", bookingSchema) },
+    }),
+    async (c) => {
+      const booking = await visibleBooking(c, c.req.valid("param").id);
+      const command: Command = { type: "transition", bookingId: booking.id, to };
+      const changed = settle(c, await calendarOf(c.env, booking.carId).perform(command));
+      return c.json(bookingBody(changed), 200);
+    },
+  );
+
+slotRoutes.openapi(
+  operation("listAvailableSlots", ["car_not_found"], {
+    method: "get",
+    path: "/{id}/available-slots/",
+    tags: ["Cars"],
+    summary: "When a car can be driven on a day",
+    request: { params: idParam, query: slotsQuery },
+    responses: { 200: jsonAnswer("Free future slots, earliest first", slotSchema.array()) },
+  }),
+  async (c) => {
+    const { date } = c.req.valid("query");
+    const outcome = await calendarOf(c.env, c.req.valid("param").id).openSlots(date, date);
+    if (!outcome.ok) throw new Problem(outcome.code);
+    return c.json(outcome.slots.map(slotBody(c)), 200);
+  },
+);
+
+const slotBody =
+  (c: Context<AppEnv>) =>
+  ({ startAt, endAt }: Slot) => {
+    const { timeZone } = c.var.config.showroom;
+    return { start_at: formatLocal(startAt, timeZone), end_at: formatLocal(endAt, timeZone) };
+  };
+
+/** The booking, if it exists and the caller may see it: staff sees all, a customer their own. */
+async function visibleBooking(c: Context<AppEnv>, id: string): Promise<Booking> {
+  const caller = callerOf(c);
+  const seen: SQL | undefined = isStaff(caller) ? undefined : eq(bookings.customerId, caller.id);
+  const booking = await c.var.db
+    .select()
+    .from(bookings)
+    .where(and(eq(bookings.id, id), seen))
+    .get();
+  if (!booking) throw new Problem("not_found");
+  return booking;
+}
+
+/** The booking that a command came to. Refusals become problems. */
+function settle(c: Context<AppEnv>, outcome: Outcome): Booking {
+  if (outcome.ok) {
+    if (outcome.bookmark) c.header("X-D1-Bookmark", outcome.bookmark);
+    return outcome.booking;
+  }
+  const { refusal } = outcome;
+  switch (refusal.code) {
+    case "invalid_start":
+      throw startProblem(refusal.reason);
+    case "slot_taken":
+      throw new Problem("slot_taken", undefined, {
+        members: { alternatives: refusal.alternatives.map(slotBody(c)) },
+      });
+    default:
+      throw new Problem(refusal.code);
+  }
+}
+
+const START_MESSAGES: Record<StartRefusal | "invalid_instant", string> = {
+  invalid_instant: "Must be an existing ISO 8601 date and time",
+  in_the_past: "Must be in the future",
+  too_far_ahead: "Is further ahead than bookings are taken",
+  not_a_slot: "Must be on the hour from 09:00 to 16:00, showroom time",
+};
+
+const startProblem = (reason: StartRefusal | "invalid_instant"): Problem =>
+  invalid([{ field: "start_at", code: reason, message: START_MESSAGES[reason] }]);

@@ -1,0 +1,70 @@
+/** What the Worker is configured with: read from the environment once, checked whole, and refused when wrong. */
+import { z } from "zod";
+
+const isTimeZone = (name: string) => {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const currencies = new Set(Intl.supportedValuesOf("currency"));
+
+const variables = z.object({
+  ENVIRONMENT: z.enum(["development", "staging", "production"]),
+  PUBLIC_URL: z.url().transform((url) => url.replace(/\/+$/, "")),
+  SHOWROOM_NAME: z.string().min(1),
+  SHOWROOM_TIME_ZONE: z.string().refine(isTimeZone, "not an IANA time zone"),
+  BOOKING_HORIZON_DAYS: z.coerce.number().int().min(1).max(3650),
+  DEFAULT_CURRENCY: z.string().refine((code) => currencies.has(code), "not an ISO 4217 code"),
+  EMAIL_FROM: z.email(),
+  EMAIL_STAFF: z.email(),
+  // 32 characters of randomness are what HS256 asks for (RFC 7518, section 3.2).
+  JWT_SECRET: z.string().min(32),
+});
+
+/** The checked configuration. */
+export type Config = Readonly<{
+  environment: "development" | "staging" | "production";
+  /** Where clients reach this API, without a trailing slash. */
+  publicUrl: string;
+  showroom: { name: string; timeZone: string };
+  /** How far ahead a test drive may be booked. */
+  bookingHorizonDays: number;
+  defaultCurrency: string;
+  email: { from: string; staff: string };
+  jwtSecret: string;
+}>;
+
+/** Raised when a variable is missing or wrong. Its message names variables, never their values. */
+export class Misconfigured extends Error {}
+
+const checked = new WeakMap<object, Config>();
+
+/**
+ * Reads the configuration out of the Worker's bindings.
+ * @throws {Misconfigured} when a variable or secret is missing or wrong: the Worker then answers nothing but 503.
+ */
+export function readConfig(env: Env): Config {
+  const known = checked.get(env);
+  if (known) return known;
+  const parsed = variables.safeParse(env);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+    throw new Misconfigured(faults.join("; "));
+  }
+  const v = parsed.data;
+  const config: Config = {
+    environment: v.ENVIRONMENT,
+    publicUrl: v.PUBLIC_URL,
+    showroom: { name: v.SHOWROOM_NAME, timeZone: v.SHOWROOM_TIME_ZONE },
+    bookingHorizonDays: v.BOOKING_HORIZON_DAYS,
+    defaultCurrency: v.DEFAULT_CURRENCY,
+    email: { from: v.EMAIL_FROM, staff: v.EMAIL_STAFF },
+    jwtSecret: v.JWT_SECRET,
+  };
+  checked.set(env, config);
+  return config;
+}

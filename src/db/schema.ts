@@ -1,0 +1,386 @@
+/**
+ * The tables. Instants are whole milliseconds since 1970 UTC, money is whole cents, rates are hundredths of a
+ * percent, ids are UUIDv7 text. What a column may hold is also a CHECK here or a trigger in `migrations/`, so
+ * that the database refuses a wrong fact whoever writes it. There is no ON DELETE CASCADE anywhere: a table
+ * rebuild would silently empty the children.
+ */
+import { type SQL, sql } from "drizzle-orm";
+import {
+  type AnySQLiteColumn,
+  check,
+  index,
+  integer,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from "drizzle-orm/sqlite-core";
+import {
+  ACTIVE_BOOKING_STATUSES,
+  BODY_TYPES,
+  BOOKING_STATUSES,
+  CAR_LOCATIONS,
+  CAR_STATUSES,
+  DRIVE_TYPES,
+  FUEL_TYPES,
+  NOTIFICATION_KINDS,
+  NOTIFICATION_STATUSES,
+  PAYMENT_METHODS,
+  ROLES,
+  TRANSMISSIONS,
+} from "../vocabulary.ts";
+
+/** 9,999,999,999.99 in cents: the largest amount of money, as in the seed's twelve-digit decimals. */
+export const MAX_CENTS = 999_999_999_999;
+/** 100.00 % in hundredths of a percent. */
+export const MAX_RATE = 10_000;
+
+const oneOf = (column: AnySQLiteColumn, words: readonly string[]): SQL =>
+  sql`${column} IN (${sql.raw(words.map((word) => `'${word}'`).join(", "))})`;
+
+const between = (column: AnySQLiteColumn, low: number, high: number): SQL =>
+  sql`${column} BETWEEN ${sql.raw(String(low))} AND ${sql.raw(String(high))}`;
+
+const atMost = (column: AnySQLiteColumn, characters: number): SQL =>
+  sql`length(${column}) <= ${sql.raw(String(characters))}`;
+
+/** Everybody who can sign in. `usernameKey` and `emailKey` are the case-folded forms that must be unique. */
+export const users = sqliteTable(
+  "users",
+  {
+    id: text().primaryKey(),
+    username: text().notNull(),
+    usernameKey: text("username_key").notNull(),
+    email: text(),
+    emailKey: text("email_key"),
+    passwordHash: text("password_hash").notNull(),
+    firstName: text("first_name").notNull().default(""),
+    lastName: text("last_name").notNull().default(""),
+    phone: text().notNull().default(""),
+    role: text({ enum: ROLES }).notNull().default("CUSTOMER"),
+    isActive: integer("is_active", { mode: "boolean" }).notNull().default(true),
+    /** Raised to end every access token given out before. */
+    tokenVersion: integer("token_version").notNull().default(0),
+    createdAt: integer("created_at").notNull(),
+    updatedAt: integer("updated_at").notNull(),
+  },
+  (t) => [
+    uniqueIndex("users_username_key").on(t.usernameKey),
+    uniqueIndex("users_email_key").on(t.emailKey),
+    index("users_role").on(t.role, t.isActive),
+    check("users_role_known", oneOf(t.role, ROLES)),
+    check("users_is_active_boolean", between(t.isActive, 0, 1)),
+    check("users_username_length", sql`length(${t.username}) BETWEEN 1 AND 150`),
+    check("users_email_key_goes_with_email", sql`(${t.email} IS NULL) = (${t.emailKey} IS NULL)`),
+  ],
+);
+
+/** The employment of a staff user: one profile each, never deleted. */
+export const staffProfiles = sqliteTable(
+  "staff_profiles",
+  {
+    id: text().primaryKey(),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    salaryCents: integer("salary_cents").notNull(),
+    commissionRate: integer("commission_rate").notNull(),
+    hireDate: text("hire_date").notNull(),
+    createdAt: integer("created_at").notNull(),
+    updatedAt: integer("updated_at").notNull(),
+  },
+  (t) => [
+    uniqueIndex("staff_profiles_user").on(t.userId),
+    check("staff_profiles_salary_range", between(t.salaryCents, 0, MAX_CENTS)),
+    check("staff_profiles_rate_range", between(t.commissionRate, 0, MAX_RATE)),
+    check(
+      "staff_profiles_hire_date_form",
+      sql`${t.hireDate} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'`,
+    ),
+  ],
+);
+
+/** Refresh tokens by hash only. All that descend from one login share a family. */
+export const refreshTokens = sqliteTable(
+  "refresh_tokens",
+  {
+    tokenHash: text("token_hash").primaryKey(),
+    familyId: text("family_id").notNull(),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    createdAt: integer("created_at").notNull(),
+    expiresAt: integer("expires_at").notNull(),
+    spentAt: integer("spent_at"),
+    revokedAt: integer("revoked_at"),
+  },
+  (t) => [
+    index("refresh_tokens_family").on(t.familyId),
+    index("refresh_tokens_user").on(t.userId),
+    index("refresh_tokens_expiry").on(t.expiresAt),
+  ],
+);
+
+/** Single-use password reset tokens by hash only. */
+export const passwordResets = sqliteTable(
+  "password_resets",
+  {
+    tokenHash: text("token_hash").primaryKey(),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    createdAt: integer("created_at").notNull(),
+    expiresAt: integer("expires_at").notNull(),
+    usedAt: integer("used_at"),
+  },
+  (t) => [index("password_resets_user").on(t.userId), index("password_resets_expiry").on(t.expiresAt)],
+);
+
+/** The stock. `makeKey` and `modelKey` are the case-folded forms that filters compare. */
+export const cars = sqliteTable(
+  "cars",
+  {
+    id: text().primaryKey(),
+    vin: text().notNull(),
+    make: text().notNull(),
+    makeKey: text("make_key").notNull(),
+    model: text().notNull(),
+    modelKey: text("model_key").notNull(),
+    year: integer().notNull(),
+    mileage: integer().notNull(),
+    fuelType: text("fuel_type", { enum: FUEL_TYPES }).notNull(),
+    transmission: text({ enum: TRANSMISSIONS }).notNull(),
+    color: text().notNull(),
+    bodyType: text("body_type", { enum: BODY_TYPES }).notNull(),
+    engineCc: integer("engine_cc"),
+    doors: integer(),
+    seats: integer(),
+    driveType: text("drive_type", { enum: DRIVE_TYPES }),
+    basePriceCents: integer("base_price_cents").notNull(),
+    discountPriceCents: integer("discount_price_cents"),
+    priceCents: integer("price_cents")
+      .notNull()
+      .generatedAlwaysAs(sql`coalesce(discount_price_cents, base_price_cents)`, { mode: "virtual" }),
+    currency: text().notNull(),
+    status: text({ enum: CAR_STATUSES }).notNull().default("AVAILABLE"),
+    location: text({ enum: CAR_LOCATIONS }).notNull().default("SHOWROOM"),
+    description: text().notNull().default(""),
+    createdAt: integer("created_at").notNull(),
+    updatedAt: integer("updated_at").notNull(),
+    /** Raised on every change of the car or its photos; the entity tag is made of it. */
+    version: integer().notNull().default(1),
+  },
+  (t) => [
+    uniqueIndex("cars_vin").on(t.vin),
+    index("cars_created").on(t.createdAt, t.id),
+    index("cars_make_model").on(t.makeKey, t.modelKey),
+    index("cars_year").on(t.year, t.id),
+    index("cars_price").on(t.priceCents, t.id),
+    index("cars_mileage").on(t.mileage, t.id),
+    check("cars_vin_form", sql`${t.vin} = upper(${t.vin}) AND length(${t.vin}) BETWEEN 1 AND 32`),
+    check("cars_make_length", sql`length(${t.make}) BETWEEN 1 AND 50`),
+    check("cars_model_length", sql`length(${t.model}) BETWEEN 1 AND 50`),
+    check("cars_color_length", atMost(t.color, 30)),
+    check("cars_year_range", between(t.year, 1886, 2200)),
+    check("cars_mileage_range", between(t.mileage, 0, 10_000_000)),
+    check("cars_fuel_type_known", oneOf(t.fuelType, FUEL_TYPES)),
+    check("cars_transmission_known", oneOf(t.transmission, TRANSMISSIONS)),
+    check("cars_body_type_known", oneOf(t.bodyType, BODY_TYPES)),
+    check("cars_drive_type_known", oneOf(t.driveType, DRIVE_TYPES)),
+    check("cars_status_known", oneOf(t.status, CAR_STATUSES)),
+    check("cars_location_known", oneOf(t.location, CAR_LOCATIONS)),
+    check("cars_engine_cc_range", between(t.engineCc, 0, 100_000)),
+    check("cars_doors_range", between(t.doors, 0, 20)),
+    check("cars_seats_range", between(t.seats, 0, 200)),
+    check("cars_base_price_range", between(t.basePriceCents, 0, MAX_CENTS)),
+    check("cars_discount_price_range", sql`${t.discountPriceCents} BETWEEN 0 AND ${t.basePriceCents}`),
+    check("cars_currency_form", sql`${t.currency} GLOB '[A-Z][A-Z][A-Z]'`),
+  ],
+);
+
+/** Photos of a car. The bytes are in R2 under `key` (display size) and `thumbnailKey`. */
+export const carPhotos = sqliteTable(
+  "car_photos",
+  {
+    id: text().primaryKey(),
+    carId: text("car_id")
+      .notNull()
+      .references(() => cars.id),
+    key: text().notNull(),
+    thumbnailKey: text("thumbnail_key").notNull(),
+    contentType: text("content_type").notNull(),
+    width: integer().notNull(),
+    height: integer().notNull(),
+    altText: text("alt_text").notNull().default(""),
+    sortOrder: integer("sort_order").notNull(),
+    isPrimary: integer("is_primary", { mode: "boolean" }).notNull().default(false),
+    createdAt: integer("created_at").notNull(),
+  },
+  (t) => [
+    uniqueIndex("car_photos_one_primary").on(t.carId).where(sql`${t.isPrimary} = 1`),
+    index("car_photos_order").on(t.carId, t.sortOrder, t.id),
+    uniqueIndex("car_photos_key").on(t.key),
+    check("car_photos_is_primary_boolean", between(t.isPrimary, 0, 1)),
+    check("car_photos_size", sql`${t.width} > 0 AND ${t.height} > 0`),
+    check("car_photos_alt_text_length", atMost(t.altText, 255)),
+  ],
+);
+
+/**
+ * Test drives. The triggers in `migrations/` refuse overlapping active bookings of a car, illegal status
+ * changes, and active bookings of cars that are out of stock. Rows are never deleted.
+ */
+export const bookings = sqliteTable(
+  "bookings",
+  {
+    id: text().primaryKey(),
+    carId: text("car_id")
+      .notNull()
+      .references(() => cars.id),
+    customerId: text("customer_id")
+      .notNull()
+      .references(() => users.id),
+    startAt: integer("start_at").notNull(),
+    endAt: integer("end_at").notNull(),
+    status: text({ enum: BOOKING_STATUSES }).notNull().default("PENDING"),
+    notes: text().notNull().default(""),
+    /** Raised on every change; the calendar file's SEQUENCE. */
+    sequence: integer().notNull().default(0),
+    createdAt: integer("created_at").notNull(),
+    updatedAt: integer("updated_at").notNull(),
+  },
+  (t) => [
+    index("bookings_active")
+      .on(t.carId, t.startAt, t.endAt)
+      .where(sql`${t.status} IN (${sql.raw(ACTIVE_BOOKING_STATUSES.map((word) => `'${word}'`).join(", "))})`),
+    index("bookings_customer").on(t.customerId, t.startAt, t.id),
+    index("bookings_car").on(t.carId, t.startAt, t.id),
+    index("bookings_start").on(t.startAt, t.id),
+    check("bookings_status_known", oneOf(t.status, BOOKING_STATUSES)),
+    check("bookings_end_after_start", sql`${t.endAt} > ${t.startAt}`),
+    // Bounds how far back the overlap triggers must look.
+    check("bookings_at_most_a_day", sql`${t.endAt} - ${t.startAt} <= 86400000`),
+    check("bookings_notes_length", atMost(t.notes, 2000)),
+  ],
+);
+
+/** Sales, kept for good: a void sale stays on record. At most one sale of a car is open. */
+export const sales = sqliteTable(
+  "sales",
+  {
+    id: text().primaryKey(),
+    carId: text("car_id")
+      .notNull()
+      .references(() => cars.id),
+    customerId: text("customer_id")
+      .notNull()
+      .references(() => users.id),
+    salespersonId: text("salesperson_id")
+      .notNull()
+      .references(() => staffProfiles.userId),
+    salePriceCents: integer("sale_price_cents").notNull(),
+    currency: text().notNull(),
+    paymentMethod: text("payment_method", { enum: PAYMENT_METHODS }).notNull(),
+    saleAt: integer("sale_at").notNull(),
+    contractNumber: text("contract_number").notNull().default(""),
+    remarks: text().notNull().default(""),
+    createdAt: integer("created_at").notNull(),
+    voidedAt: integer("voided_at"),
+    voidReason: text("void_reason"),
+    voidedBy: text("voided_by").references(() => users.id),
+  },
+  (t) => [
+    uniqueIndex("sales_one_open_per_car").on(t.carId).where(sql`${t.voidedAt} IS NULL`),
+    index("sales_when").on(t.saleAt, t.id),
+    index("sales_salesperson").on(t.salespersonId, t.saleAt, t.id),
+    index("sales_customer").on(t.customerId),
+    check("sales_price_range", between(t.salePriceCents, 1, MAX_CENTS)),
+    check("sales_currency_form", sql`${t.currency} GLOB '[A-Z][A-Z][A-Z]'`),
+    check("sales_payment_method_known", oneOf(t.paymentMethod, PAYMENT_METHODS)),
+    check(
+      "sales_void_is_whole",
+      sql`(${t.voidedAt} IS NULL) = (${t.voidReason} IS NULL) AND (${t.voidedAt} IS NULL) = (${t.voidedBy} IS NULL)`,
+    ),
+  ],
+);
+
+/** The commission ledger: entries are only appended. A void adds a negative entry that names what it reverses. */
+export const commissions = sqliteTable(
+  "commissions",
+  {
+    id: text().primaryKey(),
+    saleId: text("sale_id")
+      .notNull()
+      .references(() => sales.id),
+    salespersonId: text("salesperson_id")
+      .notNull()
+      .references(() => staffProfiles.userId),
+    rate: integer().notNull(),
+    amountCents: integer("amount_cents").notNull(),
+    reverses: text().references((): AnySQLiteColumn => commissions.id),
+    createdAt: integer("created_at").notNull(),
+  },
+  (t) => [
+    uniqueIndex("commissions_one_per_sale").on(t.saleId).where(sql`${t.reverses} IS NULL`),
+    uniqueIndex("commissions_one_reversal").on(t.reverses),
+    index("commissions_salesperson").on(t.salespersonId, t.createdAt),
+    check("commissions_rate_range", between(t.rate, 0, MAX_RATE)),
+    check(
+      "commissions_amount_sign",
+      sql`(${t.reverses} IS NULL AND ${t.amountCents} >= 0) OR (${t.reverses} IS NOT NULL AND ${t.amountCents} <= 0)`,
+    ),
+  ],
+);
+
+/**
+ * The outbox: what must be told to whom, written in the batch of the fact itself. `facts` holds what the message
+ * says about that moment (JSON), so that a late mail tells the old fact, not the present. Rows of one booking are
+ * delivered in `rowid` order, which is commit order.
+ */
+export const notifications = sqliteTable(
+  "notifications",
+  {
+    id: text().primaryKey(),
+    kind: text({ enum: NOTIFICATION_KINDS }).notNull(),
+    recipient: text().notNull(),
+    userId: text("user_id").references(() => users.id),
+    bookingId: text("booking_id").references(() => bookings.id),
+    saleId: text("sale_id").references(() => sales.id),
+    facts: text({ mode: "json" }).$type<Record<string, unknown>>().notNull(),
+    status: text({ enum: NOTIFICATION_STATUSES }).notNull().default("PENDING"),
+    attempts: integer().notNull().default(0),
+    lastError: text("last_error"),
+    createdAt: integer("created_at").notNull(),
+    /** Not before this instant: the back-off after a failure, or the lease of a delivery under way. */
+    nextAttemptAt: integer("next_attempt_at").notNull(),
+    sentAt: integer("sent_at"),
+  },
+  (t) => [
+    index("notifications_due").on(t.nextAttemptAt).where(sql`${t.status} = 'PENDING'`),
+    index("notifications_booking").on(t.bookingId),
+    index("notifications_sale").on(t.saleId),
+    index("notifications_status").on(t.status, t.createdAt, t.id),
+    check("notifications_kind_known", oneOf(t.kind, NOTIFICATION_KINDS)),
+    check("notifications_status_known", oneOf(t.status, NOTIFICATION_STATUSES)),
+    check("notifications_attempts_range", sql`${t.attempts} >= 0`),
+    check("notifications_sent_at_goes_with_sent", sql`(${t.status} = 'SENT') = (${t.sentAt} IS NOT NULL)`),
+  ],
+);
+
+/** Answers already given to requests that carried an Idempotency-Key, by caller and key. Kept 24 hours. */
+export const idempotencyKeys = sqliteTable(
+  "idempotency_keys",
+  {
+    /** Hash of caller and key: one column, so that neither can be guessed from the other. */
+    id: text().primaryKey(),
+    /** Hash of operation and body: another request with the same key is refused. */
+    fingerprint: text().notNull(),
+    status: integer().notNull(),
+    body: text().notNull(),
+    location: text(),
+    createdAt: integer("created_at").notNull(),
+  },
+  (t) => [
+    index("idempotency_keys_age").on(t.createdAt),
+    check("idempotency_keys_status_range", between(t.status, 200, 299)),
+  ],
+);

@@ -1,0 +1,30 @@
+/** Which rule of the schema a failed statement broke. */
+
+const RAISED = [
+  "slot_taken",
+  "car_not_bookable",
+  "illegal_transition",
+  "sold_needs_sale",
+  "car_not_sellable",
+  "last_admin",
+  "immutable",
+] as const;
+
+/** A rule raised by a trigger, or the columns of a unique index as `table.column`, or another constraint. */
+export type Violation = (typeof RAISED)[number] | `unique:${string}` | "foreign_key" | "check";
+
+/**
+ * Names the constraint that made D1 refuse a statement or a batch (which then did nothing at all).
+ * `undefined` means that the error is not a refusal: the outcome of the statement is then unknown.
+ */
+export function violationOf(error: unknown): Violation | undefined {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if (!e.message.includes("SQLITE_CONSTRAINT")) continue;
+    const raised = RAISED.find((code) => e.message.includes(`${code}: SQLITE_CONSTRAINT`));
+    if (raised) return raised;
+    const unique = /UNIQUE constraint failed: ([\w.]+)/.exec(e.message);
+    if (unique) return `unique:${unique[1]}`;
+    return e.message.includes("FOREIGN KEY") ? "foreign_key" : "check";
+  }
+  return undefined;
+}

@@ -1,0 +1,18 @@
+/** What a request carries on its way through the middleware. */
+import type { Config } from "../config.ts";
+import type { Database } from "../db/client.ts";
+import type { Role } from "../vocabulary.ts";
+
+/** Who sent the request, as the database knows them at this moment. */
+export type Caller = { id: string; role: Role };
+
+/** The Hono environment of every router here. */
+export type AppEnv = {
+  Bindings: Env;
+  Variables: {
+    requestId: string;
+    config: Config;
+    db: Database;
+    caller: Caller | undefined;
+  };
+};

@@ -1,0 +1,45 @@
+/** Money on the wire: a decimal string with two digits; inside, whole cents. */
+import { z } from "@hono/zod-openapi";
+import { MAX_CENTS } from "../db/schema.ts";
+
+const FORM = /^\d{1,10}(\.\d{1,2})?$/;
+
+/** Cents of a decimal like `25990` or `25990.5`; `undefined` for anything else. */
+export function parseCents(text: string): number | undefined {
+  if (!FORM.test(text)) return undefined;
+  const [units = "", fraction = ""] = text.split(".");
+  const cents = Number(units) * 100 + Number(fraction.padEnd(2, "0"));
+  return cents <= MAX_CENTS ? cents : undefined;
+}
+
+/** Writes cents for the wire, exactly. */
+export function formatCents(cents: number): string {
+  const sign = cents < 0 ? "-" : "";
+  const digits = String(Math.abs(cents)).padStart(3, "0");
+  return `${sign}${digits.slice(0, -2)}.${digits.slice(-2)}`;
+}
+
+const MESSAGE = "Must be an amount of at most ten digits with at most two decimals, not negative";
+
+const toCents = (value: string | number, context: z.RefinementCtx): number => {
+  const cents = parseCents(String(value));
+  if (cents !== undefined) return cents;
+  context.addIssue({ code: "custom", message: MESSAGE, params: { code: "invalid_amount" } });
+  return z.NEVER;
+};
+
+/** An amount in a JSON body: a string, or a number with at most two decimals. Read as cents. */
+export const moneyInput = z
+  .union([z.string().max(20), z.number()])
+  .transform(toCents)
+  .openapi({ type: ["string", "number"], example: "25990.00" });
+
+/** An amount in a query string. Read as cents. */
+export const moneyQuery = z
+  .string()
+  .max(20)
+  .transform(toCents)
+  .openapi({ type: "string", example: "25990.00" });
+
+/** An amount in an answer. */
+export const money = z.string().openapi({ example: "25990.00" });

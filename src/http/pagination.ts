@@ -1,0 +1,49 @@
+/** Lists in pages: `page` from 1, `page_size` up to 100, and links to the neighbours. */
+import { z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { Problem } from "./problems.ts";
+import { wholeNumber } from "./validation.ts";
+
+/** The largest page number that is looked at; no list here is longer than that. */
+const MAX_PAGE = 1_000_000;
+
+/** The query parameters of every list. */
+export const pageQuery = {
+  page: wholeNumber(1, MAX_PAGE).default(1).openapi({ type: "integer", example: 1 }),
+  page_size: wholeNumber(1, 100).default(20).openapi({ type: "integer", example: 20 }),
+};
+
+/** Which rows to read. */
+export type Page = { page: number; page_size: number };
+
+/** LIMIT and OFFSET of a page. */
+export const window = ({ page, page_size }: Page) => ({ limit: page_size, offset: (page - 1) * page_size });
+
+/** The wire form of a list of `item`s. */
+export const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.object({
+    count: z.int().openapi({ description: "How many there are on all pages" }),
+    next: z.string().nullable(),
+    previous: z.string().nullable(),
+    results: z.array(item),
+  });
+
+/**
+ * Frames one page of results with the links to its neighbours.
+ * @throws a `not_found` problem for a page past the end (page 1 of an empty list exists).
+ */
+export function framePage<T>(c: Context, { page, page_size }: Page, count: number, results: T[]) {
+  const last = Math.max(1, Math.ceil(count / page_size));
+  if (page > last) throw new Problem("not_found", `There are only ${last} pages`);
+  const link = (to: number) => {
+    const url = new URL(c.req.url);
+    url.searchParams.set("page", String(to));
+    return url.toString();
+  };
+  return {
+    count,
+    next: page < last ? link(page + 1) : null,
+    previous: page > 1 ? link(page - 1) : null,
+    results,
+  };
+}

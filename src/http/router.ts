@@ -1,0 +1,25 @@
+/** Routers with our conventions: every path with a trailing slash, invalid requests refused in one form. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { AppEnv } from "./context.ts";
+import { refuseInvalid } from "./validation.ts";
+
+/**
+ * The path a request is matched by. The API's own paths end in a slash, and are found without it too, for every
+ * method and without a redirect.
+ */
+export function canonicalPath(request: Request): string {
+  const { pathname } = new URL(request.url);
+  return pathname.startsWith("/api") && !pathname.endsWith("/") ? `${pathname}/` : pathname;
+}
+
+/** A router for one area. */
+export const createRouter = () =>
+  new OpenAPIHono<AppEnv>({ getPath: canonicalPath, defaultHook: (result) => refuseInvalid(result) });
+
+/** The JSON body of a request. */
+export const jsonBody = <S>(schema: S) =>
+  ({ required: true, content: { "application/json": { schema } } }) as const;
+
+/** A JSON answer. */
+export const jsonAnswer = <S>(description: string, schema: S) =>
+  ({ description, content: { "application/json": { schema } } }) as const;

@@ -1,0 +1,92 @@
+/** From what zod found wrong to what a client is told, and the building blocks of wire schemas. */
+import { z } from "@hono/zod-openapi";
+import { type FieldFault, invalid, Problem } from "./problems.ts";
+
+type Issue = z.core.$ZodIssue;
+
+function faultsOf(issue: Issue): FieldFault[] {
+  const path = issue.path.map(String).join(".");
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((key) => ({
+      field: path ? `${path}.${key}` : key,
+      code: "unknown_field",
+      message: issue.message,
+    }));
+  const code = issue.code === "custom" ? (issue.params?.["code"] ?? "invalid_value") : issue.code;
+  return [{ field: path || "(body)", code, message: issue.message }];
+}
+
+/**
+ * What the router does with a request that does not fit its schema.
+ * A path that cannot name anything (an id that is no UUID) is simply not found.
+ */
+export function refuseInvalid(result: { success: boolean; target?: string; error?: unknown }): void {
+  if (result.success || !(result.error instanceof z.core.$ZodError)) return;
+  if (result.target === "param") throw new Problem("not_found");
+  throw invalid(result.error.issues.flatMap(faultsOf));
+}
+
+/** An object that refuses members it does not know, and says which ones it does. */
+export function closed<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? `Unknown; allowed are ${Object.keys(shape).join(", ")}`
+        : undefined,
+  });
+}
+
+/** A rule for a schema whose failure carries a code of its own; `at` names the member it is about. */
+export function rule<T>(
+  code: string,
+  message: string,
+  holds: (value: T) => boolean,
+  ...at: string[]
+): z.core.CheckFn<T> {
+  return (context) => {
+    if (!holds(context.value))
+      context.issues.push({ code: "custom", message, params: { code }, input: context.value, path: at });
+  };
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be refused.
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
+const LINE_BREAK = /[\r\n]/;
+
+const printable = rule<string>(
+  "invalid_characters",
+  "Control characters and broken Unicode are not allowed",
+  (text) => !CONTROL.test(text) && text.isWellFormed(),
+);
+
+/** Text of one line, at most `max` characters, without surrounding white space. */
+export const line = (max: number) =>
+  z
+    .string()
+    .trim()
+    .max(max)
+    .check(printable)
+    .check(rule("invalid_characters", "Line breaks are not allowed", (text) => !LINE_BREAK.test(text)));
+
+/** Text of any number of lines, at most `max` characters. */
+export const prose = (max: number) => z.string().max(max).check(printable);
+
+/** The id of anything: a UUID. */
+export const id = z.uuid().openapi({ example: "01936f7e-8a3b-7c4d-9e5f-123456789abc" });
+
+/** The `{id}` of a path. */
+export const idParam = z.object({ id });
+
+/** A whole number in a query string. */
+export const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^-?\d{1,15}$/, "Must be a whole number")
+    .transform(Number)
+    .pipe(z.int().min(min).max(max));
+
+/** An instant on the wire: ISO 8601 in UTC, whole seconds. */
+export const instant = z.string().openapi({ format: "date-time", example: "2026-12-01T14:00:00Z" });
+
+/** Writes an instant (milliseconds since 1970) for the wire, whole seconds in UTC. */
+export const formatInstant = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`;

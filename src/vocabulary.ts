@@ -1,0 +1,56 @@
+/** The closed sets of words that clients, rules and the database share. */
+
+/** What a user may do; see `auth/access.ts` for which operation asks for which. */
+export const ROLES = ["ADMIN", "SALES", "CUSTOMER"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** The roles that work for the dealership. */
+export const STAFF_ROLES = ["ADMIN", "SALES"] as const satisfies readonly Role[];
+
+export const CAR_STATUSES = ["AVAILABLE", "RESERVED", "SOLD", "REMOVED"] as const;
+export type CarStatus = (typeof CAR_STATUSES)[number];
+
+export const CAR_LOCATIONS = ["SHOWROOM", "WAREHOUSE"] as const;
+export const FUEL_TYPES = ["PETROL", "DIESEL", "HYBRID", "ELECTRIC", "CNG", "LPG"] as const;
+export const TRANSMISSIONS = ["MANUAL", "AUTOMATIC", "CVT", "DUAL_CLUTCH"] as const;
+export const DRIVE_TYPES = ["FWD", "RWD", "AWD", "4WD"] as const;
+export const BODY_TYPES = [
+  "SEDAN",
+  "HATCHBACK",
+  "SUV",
+  "COUPE",
+  "CONVERTIBLE",
+  "WAGON",
+  "VAN",
+  "PICKUP",
+  "OTHER",
+] as const;
+
+export const BOOKING_STATUSES = [
+  "PENDING",
+  "APPROVED",
+  "DECLINED",
+  "CANCELLED",
+  "COMPLETED",
+  "NO_SHOW",
+] as const;
+export type BookingStatus = (typeof BOOKING_STATUSES)[number];
+
+/** The booking statuses that occupy their slot. */
+export const ACTIVE_BOOKING_STATUSES = ["PENDING", "APPROVED"] as const satisfies readonly BookingStatus[];
+
+export const PAYMENT_METHODS = ["CASH", "CARD", "FINANCING", "BANK_TRANSFER", "OTHER"] as const;
+
+export const NOTIFICATION_STATUSES = ["PENDING", "SENT", "FAILED"] as const;
+export const NOTIFICATION_KINDS = [
+  "booking_received",
+  "booking_approved",
+  "booking_declined",
+  "booking_cancelled",
+  "booking_rescheduled",
+  "booking_reminder",
+  "sale_confirmed",
+  "password_reset",
+  "staff_booking",
+] as const;
+export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
