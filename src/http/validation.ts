@@ -4,6 +4,12 @@ import { type FieldFault, invalid, Problem } from "./problems.ts";
 
 type Issue = z.core.$ZodIssue;
 
+const REQUIRED = "Required";
+
+z.config({
+  customError: (issue) => (issue.code === "invalid_type" && issue.input === undefined ? REQUIRED : undefined),
+});
+
 function faultsOf(issue: Issue): FieldFault[] {
   const path = issue.path.map(String).join(".");
   if (issue.code === "unrecognized_keys")
@@ -12,8 +18,12 @@ function faultsOf(issue: Issue): FieldFault[] {
       code: "unknown_field",
       message: issue.message,
     }));
-  const code = issue.code === "custom" ? (issue.params?.["code"] ?? "invalid_value") : issue.code;
-  return [{ field: path || "(body)", code, message: issue.message }];
+  return [{ field: path || "(body)", code: codeOf(issue), message: issue.message }];
+}
+
+function codeOf(issue: Issue): string {
+  if (issue.code === "custom") return issue.params?.["code"] ?? "invalid_value";
+  return issue.code === "invalid_type" && issue.message === REQUIRED ? "required" : issue.code;
 }
 
 /**
@@ -45,7 +55,8 @@ export function rule<T>(
 ): z.core.CheckFn<T> {
   return (context) => {
     if (!holds(context.value))
-      context.issues.push({ code: "custom", message, params: { code }, input: context.value, path: at });
+      // A copy: zod lengthens the path of an issue in place.
+      context.issues.push({ code: "custom", message, params: { code }, input: context.value, path: [...at] });
   };
 }
 

@@ -82,7 +82,9 @@ export function bookingMail(message: BookingMessage): Mail {
   const zone = `Times are ${showroom.timeZone.replaceAll("_", " ")} time.`;
   return {
     subject: oneLine(subject),
-    text: [...paragraphs.map(oneLine), `${oneLine(car)}: ${carUrl}`, zone, showroom.name].join("\n\n"),
+    text: [...paragraphs.map(oneLine), `${oneLine(car)}: ${carUrl}`, zone, oneLine(showroom.name)].join(
+      "\n\n",
+    ),
     html: page(subject, [
       ...paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`),
       `<p><a href="${escapeHtml(carUrl)}">${escapeHtml(car)}</a></p>`,

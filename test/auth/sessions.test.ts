@@ -1,0 +1,179 @@
+import { eq } from "drizzle-orm";
+import { describe, expect, test } from "vitest";
+import { account, session, tokenPair } from "../../src/auth/schemas.ts";
+import { refreshTokens, users } from "../../src/db/schema.ts";
+import { answer, call, db } from "../support/world.ts";
+
+let made = 0;
+const newName = () => `newcomer-${++made}-${crypto.randomUUID().slice(0, 6)}`;
+const PASSWORD = "a quiet engine";
+
+const register = (json: unknown, headers = {}) =>
+  answer(call("POST", "/api/auth/register/", { json, headers }));
+const login = (username: string, password = PASSWORD) =>
+  answer(call("POST", "/api/auth/login/", { json: { username, password } }));
+const refresh = (token: string) => answer(call("POST", "/api/auth/refresh/", { json: { refresh: token } }));
+
+async function signedIn() {
+  const username = newName();
+  await register({ username, password: PASSWORD });
+  return (await login(username)).body;
+}
+
+describe("registration", () => {
+  test("makes a customer who can sign in by name and by e-mail, in any case", async () => {
+    const username = newName();
+    const made = await register({
+      username,
+      password: PASSWORD,
+      email: `${username}@Example.com`,
+      first_name: "Zoë",
+    });
+    expect(made.status).toBe(201);
+    expect(account.parse(made.body)).toMatchObject({
+      username,
+      email: `${username}@Example.com`,
+      first_name: "Zoë",
+    });
+    for (const name of [username, username.toUpperCase(), `${username}@EXAMPLE.com`]) {
+      const signedIn = await login(name);
+      expect(signedIn.status).toBe(200);
+      expect(session.parse(signedIn.body).user.role).toBe("CUSTOMER");
+    }
+  });
+
+  test("without an e-mail works any number of times (the seed took two empty ones for equal)", async () => {
+    expect((await register({ username: newName(), password: PASSWORD })).status).toBe(201);
+    expect((await register({ username: newName(), password: PASSWORD, email: "" })).status).toBe(201);
+    expect((await register({ username: newName(), password: PASSWORD, email: null })).status).toBe(201);
+  });
+
+  test("of one name in two cases at once makes one account", async () => {
+    const username = newName();
+    const both = await Promise.all(
+      [username, username.toUpperCase()].map((name) => register({ username: name, password: PASSWORD })),
+    );
+    expect(both.map(({ status }) => status).sort()).toEqual([201, 400]);
+    expect(both.find(({ status }) => status === 400)?.body.errors).toMatchObject([
+      { field: "username", code: "taken" },
+    ]);
+  });
+
+  test.each([
+    ["a role", { role: "ADMIN" }, "role"],
+    ["a short password", { password: "short" }, "password"],
+    ["a password of digits", { password: "1234567890123" }, "password"],
+    ["a password that holds the username", { username: "gearbox", password: "gearbox-2026" }, "password"],
+    ["a password of 129 characters", { password: "x".repeat(129) }, "password"],
+    ["an e-mail that is none", { email: "nobody" }, "email"],
+    ["a line break in a name", { first_name: "a\r\nBcc: x" }, "first_name"],
+    ["a space in the username", { username: "a b" }, "username"],
+    ["an empty username", { username: "" }, "username"],
+  ])("with %s is refused with the field named", async (_, change, field) => {
+    const refused = await register({ username: newName(), password: PASSWORD, ...change });
+    expect(refused.status).toBe(400);
+    expect(refused.body.errors.map((error: { field: string }) => error.field)).toContain(field);
+  });
+
+  test("repeated with its Idempotency-Key answers the same and makes one account", async () => {
+    const json = { username: newName(), password: PASSWORD };
+    const headers = { "Idempotency-Key": crypto.randomUUID() };
+    const answers = await Promise.all([
+      register(json, headers),
+      register(json, headers),
+      register(json, headers),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([201, 201, 201]);
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+  });
+
+  test("stores no password", async () => {
+    const username = newName();
+    await register({ username, password: PASSWORD });
+    const stored = await db.select().from(users).where(eq(users.username, username)).get();
+    expect(stored?.passwordHash).toMatch(/^scrypt\$16384\$8\$5\$/);
+  });
+});
+
+describe("signing in", () => {
+  test("is refused alike for a wrong password, an unknown name and a deactivated user", async () => {
+    const username = newName();
+    await register({ username, password: PASSWORD });
+    const wrong = await login(username, "another phrase");
+    const unknown = await login(newName());
+    await db.update(users).set({ isActive: false }).where(eq(users.username, username));
+    const inactive = await login(username);
+    for (const refused of [wrong, unknown, inactive]) {
+      expect(refused.status).toBe(401);
+      expect({ ...refused.body, request_id: "" }).toEqual({ ...wrong.body, request_id: "" });
+    }
+  });
+
+  test("renews a hash made with older parameters", async () => {
+    const username = newName();
+    await register({ username, password: PASSWORD });
+    const { scryptSync } = await import("node:crypto");
+    const salt = Buffer.alloc(16, 7);
+    const old = `scrypt$1024$8$1$${salt.toString("base64")}$${scryptSync(PASSWORD, salt, 32, { N: 1024, r: 8, p: 1 }).toString("base64")}`;
+    await db.update(users).set({ passwordHash: old }).where(eq(users.username, username));
+    expect((await login(username)).status).toBe(200);
+    const stored = await db.select().from(users).where(eq(users.username, username)).get();
+    expect(stored?.passwordHash).toMatch(/^scrypt\$16384\$8\$5\$/);
+    expect((await login(username)).status).toBe(200);
+  });
+});
+
+describe("refreshing", () => {
+  test("gives a new pair and spends the old token", async () => {
+    const first = await signedIn();
+    const second = await refresh(first.refresh);
+    expect(second.status).toBe(200);
+    expect(tokenPair.parse(second.body).refresh).not.toBe(first.refresh);
+    expect((await call("GET", "/api/bookings/me/", { token: second.body.access })).status).toBe(200);
+  });
+
+  test("twice at once from one client gives both the same next token and logs nobody out", async () => {
+    const first = await signedIn();
+    const both = await Promise.all([refresh(first.refresh), refresh(first.refresh), refresh(first.refresh)]);
+    expect(both.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(new Set(both.map(({ body }) => body.refresh)).size).toBe(1);
+    expect((await refresh(both[0]?.body.refresh)).status).toBe(200);
+  });
+
+  test("with a stolen token after its owner moved on puts both out", async () => {
+    const first = await signedIn();
+    const second = (await refresh(first.refresh)).body;
+    const third = (await refresh(second.refresh)).body;
+    expect((await refresh(first.refresh)).status).toBe(401);
+    expect((await refresh(third.refresh)).status).toBe(401);
+  });
+
+  test("with a spent token after the grace puts both out, although its successor was not used", async () => {
+    const first = await signedIn();
+    const second = (await refresh(first.refresh)).body;
+    await db
+      .update(refreshTokens)
+      .set({ createdAt: Date.now() - 60_000 })
+      .where(eq(refreshTokens.userId, first.user.id));
+    expect((await refresh(first.refresh)).status).toBe(401);
+    expect((await refresh(second.refresh)).status).toBe(401);
+  });
+
+  test("with an expired, unknown or odd token is refused", async () => {
+    const first = await signedIn();
+    await db
+      .update(refreshTokens)
+      .set({ expiresAt: Date.now() - 1 })
+      .where(eq(refreshTokens.userId, first.user.id));
+    expect((await refresh(first.refresh)).status).toBe(401);
+    expect((await refresh("made-up")).status).toBe(401);
+    expect((await refresh(first.access)).status).toBe(400);
+    expect((await refresh("")).status).toBe(401);
+  });
+
+  test("stores no token", async () => {
+    const first = await signedIn();
+    const stored = await db.select().from(refreshTokens).where(eq(refreshTokens.userId, first.user.id));
+    expect(JSON.stringify(stored)).not.toContain(first.refresh);
+  });
+});

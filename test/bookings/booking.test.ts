@@ -1,0 +1,324 @@
+import { evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { and, eq, inArray } from "drizzle-orm";
+import { describe, expect, test } from "vitest";
+import { bookingSchema } from "../../src/bookings/schemas.ts";
+import { bookings, cars, notifications } from "../../src/db/schema.ts";
+import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
+
+const book = (
+  token: string,
+  carId: string,
+  startAt: number,
+  more: Record<string, unknown> = {},
+  headers = {},
+) =>
+  answer(
+    call("POST", "/api/bookings/", { token, json: { car: carId, start_at: iso(startAt), ...more }, headers }),
+  );
+
+const activeBookings = (carId: string) =>
+  db
+    .select()
+    .from(bookings)
+    .where(and(eq(bookings.carId, carId), inArray(bookings.status, ["PENDING", "APPROVED"])));
+
+describe("booking a test drive", () => {
+  test("a customer books a free slot and finds it among their own", async () => {
+    const [customer, carId] = [await person(), await car()];
+    const made = await book(customer.token, carId, slot(2), { notes: "with a child seat" });
+    expect(made.status).toBe(201);
+    expect(bookingSchema.parse(made.body)).toMatchObject({
+      car: carId,
+      customer: customer.id,
+      status: "PENDING",
+      notes: "with a child seat",
+    });
+    expect(made.headers.get("Location")).toBe(`/api/bookings/${made.body.id}/`);
+    expect(made.headers.get("X-D1-Bookmark")).toBeTruthy();
+    const mine = await answer(call("GET", "/api/bookings/me/", { token: customer.token }));
+    expect(mine.body).toMatchObject({ count: 1, results: [made.body] });
+  });
+
+  test("the fact and what must be told about it are one commit", async () => {
+    const [customer, carId] = [await person(), await car()];
+    const made = await book(customer.token, carId, slot(2));
+    const told = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
+    expect(told.map((row) => [row.kind, row.recipient]).sort()).toEqual([
+      ["booking_received", customer.email],
+      ["staff_booking", env.EMAIL_STAFF],
+    ]);
+  });
+
+  test("a customer without an e-mail address can book; only the staff is told", async () => {
+    const [customer, carId] = [await person("CUSTOMER", { email: null, emailKey: null }), await car()];
+    const made = await book(customer.token, carId, slot(2));
+    expect(made.status).toBe(201);
+    const told = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
+    expect(told.map((row) => row.kind)).toEqual(["staff_booking"]);
+  });
+
+  test("of fifty customers after one slot at once exactly one gets it and the others are offered free ones", async () => {
+    const [carId, customers] = [await car(), await Promise.all(Array.from({ length: 50 }, () => person()))];
+    const answers = await Promise.all(customers.map(({ token }) => book(token, carId, slot(3))));
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses.filter((status) => status === 201)).toHaveLength(1);
+    expect(statuses.filter((status) => status === 409)).toHaveLength(49);
+    for (const { body } of answers.filter(({ status }) => status === 409)) {
+      expect(body.code).toBe("slot_taken");
+      expect(body.alternatives).toHaveLength(3);
+      expect(body.alternatives.map((free: { start_at: string }) => Date.parse(free.start_at))).not.toContain(
+        slot(3),
+      );
+    }
+    expect(await activeBookings(carId)).toHaveLength(1);
+  });
+
+  test("evicting the Durable Object in the middle of the rush changes nothing", async () => {
+    const [carId, customers] = [await car(), await Promise.all(Array.from({ length: 50 }, () => person()))];
+    const stub = env.CAR_CALENDAR.getByName(carId);
+    const rush = customers.map(({ token }, index) => {
+      const made = book(token, carId, slot(3));
+      return index % 10 === 5 ? made.finally(() => evictDurableObject(stub).catch(() => {})) : made;
+    });
+    const statuses = (await Promise.all(rush)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 201)).toHaveLength(1);
+    expect(statuses.filter((status) => status === 409)).toHaveLength(49);
+    expect(await activeBookings(carId)).toHaveLength(1);
+  });
+
+  test.each(["cancel", "decline"])("a slot freed by %s is offered and can be booked again", async (verb) => {
+    const [customer, other, staff, carId] = [
+      await person(),
+      await person(),
+      await person("SALES"),
+      await car(),
+    ];
+    const first = await book(customer.token, carId, slot(4));
+    expect((await book(other.token, carId, slot(4))).status).toBe(409);
+    const freed = await answer(
+      call("PATCH", `/api/bookings/${first.body.id}/${verb}/`, { token: staff.token }),
+    );
+    expect(freed.status).toBe(200);
+    const date = iso(slot(4)).slice(0, 10);
+    const slots = await answer(call("GET", `/api/cars/${carId}/available-slots/?date=${date}`));
+    expect(slots.body.map((free: { start_at: string }) => Date.parse(free.start_at))).toContain(slot(4));
+    expect((await book(other.token, carId, slot(4))).status).toBe(201);
+  });
+
+  test("a sold or removed car cannot be booked, an unknown one is not found, a reserved one can be", async () => {
+    const customer = await person();
+    const removed = await car({ status: "REMOVED" });
+    expect((await book(customer.token, removed, slot(2))).body.code).toBe("car_not_bookable");
+    expect((await book(customer.token, crypto.randomUUID(), slot(2))).body.code).toBe("car_not_found");
+    expect((await book(customer.token, await car({ status: "RESERVED" }), slot(2))).status).toBe(201);
+  });
+
+  test.each([
+    ["half past the hour", () => slot(2) + 30 * 60_000, "not_a_slot"],
+    ["with seconds", () => slot(2) + 1000, "not_a_slot"],
+    ["before opening", () => slot(2) - 3_600_000, "not_a_slot"],
+    ["after the last start", () => slot(2, 7) + 3_600_000, "not_a_slot"],
+    ["in the past", () => slot(-2), "in_the_past"],
+    ["more than a year ahead", () => slot(367), "too_far_ahead"],
+  ])("a start %s is refused by name", async (_, start, code) => {
+    const [customer, carId] = [await person(), await car()];
+    const refused = await book(customer.token, carId, start());
+    expect(refused.status).toBe(400);
+    expect(refused.body.errors).toMatchObject([{ field: "start_at", code }]);
+  });
+
+  test.each([
+    "2026-02-30T09:00:00Z",
+    "99999-01-01T09:00:00Z",
+    "2026-12-01",
+    "tomorrow",
+    "",
+    "2026-12-01T25:00:00Z",
+    "2026-12-01T09:00:00+99:00",
+    "9999-12-31T23:00:00Z",
+    "2026-12-01T09:00:00Z\u0000",
+  ])("the start %j is refused with the field named", async (start_at) => {
+    const [customer, carId] = [await person(), await car()];
+    const refused = await answer(
+      call("POST", "/api/bookings/", { token: customer.token, json: { car: carId, start_at } }),
+    );
+    expect(refused.status).toBe(400);
+    expect(refused.body.errors[0].field).toBe("start_at");
+  });
+
+  test("a start without an offset is the showroom's local time", async () => {
+    const [customer, carId] = [await person(), await car()];
+    const date = iso(slot(2)).slice(0, 10);
+    const made = await answer(
+      call("POST", "/api/bookings/", {
+        token: customer.token,
+        json: { car: carId, start_at: `${date}T09:00` },
+      }),
+    );
+    expect(Date.parse(made.body.start_at)).toBe(slot(2));
+  });
+
+  test("staff cannot book in their own name, and strangers are asked to sign in", async () => {
+    const [staff, carId] = [await person("SALES"), await car()];
+    expect((await book(staff.token, carId, slot(2))).status).toBe(403);
+    const stranger = await answer(
+      call("POST", "/api/bookings/", { json: { car: carId, start_at: iso(slot(2)) } }),
+    );
+    expect(stranger.status).toBe(401);
+    expect(stranger.headers.get("WWW-Authenticate")).toContain("Bearer");
+  });
+});
+
+describe("an Idempotency-Key", () => {
+  test("makes the same booking request answer the same and book once", async () => {
+    const [customer, carId] = [await person(), await car()];
+    const headers = { "Idempotency-Key": "once" };
+    const first = await book(customer.token, carId, slot(2), {}, headers);
+    const second = await book(customer.token, carId, slot(2), {}, headers);
+    expect([first.status, second.status]).toEqual([201, 201]);
+    expect(second.body).toEqual(first.body);
+    expect(second.headers.get("Idempotency-Replayed")).toBe("true");
+    expect(second.headers.get("Location")).toBe(first.headers.get("Location"));
+    expect(await activeBookings(carId)).toHaveLength(1);
+  });
+
+  test("holds also when twenty equal requests arrive at once", async () => {
+    const [customer, carId] = [await person(), await car()];
+    const headers = { "Idempotency-Key": "at once".replace(" ", "-") };
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => book(customer.token, carId, slot(2), {}, headers)),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]));
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+    expect(await activeBookings(carId)).toHaveLength(1);
+  });
+
+  test("refuses another request under the same key, and keeps callers apart", async () => {
+    const [customer, other, carId] = [await person(), await person(), await car()];
+    const headers = { "Idempotency-Key": "mine" };
+    expect((await book(customer.token, carId, slot(2), {}, headers)).status).toBe(201);
+    const reused = await book(customer.token, carId, slot(3), {}, headers);
+    expect([reused.status, reused.body.code]).toEqual([422, "idempotency_key_reused"]);
+    expect((await book(other.token, carId, slot(3), {}, headers)).status).toBe(201);
+  });
+
+  test("of an odd form is refused", async () => {
+    const [customer, carId] = [await person(), await car()];
+    const refused = await book(customer.token, carId, slot(2), {}, { "Idempotency-Key": "x".repeat(256) });
+    expect([refused.status, refused.body.errors[0].field]).toEqual([400, "Idempotency-Key"]);
+  });
+});
+
+describe("the life of a booking", () => {
+  const ALLOWED: Record<string, string[]> = {
+    PENDING: ["approve", "decline", "cancel"],
+    APPROVED: ["complete", "no-show", "cancel"],
+    DECLINED: [],
+    CANCELLED: [],
+    COMPLETED: [],
+    NO_SHOW: [],
+  };
+  const VERBS = {
+    approve: "APPROVED",
+    decline: "DECLINED",
+    complete: "COMPLETED",
+    "no-show": "NO_SHOW",
+    cancel: "CANCELLED",
+  };
+
+  test.each(
+    Object.keys(ALLOWED).flatMap((from) =>
+      Object.entries(VERBS).map(([verb, to]) => [from, verb, to] as const),
+    ),
+  )("from %s, %s does what the contract says", async (from, verb, to) => {
+    const [customer, staff, carId] = [await person(), await person("SALES"), await car()];
+    const id = await booking({
+      carId,
+      customerId: customer.id,
+      startAt: slot(-3),
+      status: from as typeof bookings.$inferSelect.status,
+    });
+    const result = await answer(call("PATCH", `/api/bookings/${id}/${verb}/`, { token: staff.token }));
+    if (ALLOWED[from]?.includes(verb)) {
+      expect(result.status).toBe(200);
+      expect(bookingSchema.parse(result.body).status).toBe(to);
+    } else {
+      expect([result.status, result.body.code]).toEqual([409, "illegal_transition"]);
+    }
+  });
+
+  test("a customer cancels their own booking; another's does not exist for them", async () => {
+    const [customer, other, carId] = [await person(), await person(), await car()];
+    const made = await book(customer.token, carId, slot(2));
+    const path = `/api/bookings/${made.body.id}/`;
+    const unknown = await answer(
+      call("GET", `/api/bookings/${crypto.randomUUID()}/`, { token: other.token }),
+    );
+    const hidden = await answer(call("GET", path, { token: other.token }));
+    expect([hidden.status, hidden.body.code, hidden.body.detail]).toEqual([
+      404,
+      unknown.body.code,
+      unknown.body.detail,
+    ]);
+    expect((await call("PATCH", `${path}cancel/`, { token: other.token })).status).toBe(404);
+    expect((await call("PATCH", `${path}approve/`, { token: customer.token })).status).toBe(403);
+    const cancelled = await answer(call("PATCH", `${path}cancel/`, { token: customer.token }));
+    expect([cancelled.status, cancelled.body.status]).toEqual([200, "CANCELLED"]);
+  });
+
+  test("of twenty simultaneous approvals one succeeds and the customer is told once", async () => {
+    const [customer, staff, carId] = [await person(), await person("SALES"), await car()];
+    const made = await book(customer.token, carId, slot(2));
+    const path = `/api/bookings/${made.body.id}/approve/`;
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => call("PATCH", path, { token: staff.token })),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(19).fill(409)]);
+    const told = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
+    expect(told.filter((row) => row.kind === "booking_approved")).toHaveLength(1);
+  });
+});
+
+describe("available slots", () => {
+  test("are the eight of the day, less what is taken", async () => {
+    const [customer, carId] = [await person(), await car()];
+    const date = iso(slot(5)).slice(0, 10);
+    const ask = () => answer(call("GET", `/api/cars/${carId}/available-slots/?date=${date}`));
+    expect((await ask()).body).toHaveLength(8);
+    await book(customer.token, carId, slot(5, 2));
+    const starts = (await ask()).body.map((free: { start_at: string }) => Date.parse(free.start_at));
+    expect(starts).toEqual([0, 1, 3, 4, 5, 6, 7].map((index) => slot(5, index)));
+  });
+
+  test("are none on a past day, and none beyond the horizon", async () => {
+    const carId = await car();
+    for (const days of [-1, 400]) {
+      const date = iso(slot(days)).slice(0, 10);
+      expect((await answer(call("GET", `/api/cars/${carId}/available-slots/?date=${date}`))).body).toEqual(
+        [],
+      );
+    }
+  });
+
+  test("of a removed or unknown car are not found", async () => {
+    const removed = await car();
+    await db.update(cars).set({ status: "REMOVED" }).where(eq(cars.id, removed));
+    for (const id of [removed, crypto.randomUUID(), "abc"])
+      expect((await call("GET", `/api/cars/${id}/available-slots/?date=2026-12-01`)).status).toBe(404);
+  });
+
+  test.each([
+    "",
+    "?date=",
+    "?date=2026-02-30",
+    "?date=2026-13-01",
+    "?date=26-1-1",
+    "?date=99999-01-01",
+    "?day=2026-12-01",
+  ])("asked for with %j are refused with the parameter named", async (query) => {
+    const refused = await answer(call("GET", `/api/cars/${await car()}/available-slots/${query}`));
+    expect(refused.status).toBe(400);
+    expect(refused.body.errors.map((error: { field: string }) => error.field)).toContain("date");
+  });
+});

@@ -1,0 +1,116 @@
+import { describe, expect, test } from "vitest";
+import {
+  formatLocal,
+  freeSlots,
+  isDate,
+  nearestFree,
+  parseInstant,
+  refuseStart,
+  slotsOn,
+} from "../../src/bookings/slots.ts";
+
+const BERLIN = "Europe/Berlin";
+const hours = { timeZone: BERLIN, horizonDays: 365 };
+const at = (text: string) => Date.parse(text);
+
+describe("the slots of a day", () => {
+  test("are eight, at each local hour from nine to four", () => {
+    const starts = slotsOn("2026-12-01", BERLIN).map(({ startAt }) => formatLocal(startAt, BERLIN));
+    expect(starts).toEqual(
+      ["09", "10", "11", "12", "13", "14", "15", "16"].map((hour) => `2026-12-01T${hour}:00:00+01:00`),
+    );
+  });
+
+  test("follow the clocks on the days they change", () => {
+    expect(slotsOn("2026-03-28", BERLIN)[0]?.startAt).toBe(at("2026-03-28T08:00:00Z"));
+    expect(slotsOn("2026-03-29", BERLIN)[0]?.startAt).toBe(at("2026-03-29T07:00:00Z"));
+    expect(slotsOn("2026-10-25", BERLIN)[0]?.startAt).toBe(at("2026-10-25T08:00:00Z"));
+  });
+
+  test("are none on a day that a zone skipped", () => {
+    // Samoa went from 29 to 31 December 2011.
+    expect(slotsOn("2011-12-30", "Pacific/Apia")).toEqual([]);
+    expect(slotsOn("2011-12-31", "Pacific/Apia")).toHaveLength(8);
+  });
+});
+
+describe("an instant", () => {
+  test.each([
+    ["2026-12-01T09:00:00Z", "2026-12-01T09:00:00Z"],
+    ["2026-12-01T09:00:00+01:00", "2026-12-01T08:00:00Z"],
+    ["2026-12-01T09:00:00.000-05:00", "2026-12-01T14:00:00Z"],
+    ["2026-12-01T09:00", "2026-12-01T08:00:00Z"],
+    ["2026-07-01T09:00:00", "2026-07-01T07:00:00Z"],
+    // The hour that happens twice is the first one.
+    ["2026-10-25T02:30", "2026-10-25T00:30:00Z"],
+  ])("%s is %s", (text, utc) => expect(parseInstant(text, BERLIN)).toBe(at(utc)));
+
+  test.each([
+    "2026-12-01",
+    "2026-02-30T09:00:00Z",
+    "2026-12-01 09:00:00Z",
+    "2026-12-01T24:00:00Z",
+    "2026-12-01T09:60:00Z",
+    "2026-12-01T09:00:00+24:00",
+    "+012026-12-01T09:00:00Z",
+    "2026-W01-1T09:00:00Z",
+    // An hour that the clocks skipped.
+    "2026-03-29T02:30",
+    " 2026-12-01T09:00:00Z",
+    "2026-12-01T09:00:00Z\n",
+  ])("%j is none", (text) => expect(parseInstant(text, BERLIN)).toBeUndefined());
+});
+
+describe("a start", () => {
+  const now = at("2026-12-01T08:00:00Z");
+
+  test("must lie in the future", () => {
+    expect(refuseStart(now, now, hours)).toBe("in_the_past");
+    expect(refuseStart(now + 3_600_000, now, hours)).toBeUndefined();
+  });
+
+  test("may be a year ahead and no further", () => {
+    expect(refuseStart(at("2027-12-01T08:00:00Z"), now, hours)).toBeUndefined();
+    expect(refuseStart(at("2027-12-01T09:00:00Z"), now, hours)).toBe("too_far_ahead");
+  });
+
+  test("must be a slot's", () => {
+    expect(refuseStart(at("2026-12-02T08:30:00Z"), now, hours)).toBe("not_a_slot");
+    expect(refuseStart(at("2026-12-02T07:00:00Z"), now, hours)).toBe("not_a_slot");
+    expect(refuseStart(at("2026-12-02T16:00:00Z"), now, hours)).toBe("not_a_slot");
+  });
+});
+
+describe("free slots", () => {
+  const now = at("2026-12-01T10:30:00Z");
+
+  test("begin after now", () => {
+    expect(
+      freeSlots("2026-12-01", "2026-12-01", [], now, hours).map(({ startAt }) =>
+        formatLocal(startAt, BERLIN).slice(11, 13),
+      ),
+    ).toEqual(["12", "13", "14", "15", "16"]);
+  });
+
+  test("leave out what overlaps a booking, even one that is off the hour", () => {
+    const taken = [{ startAt: at("2026-12-02T08:30:00Z"), endAt: at("2026-12-02T09:30:00Z") }];
+    const free = freeSlots("2026-12-02", "2026-12-02", taken, now, hours);
+    expect(free[0]?.startAt).toBe(at("2026-12-02T10:00:00Z"));
+  });
+
+  test("nearest to a wanted time come first", () => {
+    const wanted = at("2026-12-02T10:00:00Z");
+    const taken = [{ startAt: wanted, endAt: wanted + 3_600_000 }];
+    expect(
+      nearestFree(wanted, taken, now, hours).map(({ startAt }) => (startAt - wanted) / 3_600_000),
+    ).toEqual([-1, 1, -2]);
+  });
+});
+
+describe("a date", () => {
+  test.each(["2026-12-01", "2028-02-29"])("%s exists", (text) => expect(isDate(text)).toBe(true));
+  test.each(["2026-02-29", "2026-00-10", "2026-1-1", "20261201", "2026-12-01T00:00", "", "-2026-12-01"])(
+    "%j does not",
+    (text) => expect(isDate(text)).toBe(false),
+  );
+});

@@ -1,0 +1,133 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { violationOf } from "../../src/db/violations.ts";
+import { booking, car, person, slot } from "../support/world.ts";
+
+/** Runs SQL as anybody with access to the database could; the code of the rule that refuses it, or "accepted". */
+async function sql(text: string, ...values: unknown[]): Promise<string> {
+  try {
+    await env.DB.prepare(text)
+      .bind(...values)
+      .run();
+    return "accepted";
+  } catch (error) {
+    return violationOf(error) ?? String(error);
+  }
+}
+
+const INSERT_BOOKING =
+  "INSERT INTO bookings (id, car_id, customer_id, start_at, end_at, status, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 0, 0)";
+const HOUR = 3_600_000;
+
+describe("the database refuses, whoever writes", () => {
+  test.each([
+    ["the same hour", 0, HOUR],
+    ["the second half hour", HOUR / 2, HOUR],
+    ["the first half hour", -HOUR / 2, HOUR],
+    ["an hour around it", -HOUR, 3 * HOUR],
+    ["a minute inside it", HOUR / 2, 60_000],
+  ])("a second active booking at %s", async (_, offset, length) => {
+    const [{ id: customerId }, carId] = [await person(), await car()];
+    const at = slot(2, 3);
+    await booking({ carId, customerId, startAt: at, status: "APPROVED" });
+    const insert = (status: string, from = at + offset) =>
+      sql(INSERT_BOOKING, crypto.randomUUID(), carId, customerId, from, from + length, status);
+    expect(await insert("PENDING")).toBe("slot_taken");
+    expect(await insert("APPROVED")).toBe("slot_taken");
+    expect(await insert("CANCELLED")).toBe("accepted");
+    expect(await insert("PENDING", at + HOUR)).toBe("accepted");
+  });
+
+  test("moving a booking onto another, and bringing one back to life", async () => {
+    const [{ id: customerId }, carId] = [await person(), await car()];
+    await booking({ carId, customerId, startAt: slot(2), status: "PENDING" });
+    const later = await booking({ carId, customerId, startAt: slot(2, 1), status: "PENDING" });
+    const over = await booking({ carId, customerId, startAt: slot(2), status: "CANCELLED" });
+    expect(
+      await sql("UPDATE bookings SET start_at = ?, end_at = ? WHERE id = ?", slot(2), slot(2) + HOUR, later),
+    ).toBe("slot_taken");
+    expect(await sql("UPDATE bookings SET status = 'PENDING' WHERE id = ?", over)).toBe("illegal_transition");
+  });
+
+  test("an active booking of a removed car, an end before the start, a stay of two days, an unknown status", async () => {
+    const [{ id: customerId }, removed, carId] = [
+      await person(),
+      await car({ status: "REMOVED" }),
+      await car(),
+    ];
+    const insert = (onCar: string, from: number, to: number, status = "PENDING") =>
+      sql(INSERT_BOOKING, crypto.randomUUID(), onCar, customerId, from, to, status);
+    const at = slot(2);
+    expect(await insert(removed, at, at + HOUR)).toBe("car_not_bookable");
+    expect(await insert(carId, at, at)).toBe("check");
+    expect(await insert(carId, at, at + 48 * HOUR)).toBe("check");
+    expect(await insert(carId, at, at + HOUR, "MAYBE")).toBe("check");
+    expect(await insert(crypto.randomUUID(), at, at + HOUR)).toBe("foreign_key");
+  });
+
+  test("SOLD by hand, and taking a sold car back by hand", async () => {
+    const [{ id: customer }, { id: seller }, carId] = [await person(), await person("SALES"), await car()];
+    expect(await sql("UPDATE cars SET status = 'SOLD' WHERE id = ?", carId)).toBe("sold_needs_sale");
+    const sell = () =>
+      sql(
+        "INSERT INTO sales (id, car_id, customer_id, salesperson_id, sale_price_cents, currency, payment_method, sale_at, created_at) VALUES (?, ?, ?, ?, 100, 'EUR', 'CASH', 0, 0)",
+        crypto.randomUUID(),
+        carId,
+        customer,
+        seller,
+      );
+    expect(await sell()).toBe("accepted");
+    expect(await sell()).toBe("unique:sales.car_id");
+    expect(await sql("UPDATE cars SET status = 'SOLD' WHERE id = ?", carId)).toBe("accepted");
+    expect(await sql("UPDATE cars SET status = 'AVAILABLE' WHERE id = ?", carId)).toBe("sold_needs_sale");
+    expect(await sql("UPDATE sales SET sale_price_cents = 1 WHERE car_id = ?", carId)).toBe("immutable");
+    expect(await sql("DELETE FROM sales WHERE car_id = ?", carId)).toBe("immutable");
+  });
+
+  test.each([
+    ["a lower-case VIN", "vin", "abc"],
+    ["an empty VIN", "vin", ""],
+    ["a negative price", "base_price_cents", -1],
+    ["a discount above the base price", "discount_price_cents", 2_000_001],
+    ["the year 0", "year", 0],
+    ["the year 99999", "year", 99999],
+    ["an unknown fuel", "fuel_type", "COAL"],
+    ["a negative mileage", "mileage", -1],
+    ["an unknown status", "status", "STOLEN"],
+    ["a lower-case currency", "currency", "eur"],
+  ])("a car with %s", async (_, column, value) => {
+    expect(await sql(`UPDATE cars SET ${column} = ? WHERE id = ?`, value, await car())).toBe("check");
+  });
+
+  test("one name twice in different case, and one VIN twice", async () => {
+    const { username } = await person();
+    const again = await person("CUSTOMER", { usernameKey: username.toLowerCase() }).catch(violationOf);
+    expect(again).toBe("unique:users.username_key");
+    const vin = `VIN-${crypto.randomUUID().slice(0, 8)}`.toUpperCase();
+    await car({ vin });
+    expect(await car({ vin }).catch(violationOf)).toBe("unique:cars.vin");
+  });
+
+  test("a second primary photo of a car", async () => {
+    const carId = await car();
+    const insert = (primary: number) =>
+      sql(
+        "INSERT INTO car_photos (id, car_id, key, thumbnail_key, content_type, width, height, sort_order, is_primary, created_at) VALUES (?1, ?2, ?1, ?1, 'image/webp', 1, 1, 0, ?3, 0)",
+        crypto.randomUUID(),
+        carId,
+        primary,
+      );
+    expect(await insert(1)).toBe("accepted");
+    expect(await insert(1)).toBe("unique:car_photos.car_id");
+    expect(await insert(0)).toBe("accepted");
+  });
+
+  test("to lose its last active administrator", async () => {
+    const [first, second] = [await person("ADMIN"), await person("ADMIN")];
+    expect(await sql("UPDATE users SET is_active = 0 WHERE id = ?", first.id)).toBe("accepted");
+    expect(await sql("UPDATE users SET is_active = 0 WHERE id = ?", second.id)).toBe("last_admin");
+    expect(await sql("UPDATE users SET role = 'SALES' WHERE id = ?", second.id)).toBe("last_admin");
+    expect(await sql("UPDATE users SET is_active = 1 WHERE id = ?", first.id)).toBe("accepted");
+    expect(await sql("UPDATE users SET role = 'SALES' WHERE id = ?", second.id)).toBe("accepted");
+  });
+});

@@ -1,0 +1,248 @@
+import { env, exports } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { problemSchema } from "../../src/http/problems.ts";
+import { answer, call, car, iso, person, slot } from "../support/world.ts";
+
+describe("paths", () => {
+  test.each(["/api/cars", "/api/cars/", "/api/cars?page=1", "/api/cars/?page=1"])(
+    "%s answers without a redirect",
+    async (path) => {
+      expect((await call("GET", path)).status).toBe(200);
+    },
+  );
+
+  test.each(["/api/auth/login", "/api/auth/login/"])("POST %s reaches its handler", async (path) => {
+    const refused = await answer(call("POST", path, { json: { username: "nobody", password: "wrong" } }));
+    expect([refused.status, refused.body.code]).toEqual([401, "invalid_credentials"]);
+  });
+
+  test("HEAD works where GET does, and says nothing", async () => {
+    const response = await call("HEAD", `/api/cars/${await car()}`);
+    expect([response.status, await response.text()]).toEqual([200, ""]);
+  });
+
+  test("a wrong method is answered with the allowed ones", async () => {
+    for (const path of ["/api/cars", "/api/cars/"]) {
+      const refused = await answer(call("PATCH", path));
+      expect(refused.status).toBe(405);
+      expect(refused.headers.get("Allow")).toBe("GET, HEAD, OPTIONS");
+      expect(problemSchema.parse(refused.body).code).toBe("method_not_allowed");
+    }
+  });
+
+  test("an unknown path is a problem, not a page", async () => {
+    for (const path of ["/nothing", "/api/nothing", "/api/cars/x/y/z", "/docs/none.js"]) {
+      const refused = await answer(call("GET", path));
+      expect(refused.status).toBe(404);
+      expect(refused.headers.get("Content-Type")).toBe("application/problem+json");
+      expect(problemSchema.parse(refused.body)).toMatchObject({ status: 404, code: "not_found" });
+    }
+  });
+
+  test("a preflight is answered", async () => {
+    const response = await call("OPTIONS", "/api/bookings/", {
+      headers: { Origin: "http://shop.example", "Access-Control-Request-Method": "POST" },
+    });
+    expect(response.status).toBe(204);
+    expect(response.headers.get("Access-Control-Allow-Origin")).toBe("http://shop.example");
+    expect(response.headers.get("Access-Control-Allow-Methods")).toContain("POST");
+  });
+});
+
+describe("request ids", () => {
+  test("a sane one is kept and named in the problem", async () => {
+    const refused = await answer(call("GET", "/api/nothing", { headers: { "X-Request-Id": "trace-42" } }));
+    expect(refused.headers.get("X-Request-Id")).toBe("trace-42");
+    expect(refused.body.request_id).toBe("trace-42");
+  });
+
+  test("an odd one is replaced", async () => {
+    for (const odd of ["a b", "<script>", "x".repeat(300)]) {
+      const response = await call("GET", "/api/cars/", { headers: { "X-Request-Id": odd } });
+      expect(response.headers.get("X-Request-Id")).toMatch(/^[\w-]{8,64}$/);
+    }
+  });
+});
+
+describe("invalid input", () => {
+  const post = async (json: unknown) => {
+    const { token } = await person();
+    return answer(call("POST", "/api/bookings/", { token, json }));
+  };
+  const valid = async () => ({ car: await car(), start_at: iso(slot(2)) });
+
+  test.each([
+    ["a number for the car", { car: 5 }, "car"],
+    ["no UUID", { car: "abc" }, "car"],
+    ["a NUL character in the notes", { notes: "a\u0000b" }, "notes"],
+    ["half a surrogate pair in the notes", { notes: "\ud800" }, "notes"],
+    ["2,001 characters of notes", { notes: "n".repeat(2001) }, "notes"],
+    ["notes that are nested arrays", { notes: [[[[]]]] }, "notes"],
+    ["null notes", { notes: null }, "notes"],
+    ["an unknown field", { status: "APPROVED" }, "status"],
+  ])("%s is refused with the field named", async (_, change, field) => {
+    const refused = await post({ ...(await valid()), ...change });
+    expect(refused.status).toBe(400);
+    expect(problemSchema.parse(refused.body).errors?.map((error) => error.field)).toContain(field);
+  });
+
+  test("an unknown field is refused with the allowed ones named", async () => {
+    const refused = await post({ ...(await valid()), colour: "red" });
+    expect(refused.body.errors).toEqual([
+      { field: "colour", code: "unknown_field", message: "Unknown; allowed are car, start_at, notes" },
+    ]);
+  });
+
+  test("a missing field is called required", async () => {
+    const refused = await post({});
+    expect(refused.body.errors).toMatchObject([
+      { field: "car", code: "required" },
+      { field: "start_at", code: "required" },
+    ]);
+  });
+
+  test.each(["", "{", "[", "null", "[]", "5", '"text"', `{"a":1}}`, "\u0000", "NaN"])(
+    "the body %j is refused with 400",
+    async (body) => {
+      const { token } = await person();
+      const headers = { "Content-Type": "application/json" };
+      const refused = await answer(call("POST", "/api/bookings/", { token, body, headers }));
+      expect(refused.status).toBe(400);
+      expect(["malformed_json", "invalid_request"]).toContain(problemSchema.parse(refused.body).code);
+    },
+  );
+
+  test("thirty thousand nested arrays are refused with 400", async () => {
+    const { token } = await person();
+    const headers = { "Content-Type": "application/json" };
+    for (const body of ["[".repeat(30_000), "[".repeat(30_000) + "]".repeat(30_000)])
+      expect((await call("POST", "/api/bookings/", { token, body, headers })).status).toBe(400);
+  });
+
+  test("a megabyte of text is refused with 413", async () => {
+    const refused = await post({ ...(await valid()), notes: "n".repeat(1_000_000) });
+    expect([refused.status, refused.body.code]).toEqual([413, "too_large"]);
+  });
+
+  test("a megabyte sent without a length is refused with 413", async () => {
+    const { token } = await person();
+    const chunk = new TextEncoder().encode("n".repeat(100_000));
+    let left = 10;
+    const body = new ReadableStream({
+      pull(controller) {
+        if (left-- > 0) controller.enqueue(chunk);
+        else controller.close();
+      },
+    });
+    const refused = await answer(
+      call("POST", "/api/bookings/", { token, body, headers: { "Content-Type": "application/json" } }),
+    );
+    expect(refused.status).toBe(413);
+  });
+
+  test.each(["text/plain", "application/xml", "multipart/form-data; boundary=x"])(
+    "a body of type %s is refused with 415",
+    async (type) => {
+      const { token } = await person();
+      const refused = await answer(
+        call("POST", "/api/bookings/", { token, body: "x", headers: { "Content-Type": type } }),
+      );
+      expect([refused.status, refused.body.code]).toEqual([415, "unsupported_media_type"]);
+    },
+  );
+
+  test("an unknown query parameter is refused with the allowed ones named", async () => {
+    const refused = await answer(call("GET", "/api/cars/?colour=red"));
+    expect(refused.status).toBe(400);
+    expect(refused.body.errors[0]).toMatchObject({ field: "colour", code: "unknown_field" });
+    expect(refused.body.errors[0].message).toContain("fuel_type");
+  });
+
+  test("a bookmark of an odd form is refused with the header named", async () => {
+    const refused = await answer(call("GET", "/api/cars/", { headers: { "X-D1-Bookmark": "'; --" } }));
+    expect([refused.status, refused.body.errors[0].field]).toEqual([400, "X-D1-Bookmark"]);
+  });
+});
+
+describe("a bookmark", () => {
+  test("given out by a write is taken by a read", async () => {
+    const [{ token }, carId] = [await person(), await car()];
+    const made = await call("POST", "/api/bookings/", {
+      token,
+      json: { car: carId, start_at: iso(slot(2)) },
+    });
+    const bookmark = made.headers.get("X-D1-Bookmark") ?? "";
+    const mine = await answer(
+      call("GET", "/api/bookings/me/", { token, headers: { "X-D1-Bookmark": bookmark } }),
+    );
+    expect(mine.body.count).toBe(1);
+  });
+});
+
+describe("a missing secret", () => {
+  test("stops everything but the health check", async () => {
+    const bare = { ...env, JWT_SECRET: "" };
+    const { default: worker } = await import("../../src/index.ts");
+    const send = (path: string) =>
+      worker.fetch(new Request(`http://dealership.test${path}`), bare, {
+        waitUntil() {},
+        passThroughOnException() {},
+      } as never);
+    expect((await send("/healthz")).status).toBe(200);
+    for (const path of ["/api/cars/", "/api/auth/login/", "/docs", "/openapi.json"]) {
+      const refused = await send(path);
+      expect([refused.status, ((await refused.json()) as { code: string }).code]).toEqual([
+        503,
+        "misconfigured",
+      ]);
+      expect(refused.headers.get("Retry-After")).toBeTruthy();
+    }
+  });
+});
+
+describe("a dependency that is down", () => {
+  test("is a 503 with Retry-After, and no word about it leaks", async () => {
+    const broken = {
+      ...env,
+      DB: {
+        withSession: () => ({
+          prepare: () => {
+            throw new Error("D1_ERROR: secret internals SELECT * FROM users");
+          },
+        }),
+      },
+    };
+    const { default: worker } = await import("../../src/index.ts");
+    const refused = await worker.fetch(
+      new Request("http://dealership.test/api/cars/"),
+      broken as never,
+      {
+        waitUntil() {},
+        passThroughOnException() {},
+      } as never,
+    );
+    const text = await refused.text();
+    expect([refused.status, refused.headers.get("Retry-After")]).toEqual([503, "2"]);
+    expect(text).not.toMatch(/SELECT|internals|at /);
+  });
+});
+
+describe("the documents", () => {
+  test("describe every operation with its rule", async () => {
+    const { body } = await answer(call("GET", "/openapi.json"));
+    expect(body.openapi).toBe("3.1.0");
+    expect(body.paths["/api/bookings/"].post.operationId).toBe("createBooking");
+    expect(body.paths["/api/bookings/"].post["x-roles"]).toEqual(["CUSTOMER"]);
+  });
+
+  test("the reference page asks for nothing but our own files", async () => {
+    const page = await exports.default.fetch("http://dealership.test/docs");
+    const html = await page.text();
+    expect(page.status).toBe(200);
+    expect(page.headers.get("Content-Security-Policy")).toContain("default-src 'none'");
+    for (const [, url] of html.matchAll(/(?:src|href)="([^"]+)"/g)) {
+      expect(url).toMatch(/^\/docs\//);
+      expect((await exports.default.fetch(`http://dealership.test${url}`)).status).toBe(200);
+    }
+  });
+});
