@@ -1,6 +1,9 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+// No test needs the network: no made-up request origin is fetched.
+process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
+
 export default defineConfig({
   test: {
     // What a passing test logged is noise.

@@ -86,6 +86,7 @@ CREATE TABLE `cars` (
 	CONSTRAINT "cars_seats_range" CHECK("cars"."seats" BETWEEN 0 AND 200),
 	CONSTRAINT "cars_base_price_range" CHECK("cars"."base_price_cents" BETWEEN 0 AND 999999999999),
 	CONSTRAINT "cars_discount_price_range" CHECK("cars"."discount_price_cents" BETWEEN 0 AND "cars"."base_price_cents"),
+	CONSTRAINT "cars_version_positive" CHECK("cars"."version" > 0),
 	CONSTRAINT "cars_currency_form" CHECK("cars"."currency" GLOB '[A-Z][A-Z][A-Z]')
 );
 --> statement-breakpoint

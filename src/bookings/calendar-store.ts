@@ -1,13 +1,14 @@
 /** A car's calendar in D1, the only place where bookings are true. */
-import { and, eq, inArray } from "drizzle-orm";
+import { and, eq, inArray, sql } from "drizzle-orm";
 import { type Database, openDatabase } from "../db/client.ts";
 import { bookings, cars, idempotencyKeys } from "../db/schema.ts";
+import { type Statement, statementOf } from "../db/statement.ts";
 import { violationOf } from "../db/violations.ts";
-import { CLAIM_TAKEN, type Claim, claimRow } from "../http/idempotency.ts";
+import { CLAIM_TAKEN, claimRow } from "../http/idempotency.ts";
 import { outboxStatement, outgoing } from "../notifications/outbox.ts";
 import { ACTIVE_BOOKING_STATUSES } from "../vocabulary.ts";
-import type { Booking, Calendar, Change } from "./calendar.ts";
-import type { CalendarStore, Commit } from "./calendar-writer.ts";
+import { type Booking, bookingsOf, type Calendar, type Change } from "./calendar.ts";
+import type { Attached, CalendarStore, Commit } from "./calendar-writer.ts";
 import { noticesOf } from "./notices.ts";
 import { bookingBody, bookingPath } from "./schemas.ts";
 
@@ -42,27 +43,40 @@ export class D1CalendarStore implements CalendarStore {
     return { status: car[0]?.status, active: new Map(active.map((booking) => [booking.id, booking])) };
   }
 
-  async commit(change: Change, claim: Claim | undefined): Promise<Commit> {
+  async commit(change: Change, attached: Attached): Promise<Commit> {
     const db = this.#open();
-    const now = change.booking.updatedAt;
     const notices = outgoing(noticesOf(change, this.#options.staffAddress));
+    const { claim, alongside = [], notificationIds = [] } = attached;
+    const statements: Statement[] = [
+      ...alongside,
+      ...changeStatements(db, change),
+      ...(notices.length > 0 ? [outboxStatement(notices, timeOf(change))] : []),
+    ];
+    if (claim && change.type === "booked")
+      statements.push(
+        statementOf(
+          db.insert(idempotencyKeys).values(claimRow(claim, answerOf(change.booking), timeOf(change))),
+        ),
+      );
     try {
-      await db.batch([
-        writeBooking(db, change),
-        ...notices.map((notice) => outboxStatement(db, notice, now)),
-        ...(claim ? [db.insert(idempotencyKeys).values(claimRow(claim, answerOf(change.booking), now))] : []),
-      ]);
+      await db.commit(statements);
     } catch (error) {
       const violation = violationOf(error);
       if (violation === CLAIM_TAKEN) return { type: "duplicate_request" };
-      return violation ? { type: "refused" } : { type: "unknown", error };
+      return violation ? { type: "refused", violation } : { type: "unknown", error };
     }
-    this.#options.onOutbox(notices.map((notice) => notice.id));
+    const ids = [...notificationIds, ...notices.map((notice) => notice.id)];
+    if (ids.length > 0) this.#options.onOutbox(ids);
     return { type: "committed", bookmark: db.bookmark() };
   }
 
-  async holds({ booking }: Change): Promise<boolean> {
+  async holds(change: Change): Promise<boolean> {
     const db = this.#open();
+    if (change.type === "status_set") {
+      const car = await db.select().from(cars).where(eq(cars.id, change.carId)).get();
+      return car?.status === change.to && car.updatedAt === change.at;
+    }
+    const { booking } = change;
     const stored = await db.select().from(bookings).where(eq(bookings.id, booking.id)).get();
     return (
       stored?.sequence === booking.sequence &&
@@ -77,15 +91,33 @@ export class D1CalendarStore implements CalendarStore {
   }
 }
 
-function writeBooking(db: Database, change: Change) {
-  const { booking } = change;
-  if (change.type === "booked") return db.insert(bookings).values(booking);
-  const { status, startAt, endAt, sequence, updatedAt } = booking;
-  return db
-    .update(bookings)
-    .set({ status, startAt, endAt, sequence, updatedAt })
-    .where(eq(bookings.id, booking.id));
+function changeStatements(db: Database, change: Change): Statement[] {
+  switch (change.type) {
+    case "booked":
+      return [statementOf(db.insert(bookings).values(change.booking))];
+    case "transitioned":
+    case "rescheduled": {
+      const { id, status, startAt, endAt, sequence, updatedAt } = change.booking;
+      const row = { status, startAt, endAt, sequence, updatedAt };
+      return [statementOf(db.update(bookings).set(row).where(eq(bookings.id, id)))];
+    }
+    case "status_set": {
+      const ids = JSON.stringify(change.cancelled.map(({ id }) => id));
+      const cancel = db
+        .update(bookings)
+        .set({ status: "CANCELLED", sequence: sql`${bookings.sequence} + 1`, updatedAt: change.at })
+        .where(sql`${bookings.id} IN (SELECT value FROM json_each(${ids}))`);
+      const set = db
+        .update(cars)
+        .set({ status: change.to, updatedAt: change.at, version: sql`${cars.version} + 1` })
+        .where(eq(cars.id, change.carId));
+      return [...(change.cancelled.length > 0 ? [statementOf(cancel)] : []), statementOf(set)];
+    }
+  }
 }
+
+const timeOf = (change: Change): number =>
+  change.type === "status_set" ? change.at : (bookingsOf(change)[0]?.updatedAt ?? 0);
 
 const answerOf = (booking: Booking) =>
   ({ status: 201, body: bookingBody(booking), location: bookingPath(booking.id) }) as const;

@@ -3,6 +3,8 @@
  * to the store, and applies to memory. It holds no truth; whatever happens to it, the store is right, and the
  * memory is loaded again. Knows nothing of Cloudflare, so that it can be driven through every misfortune in tests.
  */
+import type { Statement } from "../db/statement.ts";
+import type { Violation } from "../db/violations.ts";
 import type { Claim } from "../http/idempotency.ts";
 import {
   apply,
@@ -16,10 +18,20 @@ import {
 } from "./calendar.ts";
 import { SerialQueue } from "./serial-queue.ts";
 
+/** What else belongs to a command. Sent over RPC. */
+export type Attached = {
+  /** Makes a booking request safe to repeat. */
+  claim?: Claim | undefined;
+  /** What the asker wants committed in the same batch, before the change itself. */
+  alongside?: Statement[];
+  /** The notifications among `alongside`. */
+  notificationIds?: string[];
+};
+
 /** What became of a commit. Refused: nothing was written. Unknown: it may or may not have been. */
 export type Commit =
   | { type: "committed"; bookmark: string | null }
-  | { type: "refused" }
+  | { type: "refused"; violation: Violation }
   | { type: "duplicate_request" }
   | { type: "unknown"; error: unknown };
 
@@ -27,16 +39,21 @@ export type Commit =
 export interface CalendarStore {
   /** Reads the car's status and active bookings. */
   load(): Promise<Calendar>;
-  /** Writes a change, what must be told about it, and the claim's answer: all or nothing. */
-  commit(change: Change, claim: Claim | undefined): Promise<Commit>;
+  /** Writes a change, what must be told about it, and what is attached: all or nothing. */
+  commit(change: Change, attached: Attached): Promise<Commit>;
   /** Whether a change, of whose commit the outcome was unknown, is in the store. */
   holds(change: Change): Promise<boolean>;
 }
 
 /** What the writer answers. Sent over RPC, where thrown errors lose their class: refusals are values. */
 export type Outcome =
-  | { ok: true; booking: Booking; bookmark: string | null }
-  | { ok: false; refusal: Refusal | { code: "duplicate_request" | "busy" | "unavailable" } };
+  | { ok: true; change: Change | undefined; booking: Booking | undefined; bookmark: string | null }
+  | { ok: false; refusal: Refusal | WriterRefusal };
+
+/** Why the writer itself refuses. `rejected`: the store's rules forbid what was attached. */
+export type WriterRefusal =
+  | { code: "duplicate_request" | "busy" | "unavailable" }
+  | { code: "rejected"; violation: Violation };
 
 /** How many commands may wait for one car. At a few milliseconds each this is seconds of waiting, not minutes. */
 export const MAX_WAITING = 2000;
@@ -65,9 +82,9 @@ export class CalendarWriter {
   }
 
   /** Carries out a command after all earlier ones. `busy` at once when too many wait. */
-  async perform(command: Command, claim?: Claim): Promise<Outcome> {
-    const outcome = this.#queue.run(() => this.#perform(command, claim));
-    return outcome ?? { ok: false, refusal: { code: "busy" } };
+  async perform(command: Command, attached: Attached = {}): Promise<Outcome> {
+    const outcome = this.#queue.run(() => this.#perform(command, attached));
+    return outcome ?? refuse({ code: "busy" });
   }
 
   /**
@@ -78,39 +95,42 @@ export class CalendarWriter {
     return this.#calendar ?? this.#load();
   }
 
-  async #perform(command: Command, claim: Claim | undefined): Promise<Outcome> {
-    // One set of circumstances for all tries: the id stays the same, so a late first try cannot make a second row.
-    const circumstances = this.#circumstances();
+  async #perform(command: Command, attached: Attached): Promise<Outcome> {
     try {
-      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-        const calendar = this.#calendar ?? (await this.#load());
-        const decision = decide(calendar, command, circumstances);
-        if (!decision.ok) return decision;
-        const { change } = decision;
-        const commit = await this.#store.commit(change, claim);
-        switch (commit.type) {
-          case "committed":
-            this.#calendar = apply(calendar, change);
-            return { ok: true, booking: change.booking, bookmark: commit.bookmark };
-          case "duplicate_request":
-            return { ok: false, refusal: { code: "duplicate_request" } };
-          case "refused":
-            // Somebody else wrote: what was remembered is out of date.
-            this.#calendar = undefined;
-            continue;
-          case "unknown":
-            this.#calendar = undefined;
-            this.#report("calendar.commit_unknown", commit.error);
-            if (await this.#store.holds(change)) return { ok: true, booking: change.booking, bookmark: null };
-            return { ok: false, refusal: { code: "unavailable" } };
-        }
-      }
-      this.#report("calendar.tries_exhausted", undefined);
+      return await this.#decideAndCommit(command, attached);
     } catch (error) {
       this.#calendar = undefined;
       this.#report("calendar.store_failed", error);
+      return refuse({ code: "unavailable" });
     }
-    return { ok: false, refusal: { code: "unavailable" } };
+  }
+
+  async #decideAndCommit(command: Command, attached: Attached): Promise<Outcome> {
+    const circumstances = this.#circumstances();
+    for (let tries = 1; ; tries += 1) {
+      const calendar = this.#calendar ?? (await this.#load());
+      const decision = decide(calendar, command, circumstances);
+      if (!decision.ok) return decision;
+      const { change } = decision;
+      if (!change) return { ok: true, change, booking: decision.booking, bookmark: null };
+      const commit = await this.#store.commit(change, attached);
+      switch (commit.type) {
+        case "committed":
+          this.#calendar = apply(calendar, change);
+          return done(change, commit.bookmark);
+        case "duplicate_request":
+          return refuse({ code: "duplicate_request" });
+        case "refused":
+          // Somebody else wrote, so memory is out of date; or what is attached is against the rules.
+          this.#calendar = undefined;
+          if (tries === MAX_TRIES) return refuse({ code: "rejected", violation: commit.violation });
+          continue;
+        case "unknown":
+          this.#calendar = undefined;
+          this.#report("calendar.commit_unknown", commit.error);
+          return (await this.#store.holds(change)) ? done(change, null) : refuse({ code: "unavailable" });
+      }
+    }
   }
 
   /** Loads the calendar, once for all who ask at the same time. */
@@ -127,3 +147,12 @@ export class CalendarWriter {
     return this.#loading;
   }
 }
+
+const refuse = (refusal: WriterRefusal): Outcome => ({ ok: false, refusal });
+
+const done = (change: Change, bookmark: string | null): Outcome => ({
+  ok: true,
+  change,
+  booking: change.type === "status_set" ? undefined : change.booking,
+  bookmark,
+});

@@ -36,24 +36,34 @@ export type Calendar = {
 /** What can be asked of a calendar. Sent over RPC: a released member is never renamed or made compulsory. */
 export type Command =
   | { type: "book"; carId: string; customerId: string; startAt: number; notes: string }
-  | { type: "transition"; bookingId: string; to: BookingStatus };
+  | { type: "transition"; bookingId: string; to: BookingStatus }
+  /** `confirmed`: staff moved it, so it need not be approved again. */
+  | { type: "reschedule"; bookingId: string; startAt: number; confirmed: boolean }
+  /** `from`: the statuses the car may have now, for whoever asks. */
+  | { type: "set_status"; from: readonly CarStatus[]; to: CarStatus };
 
 /** What a command changes. `before` is the booking as it was. */
 export type Change =
   | { type: "booked"; booking: Booking }
-  | { type: "transitioned"; booking: Booking; before: Booking };
+  | { type: "transitioned"; booking: Booking; before: Booking }
+  | { type: "rescheduled"; booking: Booking; before: Booking }
+  | { type: "status_set"; carId: string; from: CarStatus; to: CarStatus; cancelled: Booking[]; at: number };
 
 /** Why a command is refused. */
 export type Refusal =
   | { code: "car_not_found" | "car_not_bookable" | "illegal_transition" }
   | { code: "invalid_start"; reason: StartRefusal }
-  | { code: "slot_taken"; alternatives: Slot[] };
+  | { code: "slot_taken"; alternatives: Slot[] }
+  | { code: "illegal_status"; status: CarStatus };
 
 /** What a decision depends on besides the calendar. */
-export type Circumstances = { now: number; newId: string; hours: Hours };
+export type Circumstances = { carId: string; now: number; newId: string; hours: Hours };
 
-/** What `decide` comes to. */
-export type Decision = { ok: true; change: Change } | { ok: false; refusal: Refusal };
+/** What `decide` comes to. `nothing_to_do`: things are as asked already. */
+export type Decision =
+  | { ok: true; change: Change }
+  | { ok: true; change: undefined; booking: Booking }
+  | { ok: false; refusal: Refusal };
 
 const refuse = (refusal: Refusal): Decision => ({ ok: false, refusal });
 
@@ -64,28 +74,25 @@ export function decide(calendar: Calendar, command: Command, circumstances: Circ
       return decideBook(calendar, command, circumstances);
     case "transition":
       return decideTransition(calendar, command, circumstances);
+    case "reschedule":
+      return decideReschedule(calendar, command, circumstances);
+    case "set_status":
+      return decideSetStatus(calendar, command, circumstances);
   }
 }
 
-function decideBook(
-  calendar: Calendar,
-  command: Command & { type: "book" },
-  { now, newId, hours }: Circumstances,
-): Decision {
-  if (!calendar.status) return refuse({ code: "car_not_found" });
-  const reason = refuseStart(command.startAt, now, hours);
-  if (reason) return refuse({ code: "invalid_start", reason });
-  if (!isBookable(calendar.status)) return refuse({ code: "car_not_bookable" });
-  const slot = slotAt(command.startAt);
-  const taken = [...calendar.active.values()];
-  if (taken.some((other) => overlaps(slot, other)))
-    return refuse({ code: "slot_taken", alternatives: nearestFree(slot.startAt, taken, now, hours) });
-  const { carId, customerId, notes } = command;
+type Of<Type extends Command["type"]> = Extract<Command, { type: Type }>;
+
+function decideBook(calendar: Calendar, command: Of<"book">, circumstances: Circumstances): Decision {
+  const { now, newId } = circumstances;
+  const refusal = refuseSlot(calendar, command.startAt, circumstances);
+  if (refusal) return refuse(refusal);
+  const { carId, customerId, notes, startAt } = command;
   const booking: Booking = {
     id: newId,
     carId,
     customerId,
-    ...slot,
+    ...slotAt(startAt),
     status: "PENDING",
     notes,
     sequence: 0,
@@ -95,25 +102,85 @@ function decideBook(
   return { ok: true, change: { type: "booked", booking } };
 }
 
-function decideTransition(
-  calendar: Calendar,
-  command: Command & { type: "transition" },
-  { now }: Circumstances,
-): Decision {
+function decideTransition(calendar: Calendar, command: Of<"transition">, { now }: Circumstances): Decision {
   // A booking that is not among the active ones is over, and what is over does not change.
   const before = calendar.active.get(command.bookingId);
   if (!before || !mayBecome(before.status, command.to)) return refuse({ code: "illegal_transition" });
-  const booking = { ...before, status: command.to, sequence: before.sequence + 1, updatedAt: now };
-  return { ok: true, change: { type: "transitioned", booking, before } };
+  return {
+    ok: true,
+    change: { type: "transitioned", before, booking: changed(before, now, { status: command.to }) },
+  };
 }
+
+function decideReschedule(
+  calendar: Calendar,
+  command: Of<"reschedule">,
+  circumstances: Circumstances,
+): Decision {
+  const before = calendar.active.get(command.bookingId);
+  if (!before) return refuse({ code: "illegal_transition" });
+  // Asked again after a lost answer, the booking is there already.
+  if (before.startAt === command.startAt) return { ok: true, change: undefined, booking: before };
+  const refusal = refuseSlot(calendar, command.startAt, circumstances, before.id);
+  if (refusal) return refuse(refusal);
+  const status = command.confirmed ? before.status : "PENDING";
+  const booking = changed(before, circumstances.now, { ...slotAt(command.startAt), status });
+  return { ok: true, change: { type: "rescheduled", before, booking } };
+}
+
+function decideSetStatus(
+  calendar: Calendar,
+  command: Of<"set_status">,
+  { carId, now }: Circumstances,
+): Decision {
+  const { status: from } = calendar;
+  if (!from) return refuse({ code: "car_not_found" });
+  if (!command.from.includes(from)) return refuse({ code: "illegal_status", status: from });
+  const cancelled = isBookable(command.to)
+    ? []
+    : [...calendar.active.values()]
+        .filter((booking) => booking.startAt > now)
+        .map((booking) => changed(booking, now, { status: "CANCELLED" }));
+  return { ok: true, change: { type: "status_set", carId, from, to: command.to, cancelled, at: now } };
+}
+
+/** Why no test drive can take the slot at `startAt`; the booking `except` does not count, it is the one that moves. */
+function refuseSlot(
+  calendar: Calendar,
+  startAt: number,
+  { now, hours }: Circumstances,
+  except?: string,
+): Refusal | undefined {
+  if (!calendar.status) return { code: "car_not_found" };
+  const reason = refuseStart(startAt, now, hours);
+  if (reason) return { code: "invalid_start", reason };
+  if (!isBookable(calendar.status)) return { code: "car_not_bookable" };
+  const slot = slotAt(startAt);
+  const taken = [...calendar.active.values()];
+  if (taken.some((other) => other.id !== except && overlaps(slot, other)))
+    return { code: "slot_taken", alternatives: nearestFree(startAt, taken, now, hours) };
+  return undefined;
+}
+
+const changed = (before: Booking, now: number, change: Partial<Booking>): Booking => ({
+  ...before,
+  ...change,
+  sequence: before.sequence + 1,
+  updatedAt: now,
+});
 
 /** Whether a car of this status can be booked. A reserved one can: reservations fall through. */
 export const isBookable = (status: CarStatus): boolean => status === "AVAILABLE" || status === "RESERVED";
 
+/** The bookings a change writes, as they are afterwards. */
+export const bookingsOf = (change: Change): readonly Booking[] =>
+  change.type === "status_set" ? change.cancelled : [change.booking];
+
 /** The calendar after a change. */
-export function apply(calendar: Calendar, { booking }: Change): Calendar {
+export function apply(calendar: Calendar, change: Change): Calendar {
   const active = new Map(calendar.active);
-  if (isActive(booking.status)) active.set(booking.id, booking);
-  else active.delete(booking.id);
-  return { ...calendar, active };
+  for (const booking of bookingsOf(change))
+    if (isActive(booking.status)) active.set(booking.id, booking);
+    else active.delete(booking.id);
+  return { status: change.type === "status_set" ? change.to : calendar.status, active };
 }

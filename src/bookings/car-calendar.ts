@@ -2,12 +2,11 @@
 import { DurableObject } from "cloudflare:workers";
 import { uuidv7 } from "uuidv7";
 import { readConfig } from "../config.ts";
-import type { Claim } from "../http/idempotency.ts";
 import { describeError, log } from "../log.ts";
 import { enqueue } from "../notifications/outbox.ts";
 import type { Command } from "./calendar.ts";
 import { D1CalendarStore } from "./calendar-store.ts";
-import { CalendarWriter, type Outcome } from "./calendar-writer.ts";
+import { type Attached, CalendarWriter, type Outcome } from "./calendar-writer.ts";
 import { freeSlots, type Hours, type Slot } from "./slots.ts";
 
 /** What `openSlots` answers. */
@@ -31,14 +30,14 @@ export class CarCalendar extends DurableObject<Env> {
     });
     this.#writer = new CalendarWriter(
       store,
-      () => ({ now: Date.now(), newId: uuidv7(), hours: this.#hours }),
+      () => ({ carId, now: Date.now(), newId: uuidv7(), hours: this.#hours }),
       (event, error) => log.error(event, { car: carId, error: describeError(error) }),
     );
   }
 
-  /** Carries out a command; refusals are values. A claim makes it safe to repeat. */
-  perform(command: Command, claim?: Claim): Promise<Outcome> {
-    return this.#writer.perform(command, claim);
+  /** Carries out a command; refusals are values. */
+  perform(command: Command, attached?: Attached): Promise<Outcome> {
+    return this.#writer.perform(command, attached);
   }
 
   /** The bookable slots of the local days from `from` to `to`, from memory. Empty when the car is not for sale. */

@@ -3,6 +3,19 @@ import type { Notice } from "../notifications/outbox.ts";
 import type { BookingStatus, NotificationKind } from "../vocabulary.ts";
 import type { Booking, Change } from "./calendar.ts";
 
+/**
+ * What a message about a booking says of it, as it was at that moment. Instants in milliseconds. `reason`: why it
+ * was called off, when that was not a person's wish. `previousStartAt`: where it was before it was moved.
+ */
+export type BookingFacts = {
+  startAt: number;
+  endAt: number;
+  sequence: number;
+  status: BookingStatus;
+  reason?: "car_sold" | "car_removed";
+  previousStartAt?: number;
+};
+
 const KIND_OF_STATUS: Partial<Record<BookingStatus, NotificationKind>> = {
   APPROVED: "booking_approved",
   DECLINED: "booking_declined",
@@ -11,30 +24,45 @@ const KIND_OF_STATUS: Partial<Record<BookingStatus, NotificationKind>> = {
 
 /** The notices a change calls for. `staffAddress` is the sales team's mailbox. */
 export function noticesOf(change: Change, staffAddress: string): Notice[] {
-  const { booking } = change;
-  const about = (kind: NotificationKind, to: Notice["to"]): Notice => ({
-    kind,
-    to,
-    bookingId: booking.id,
-    facts: factsOf(booking),
-  });
-  const customer = { userId: booking.customerId };
+  const staff = { address: staffAddress };
   switch (change.type) {
-    case "booked":
-      return [about("booking_received", customer), about("staff_booking", { address: staffAddress })];
+    case "booked": {
+      const { booking } = change;
+      return [
+        notice("booking_received", customerOf(booking), booking),
+        notice("staff_booking", staff, booking),
+      ];
+    }
     case "transitioned": {
+      const { booking } = change;
       const kind = KIND_OF_STATUS[booking.status];
-      return kind ? [about(kind, customer)] : [];
+      return kind ? [notice(kind, customerOf(booking), booking)] : [];
+    }
+    case "rescheduled": {
+      const { booking, before } = change;
+      const facts = { previousStartAt: before.startAt };
+      return [
+        notice("booking_rescheduled", customerOf(booking), booking, facts),
+        notice("staff_booking", staff, booking, facts),
+      ];
+    }
+    case "status_set": {
+      const reason = change.to === "SOLD" ? "car_sold" : "car_removed";
+      return change.cancelled.map((booking) =>
+        notice("booking_cancelled", customerOf(booking), booking, { reason }),
+      );
     }
   }
 }
 
-/** What a message about a booking says of it, as it was at that moment. Instants in milliseconds. */
-export type BookingFacts = { startAt: number; endAt: number; sequence: number; status: BookingStatus };
+const customerOf = (booking: Booking): Notice["to"] => ({ userId: booking.customerId });
 
-const factsOf = ({ startAt, endAt, sequence, status }: Booking): BookingFacts => ({
-  startAt,
-  endAt,
-  sequence,
-  status,
-});
+function notice(
+  kind: NotificationKind,
+  to: Notice["to"],
+  { id, startAt, endAt, sequence, status }: Booking,
+  more: Partial<BookingFacts> = {},
+): Notice {
+  const facts: BookingFacts = { startAt, endAt, sequence, status, ...more };
+  return { kind, to, bookingId: id, facts };
+}

@@ -58,7 +58,7 @@ bookingRoutes.openapi(
       notes: body.notes ?? "",
     } as const;
     return once(c, caller.id, body, async (claim) => {
-      const booking = settle(c, await calendarOf(c.env, body.car).perform(command, claim));
+      const booking = settle(c, await calendarOf(c.env, body.car).perform(command, { claim }));
       return c.json(bookingBody(booking), 201, { Location: bookingPath(booking.id) });
     });
   },
@@ -177,7 +177,8 @@ async function visibleBooking(c: Context<AppEnv>, id: string): Promise<Booking> 
 function settle(c: Context<AppEnv>, outcome: Outcome): Booking {
   if (outcome.ok) {
     if (outcome.bookmark) c.header("X-D1-Bookmark", outcome.bookmark);
-    return outcome.booking;
+    if (outcome.booking) return outcome.booking;
+    throw new Error("the command was not about a booking");
   }
   const { refusal } = outcome;
   switch (refusal.code) {
@@ -187,6 +188,11 @@ function settle(c: Context<AppEnv>, outcome: Outcome): Booking {
       throw new Problem("slot_taken", undefined, {
         members: { alternatives: refusal.alternatives.map(slotBody(c)) },
       });
+    case "rejected":
+      // The customer was deleted since they were identified; anything else is a store that cannot make up its mind.
+      throw new Problem(refusal.violation === "foreign_key" ? "invalid_token" : "unavailable");
+    case "illegal_status":
+      throw new Error("a booking command was answered about the car's status");
     default:
       throw new Problem(refusal.code);
   }

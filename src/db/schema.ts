@@ -193,6 +193,8 @@ export const cars = sqliteTable(
     check("cars_seats_range", between(t.seats, 0, 200)),
     check("cars_base_price_range", between(t.basePriceCents, 0, MAX_CENTS)),
     check("cars_discount_price_range", sql`${t.discountPriceCents} BETWEEN 0 AND ${t.basePriceCents}`),
+    // Also how a batch is made to fail when the version it expects is stale: see expectVersion in cars/versions.ts.
+    check("cars_version_positive", sql`${t.version} > 0`),
     check("cars_currency_form", sql`${t.currency} GLOB '[A-Z][A-Z][A-Z]'`),
   ],
 );

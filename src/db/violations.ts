@@ -10,8 +10,8 @@ const RAISED = [
   "immutable",
 ] as const;
 
-/** A rule raised by a trigger, or the columns of a unique index as `table.column`, or another constraint. */
-export type Violation = (typeof RAISED)[number] | `unique:${string}` | "foreign_key" | "check";
+/** A rule raised by a trigger, the first column of a unique index as `table.column`, a named CHECK, or a foreign key. */
+export type Violation = (typeof RAISED)[number] | `unique:${string}` | `check:${string}` | "foreign_key";
 
 /**
  * Names the constraint that made D1 refuse a statement or a batch (which then did nothing at all).
@@ -24,7 +24,8 @@ export function violationOf(error: unknown): Violation | undefined {
     if (raised) return raised;
     const unique = /UNIQUE constraint failed: ([\w.]+)/.exec(e.message);
     if (unique) return `unique:${unique[1]}`;
-    return e.message.includes("FOREIGN KEY") ? "foreign_key" : "check";
+    const check = /CHECK constraint failed: (\w+)/.exec(e.message);
+    return check ? `check:${check[1]}` : "foreign_key";
   }
   return undefined;
 }

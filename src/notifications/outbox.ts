@@ -2,10 +2,11 @@
  * What must be told, committed with the fact itself. The rows written here are picked up by the queue, or by the
  * sweep when the queue was not told.
  */
-import { and, asc, eq, isNotNull, lte, sql } from "drizzle-orm";
+import { and, asc, eq, lte } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Database } from "../db/client.ts";
-import { notifications, users } from "../db/schema.ts";
+import { notifications } from "../db/schema.ts";
+import type { Statement } from "../db/statement.ts";
 import { describeError, log } from "../log.ts";
 import type { NotificationKind } from "../vocabulary.ts";
 
@@ -29,39 +30,21 @@ export type Delivery = { notificationId: string };
 export const outgoing = (notices: readonly Notice[]): Outgoing[] =>
   notices.map((notice) => ({ ...notice, id: uuidv7() }));
 
-/** The statement that writes a notice to the outbox; for a user without an address it writes nothing. */
-export function outboxStatement(db: Database, notice: Outgoing, now: number) {
-  const row = {
-    id: notice.id,
-    kind: notice.kind,
-    bookingId: notice.bookingId ?? null,
-    saleId: notice.saleId ?? null,
-    facts: notice.facts,
-    createdAt: now,
-    nextAttemptAt: now,
+/**
+ * The statement that writes notices to the outbox, in order; for a user without an address it writes nothing.
+ * All of them travel as one JSON parameter: a sale may have to tell more people than a query has parameters.
+ */
+export function outboxStatement(notices: readonly Outgoing[], now: number): Statement {
+  return {
+    sql: `INSERT INTO notifications
+        (id, kind, recipient, user_id, booking_id, sale_id, facts, created_at, next_attempt_at)
+      SELECT n.value ->> 'id', n.value ->> 'kind', coalesce(n.value ->> '$.to.address', u.email), u.id,
+        n.value ->> 'bookingId', n.value ->> 'saleId', n.value -> 'facts', ?2, ?2
+      FROM json_each(?1) n LEFT JOIN users u ON u.id = n.value ->> '$.to.userId'
+      WHERE coalesce(n.value ->> '$.to.address', u.email) IS NOT NULL
+      ORDER BY n.key`,
+    params: [JSON.stringify(notices), now],
   };
-  if ("address" in notice.to)
-    return db.insert(notifications).values({ ...row, recipient: notice.to.address });
-  return db.insert(notifications).select(
-    db
-      .select({
-        id: sql<string>`${row.id}`.as("id"),
-        kind: sql<NotificationKind>`${row.kind}`.as("kind"),
-        recipient: sql<string>`${users.email}`.as("recipient"),
-        userId: users.id,
-        bookingId: sql<string | null>`${row.bookingId}`.as("booking_id"),
-        saleId: sql<string | null>`${row.saleId}`.as("sale_id"),
-        facts: sql<Record<string, unknown>>`${JSON.stringify(row.facts)}`.as("facts"),
-        status: sql<"PENDING">`'PENDING'`.as("status"),
-        attempts: sql<number>`0`.as("attempts"),
-        lastError: sql<null>`NULL`.as("last_error"),
-        createdAt: sql<number>`${now}`.as("created_at"),
-        nextAttemptAt: sql<number>`${now}`.as("next_attempt_at"),
-        sentAt: sql<null>`NULL`.as("sent_at"),
-      })
-      .from(users)
-      .where(and(eq(users.id, notice.to.userId), isNotNull(users.email))),
-  );
 }
 
 /** The largest batch that a queue takes at once. */

@@ -59,9 +59,9 @@ describe("the database refuses, whoever writes", () => {
       sql(INSERT_BOOKING, crypto.randomUUID(), onCar, customerId, from, to, status);
     const at = slot(2);
     expect(await insert(removed, at, at + HOUR)).toBe("car_not_bookable");
-    expect(await insert(carId, at, at)).toBe("check");
-    expect(await insert(carId, at, at + 48 * HOUR)).toBe("check");
-    expect(await insert(carId, at, at + HOUR, "MAYBE")).toBe("check");
+    expect(await insert(carId, at, at)).toBe("check:bookings_end_after_start");
+    expect(await insert(carId, at, at + 48 * HOUR)).toBe("check:bookings_at_most_a_day");
+    expect(await insert(carId, at, at + HOUR, "MAYBE")).toBe("check:bookings_status_known");
     expect(await insert(crypto.randomUUID(), at, at + HOUR)).toBe("foreign_key");
   });
 
@@ -96,7 +96,9 @@ describe("the database refuses, whoever writes", () => {
     ["an unknown status", "status", "STOLEN"],
     ["a lower-case currency", "currency", "eur"],
   ])("a car with %s", async (_, column, value) => {
-    expect(await sql(`UPDATE cars SET ${column} = ? WHERE id = ?`, value, await car())).toBe("check");
+    expect(await sql(`UPDATE cars SET ${column} = ? WHERE id = ?`, value, await car())).toMatch(
+      /^check:cars_/,
+    );
   });
 
   test("one name twice in different case, and one VIN twice", async () => {

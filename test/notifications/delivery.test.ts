@@ -47,7 +47,7 @@ async function outboxOf(kinds: Array<"booking_received" | "booking_approved" | "
       facts: { startAt, endAt: startAt + 3_600_000, sequence: 0, status: "PENDING" },
     })),
   );
-  for (const notice of notices) await outboxStatement(session(), notice, Date.now());
+  await session().commit([outboxStatement(notices, Date.now())]);
   return { ids: notices.map(({ id }) => id), customer };
 }
 

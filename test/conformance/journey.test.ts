@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PASSWORD, type Server, startServer } from "./server.ts";
+
+let server: Server;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server?.close());
+
+const tomorrow = () => new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
+
+describe("the whole journey over HTTP", () => {
+  test("from registering to an approved test drive and both e-mails", async () => {
+    const carId = await server.car("JOURNEY1");
+    const shopper = await server.customer("shopper");
+
+    const list = await server.call("GET", "/api/cars/?make=toyota&fuel_type=HYBRID");
+    expect(list.body.results.map((car: { id: string }) => car.id)).toContain(carId);
+
+    const slots = await server.call("GET", `/api/cars/${carId}/available-slots/?date=${tomorrow()}`);
+    expect(slots.body).toHaveLength(8);
+
+    const booked = await server.call("POST", "/api/bookings/", {
+      token: shopper.access,
+      json: { car: carId, start_at: slots.body[0].start_at },
+    });
+    expect([booked.status, booked.body.status]).toEqual([201, "PENDING"]);
+    const mine = await server.call("GET", "/api/bookings/me", { token: shopper.access });
+    expect(mine.body.results).toEqual([booked.body]);
+
+    await server.customer("seller");
+    await server.db.prepare("UPDATE users SET role = 'SALES' WHERE username = 'seller'").run();
+    const seller = await server.call("POST", "/api/auth/login", {
+      json: { username: "seller", password: PASSWORD },
+    });
+    const approved = await server.call("PATCH", `/api/bookings/${booked.body.id}/approve/`, {
+      token: seller.body.access,
+    });
+    expect([approved.status, approved.body.status]).toEqual([200, "APPROVED"]);
+
+    const told = () =>
+      server.db
+        .prepare(
+          "SELECT kind, status FROM notifications WHERE recipient = 'shopper@example.com' ORDER BY rowid",
+        )
+        .all();
+    await expect
+      .poll(async () => (await told()).results, { timeout: 30_000, interval: 500 })
+      .toEqual([
+        { kind: "booking_received", status: "SENT" },
+        { kind: "booking_approved", status: "SENT" },
+      ]);
+  });
+
+  test("fifty customers after one slot: one 201, forty-nine 409, no 5xx", async () => {
+    const carId = await server.car("RUSH1");
+    const { access } = await server.customer("rusher");
+    const slots = await server.call("GET", `/api/cars/${carId}/available-slots/?date=${tomorrow()}`);
+    const json = { car: carId, start_at: slots.body[3].start_at };
+    const rush = Array.from({ length: 50 }, () =>
+      server.call("POST", "/api/bookings/", { token: access, json }),
+    );
+    const statuses = (await Promise.all(rush)).map(({ status }) => status).sort();
+    expect(statuses).toEqual([201, ...Array(49).fill(409)]);
+  });
+
+  test("fifty again, with the Durable Object evicted in the middle", async () => {
+    const carId = await server.car("RUSH2");
+    const { access } = await server.customer("rusher-2");
+    const slots = await server.call("GET", `/api/cars/${carId}/available-slots/?date=${tomorrow()}`);
+    const json = { car: carId, start_at: slots.body[3].start_at };
+    const rush = Array.from({ length: 50 }, (_, index) => {
+      const sent = server.call("POST", "/api/bookings/", { token: access, json });
+      if (index % 10 === 5) server.worker.evictDurableObject("CAR_CALENDAR", { name: carId }).catch(() => {});
+      return sent;
+    });
+    const statuses = (await Promise.all(rush)).map(({ status }) => status).sort();
+    expect(statuses).toEqual([201, ...Array(49).fill(409)]);
+  });
+});

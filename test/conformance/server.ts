@@ -1,0 +1,85 @@
+/** A real server over HTTP for the black-box tests: the built Worker, an empty database, its own storage. */
+import { createTestHarness } from "wrangler";
+
+export type Json = { readonly [member: string]: unknown };
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into bodies whose shape they are about to check.
+export type Answer = { status: number; body: any; headers: Headers };
+
+export const PASSWORD = "a quiet engine";
+
+/** Starts the server with its migrations applied. Variables given override the configured ones. */
+export async function startServer(vars: Record<string, string> = {}) {
+  const harness = createTestHarness({
+    workers: [
+      {
+        configPath: "./wrangler.toml",
+        vars: { ENVIRONMENT: "development", ...vars },
+        secrets: { JWT_SECRET: "a secret of the black-box tests, nothing else" },
+      },
+    ],
+  });
+  const { url } = await harness.listen();
+  const worker = harness.getWorker<Env>();
+  await worker.applyD1Migrations("DB");
+  const { DB } = await worker.getEnv();
+
+  async function call(
+    method: string,
+    path: string,
+    more: { token?: string | undefined; json?: unknown } = {},
+  ): Promise<Answer> {
+    const response = await fetch(new URL(path, url), {
+      method,
+      redirect: "manual",
+      headers: {
+        ...(more.json === undefined ? {} : { "Content-Type": "application/json" }),
+        ...(more.token === undefined ? {} : { Authorization: `Bearer ${more.token}` }),
+      },
+      ...(more.json === undefined ? {} : { body: JSON.stringify(more.json) }),
+    });
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get("Content-Type") ?? "");
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: isJson && text ? JSON.parse(text) : text,
+    };
+  }
+
+  /** Registers a customer and signs in; returns the session. */
+  async function customer(
+    username: string,
+  ): Promise<Json & { access: string; refresh: string; user: { id: string } }> {
+    await call("POST", "/api/auth/register/", {
+      json: { username, password: PASSWORD, email: `${username}@example.com` },
+    });
+    return (await call("POST", "/api/auth/login/", { json: { username, password: PASSWORD } })).body;
+  }
+
+  /** Puts a car into stock by SQL; returns its id. */
+  async function car(vin: string): Promise<string> {
+    const id = crypto.randomUUID();
+    await DB.prepare(
+      `INSERT INTO cars (id, vin, make, make_key, model, model_key, year, mileage, fuel_type, transmission, color,
+         body_type, base_price_cents, currency, created_at, updated_at)
+       VALUES (?, ?, 'Toyota', 'toyota', 'Yaris', 'yaris', 2024, 10, 'HYBRID', 'AUTOMATIC', 'Red', 'HATCHBACK', 2000000, 'EUR', 0, 0)`,
+    )
+      .bind(id, vin)
+      .run();
+    return id;
+  }
+
+  return {
+    url,
+    call,
+    customer,
+    car,
+    db: DB,
+    worker,
+    logs: () => harness.getLogs(),
+    close: () => harness.close(),
+  };
+}
+
+export type Server = Awaited<ReturnType<typeof startServer>>;
