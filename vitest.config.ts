@@ -17,6 +17,7 @@ export default defineConfig({
             miniflare: {
               bindings: {
                 ENVIRONMENT: "development",
+                RATE_LIMITS: "off",
                 JWT_SECRET: "a secret of the tests that opens nothing else",
                 TEST_MIGRATIONS: await readD1Migrations("migrations"),
               },

@@ -6,11 +6,13 @@ CREATE TABLE `bookings` (
 	`end_at` integer NOT NULL,
 	`status` text DEFAULT 'PENDING' NOT NULL,
 	`notes` text DEFAULT '' NOT NULL,
+	`handled_by` text,
 	`sequence` integer DEFAULT 0 NOT NULL,
 	`created_at` integer NOT NULL,
 	`updated_at` integer NOT NULL,
 	FOREIGN KEY (`car_id`) REFERENCES `cars`(`id`) ON UPDATE no action ON DELETE no action,
 	FOREIGN KEY (`customer_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE no action,
+	FOREIGN KEY (`handled_by`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE no action,
 	CONSTRAINT "bookings_status_known" CHECK("bookings"."status" IN ('PENDING', 'APPROVED', 'DECLINED', 'CANCELLED', 'COMPLETED', 'NO_SHOW')),
 	CONSTRAINT "bookings_end_after_start" CHECK("bookings"."end_at" > "bookings"."start_at"),
 	CONSTRAINT "bookings_at_most_a_day" CHECK("bookings"."end_at" - "bookings"."start_at" <= 86400000),
@@ -21,6 +23,7 @@ CREATE INDEX `bookings_active` ON `bookings` (`car_id`,`start_at`,`end_at`) WHER
 CREATE INDEX `bookings_customer` ON `bookings` (`customer_id`,`start_at`,`id`);--> statement-breakpoint
 CREATE INDEX `bookings_car` ON `bookings` (`car_id`,`start_at`,`id`);--> statement-breakpoint
 CREATE INDEX `bookings_start` ON `bookings` (`start_at`,`id`);--> statement-breakpoint
+CREATE INDEX `bookings_handled` ON `bookings` (`handled_by`,`start_at`) WHERE "bookings"."status" = 'COMPLETED';--> statement-breakpoint
 CREATE TABLE `car_photos` (
 	`id` text PRIMARY KEY NOT NULL,
 	`car_id` text NOT NULL,
@@ -165,17 +168,14 @@ CREATE INDEX `password_resets_user` ON `password_resets` (`user_id`);--> stateme
 CREATE INDEX `password_resets_expiry` ON `password_resets` (`expires_at`);--> statement-breakpoint
 CREATE TABLE `refresh_tokens` (
 	`token_hash` text PRIMARY KEY NOT NULL,
-	`family_id` text NOT NULL,
-	`user_id` text NOT NULL,
+	`session_id` text NOT NULL,
 	`created_at` integer NOT NULL,
 	`expires_at` integer NOT NULL,
 	`spent_at` integer,
-	`revoked_at` integer,
-	FOREIGN KEY (`user_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE no action
+	FOREIGN KEY (`session_id`) REFERENCES `sessions`(`id`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
-CREATE INDEX `refresh_tokens_family` ON `refresh_tokens` (`family_id`);--> statement-breakpoint
-CREATE INDEX `refresh_tokens_user` ON `refresh_tokens` (`user_id`);--> statement-breakpoint
+CREATE INDEX `refresh_tokens_session` ON `refresh_tokens` (`session_id`);--> statement-breakpoint
 CREATE INDEX `refresh_tokens_expiry` ON `refresh_tokens` (`expires_at`);--> statement-breakpoint
 CREATE TABLE `sales` (
 	`id` text PRIMARY KEY NOT NULL,
@@ -206,6 +206,17 @@ CREATE UNIQUE INDEX `sales_one_open_per_car` ON `sales` (`car_id`) WHERE "sales"
 CREATE INDEX `sales_when` ON `sales` (`sale_at`,`id`);--> statement-breakpoint
 CREATE INDEX `sales_salesperson` ON `sales` (`salesperson_id`,`sale_at`,`id`);--> statement-breakpoint
 CREATE INDEX `sales_customer` ON `sales` (`customer_id`);--> statement-breakpoint
+CREATE TABLE `sessions` (
+	`id` text PRIMARY KEY NOT NULL,
+	`user_id` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`expires_at` integer NOT NULL,
+	`ended_at` integer,
+	FOREIGN KEY (`user_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+CREATE INDEX `sessions_user` ON `sessions` (`user_id`);--> statement-breakpoint
+CREATE INDEX `sessions_expiry` ON `sessions` (`expires_at`);--> statement-breakpoint
 CREATE TABLE `staff_profiles` (
 	`id` text PRIMARY KEY NOT NULL,
 	`user_id` text NOT NULL,
@@ -233,7 +244,6 @@ CREATE TABLE `users` (
 	`phone` text DEFAULT '' NOT NULL,
 	`role` text DEFAULT 'CUSTOMER' NOT NULL,
 	`is_active` integer DEFAULT true NOT NULL,
-	`token_version` integer DEFAULT 0 NOT NULL,
 	`created_at` integer NOT NULL,
 	`updated_at` integer NOT NULL,
 	CONSTRAINT "users_role_known" CHECK("users"."role" IN ('ADMIN', 'SALES', 'CUSTOMER')),

@@ -21,6 +21,7 @@ const variables = z.object({
   DEFAULT_CURRENCY: z.string().refine((code) => currencies.has(code), "not an ISO 4217 code"),
   EMAIL_FROM: z.email(),
   EMAIL_STAFF: z.email(),
+  RATE_LIMITS: z.enum(["on", "off"]),
   // 32 characters of randomness are what HS256 asks for (RFC 7518, section 3.2).
   JWT_SECRET: z.string().min(32),
 });
@@ -35,6 +36,8 @@ export type Config = Readonly<{
   bookingHorizonDays: number;
   defaultCurrency: string;
   email: { from: string; staff: string };
+  /** Whether guesses are damped. */
+  rateLimits: boolean;
   jwtSecret: string;
 }>;
 
@@ -63,6 +66,7 @@ export function readConfig(env: Env): Config {
     bookingHorizonDays: v.BOOKING_HORIZON_DAYS,
     defaultCurrency: v.DEFAULT_CURRENCY,
     email: { from: v.EMAIL_FROM, staff: v.EMAIL_STAFF },
+    rateLimits: v.RATE_LIMITS === "on",
     jwtSecret: v.JWT_SECRET,
   };
   checked.set(env, config);

@@ -1,7 +1,7 @@
 /** What the cron does every minute: sends again what was not told, and forgets what has had its time. */
 import { lt } from "drizzle-orm";
 import type { Database } from "./db/client.ts";
-import { idempotencyKeys, passwordResets, refreshTokens } from "./db/schema.ts";
+import { idempotencyKeys, passwordResets, refreshTokens, sessions } from "./db/schema.ts";
 import { IDEMPOTENCY_KEPT_MS } from "./http/idempotency.ts";
 import { log } from "./log.ts";
 import { type Delivery, sweepOutbox } from "./notifications/outbox.ts";
@@ -13,6 +13,7 @@ export async function sweep(db: Database, queue: Queue<Delivery>, now: number): 
   await db.batch([
     db.delete(idempotencyKeys).where(lt(idempotencyKeys.createdAt, now - IDEMPOTENCY_KEPT_MS)),
     db.delete(refreshTokens).where(lt(refreshTokens.expiresAt, now)),
+    db.delete(sessions).where(lt(sessions.expiresAt, now)),
     db.delete(passwordResets).where(lt(passwordResets.expiresAt, now)),
   ]);
 }

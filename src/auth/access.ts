@@ -3,9 +3,9 @@
  * `operation()`, which takes its name from the table; so there is no route without a rule.
  */
 import { createRoute, type RouteConfig } from "@hono/zod-openapi";
-import { eq } from "drizzle-orm";
+import { and, eq, isNull } from "drizzle-orm";
 import type { Context, MiddlewareHandler } from "hono";
-import { users } from "../db/schema.ts";
+import { sessions, users } from "../db/schema.ts";
 import type { AppEnv, Caller } from "../http/context.ts";
 import { Problem, type ProblemCode, problemResponses } from "../http/problems.ts";
 import { ROLES, type Role, STAFF_ROLES } from "../vocabulary.ts";
@@ -14,6 +14,7 @@ import { verifyAccessToken } from "./tokens.ts";
 /** `public`: the caller is never looked at. `optional`: a caller who signed in may see more. Else: these roles. */
 type Rule = "public" | "optional" | readonly Role[];
 
+const ADMIN = ["ADMIN"] as const;
 const STAFF = STAFF_ROLES;
 const CUSTOMER = ["CUSTOMER"] as const;
 const ANYBODY_SIGNED_IN = ROLES;
@@ -23,6 +24,12 @@ export const ACCESS = {
   register: "public",
   login: "public",
   refresh: "public",
+  logout: "public",
+  getMe: ANYBODY_SIGNED_IN,
+  updateMe: ANYBODY_SIGNED_IN,
+  changePassword: ANYBODY_SIGNED_IN,
+  forgotPassword: "public",
+  resetPassword: "public",
 
   listCars: "optional",
   getCar: "optional",
@@ -36,6 +43,12 @@ export const ACCESS = {
   completeBooking: STAFF,
   markBookingNoShow: STAFF,
   cancelBooking: ANYBODY_SIGNED_IN,
+
+  createStaff: ADMIN,
+  listStaff: ADMIN,
+  getStaff: STAFF,
+  getStaffMetrics: STAFF,
+  updateStaff: ADMIN,
 } as const satisfies Record<string, Rule>;
 
 /** The name of an operation. */
@@ -91,8 +104,8 @@ function guard(rule: Rule): MiddlewareHandler<AppEnv> {
 }
 
 /**
- * Who sent this request. The user is read from the database each time, so that deactivation, demotion, a password
- * change or deletion bites on the next request.
+ * Who sent this request. The user is read from the database each time, so that deactivation, demotion, a logout or
+ * a password change bites on the next request.
  * @throws `invalid_token` when credentials were sent that are not good
  */
 async function identify(c: Context<AppEnv>): Promise<Caller | undefined> {
@@ -102,12 +115,20 @@ async function identify(c: Context<AppEnv>): Promise<Caller | undefined> {
   const claims = token ? await verifyAccessToken(token, c.var.config.jwtSecret) : undefined;
   if (!claims) throw new Problem("invalid_token");
   const user = await c.var.db
-    .select({ role: users.role, isActive: users.isActive, version: users.tokenVersion })
+    .select({ role: users.role })
     .from(users)
-    .where(eq(users.id, claims.userId))
+    .innerJoin(sessions, eq(sessions.userId, users.id))
+    .where(
+      and(
+        eq(users.id, claims.userId),
+        eq(users.isActive, true),
+        eq(sessions.id, claims.sessionId),
+        isNull(sessions.endedAt),
+      ),
+    )
     .get();
-  if (!user?.isActive || user.version !== claims.version) throw new Problem("invalid_token");
-  return { id: claims.userId, role: user.role };
+  if (!user) throw new Problem("invalid_token");
+  return { id: claims.userId, role: user.role, sessionId: claims.sessionId };
 }
 
 /** The caller of an operation that only signed-in callers reach. */

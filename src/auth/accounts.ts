@@ -1,14 +1,15 @@
-/** Users and their sessions in the database. */
-import { and, eq, gt, isNull, or, sql } from "drizzle-orm";
+/** Users in the database. */
+import { and, eq, isNull, ne, or, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Database } from "../db/client.ts";
-import { idempotencyKeys, refreshTokens, users } from "../db/schema.ts";
+import { idempotencyKeys, notifications, passwordResets, sessions, users } from "../db/schema.ts";
+import { type Statement, statementOf } from "../db/statement.ts";
 import { violationOf } from "../db/violations.ts";
 import { sha256 } from "../http/digest.ts";
 import { CLAIM_TAKEN, type Claim, claimRow } from "../http/idempotency.ts";
+import { invalid, Problem } from "../http/problems.ts";
 import { foldCase } from "../http/text.ts";
 import { hashPassword, verifyPassword } from "./passwords.ts";
-import { REFRESH_GRACE_MS, REFRESH_TOKEN_MS, randomToken, signAccessToken, successorOf } from "./tokens.ts";
 
 /** A user's row. */
 export type User = typeof users.$inferSelect;
@@ -23,26 +24,25 @@ export type NewUser = {
   phone?: string | undefined;
 };
 
-/** The row of a new customer, its password hashed. */
+/** The row of a new customer, its password hashed. `now` in milliseconds. */
 export async function newUserRow(input: NewUser, now: number): Promise<User> {
-  const email = input.email ?? null;
   return {
     id: uuidv7(),
     username: input.username,
     usernameKey: foldCase(input.username),
-    email,
-    emailKey: email === null ? null : foldCase(email),
+    ...emailColumns(input.email ?? null),
     passwordHash: await hashPassword(input.password),
     firstName: input.first_name ?? "",
     lastName: input.last_name ?? "",
     phone: input.phone ?? "",
     role: "CUSTOMER",
     isActive: true,
-    tokenVersion: 0,
     createdAt: now,
     updatedAt: now,
   };
 }
+
+const emailColumns = (email: string | null) => ({ email, emailKey: email === null ? null : foldCase(email) });
 
 /** A user as `POST register/` answers it. */
 export const accountBody = (user: User) => ({
@@ -57,34 +57,105 @@ export const accountBody = (user: User) => ({
 /** A user as they see themselves. */
 export const userBody = (user: User) => ({ ...accountBody(user), role: user.role });
 
-/** Why an account could not be made. */
-export type AccountRefusal = "username_taken" | "email_taken" | "duplicate_request";
-
-/** Stores a new user, and the answer to remember under `claim`, in one step. */
+/**
+ * Stores a new user, what goes with them, and the answer to remember under `claim`, in one step.
+ * @throws `invalid_request` when the name or address is taken, `duplicate_request` when the claim is
+ */
 export async function insertUser(
   db: Database,
   user: User,
-  claim: Claim | undefined,
-): Promise<{ ok: true } | { ok: false; code: AccountRefusal }> {
-  const answer = { status: 201, body: accountBody(user) } as const;
+  {
+    claim,
+    answer,
+    location,
+    alongside = [],
+  }: { claim: Claim | undefined; answer: unknown; location?: string; alongside?: Statement[] },
+): Promise<void> {
+  const remember = claim && claimRow(claim, { status: 201, body: answer, location }, user.createdAt);
+  await refusingTaken(
+    db.commit([
+      statementOf(db.insert(users).values(user)),
+      ...alongside,
+      ...(remember ? [statementOf(db.insert(idempotencyKeys).values(remember))] : []),
+    ]),
+  );
+}
+
+/** Runs a write of a user, and says which of their names somebody else has. */
+async function refusingTaken<T>(write: Promise<T>): Promise<T> {
   try {
-    await db.batch([
-      db.insert(users).values(user),
-      ...(claim ? [db.insert(idempotencyKeys).values(claimRow(claim, answer, user.createdAt))] : []),
-    ]);
-    return { ok: true };
+    return await write;
   } catch (error) {
     switch (violationOf(error)) {
       case "unique:users.username_key":
-        return { ok: false, code: "username_taken" };
+        throw invalid([{ field: "username", code: "taken", message: "This username is taken" }]);
       case "unique:users.email_key":
-        return { ok: false, code: "email_taken" };
+        throw invalid([
+          { field: "email", code: "taken", message: "This e-mail address has an account already" },
+        ]);
       case CLAIM_TAKEN:
-        return { ok: false, code: "duplicate_request" };
+        throw new Problem("duplicate_request");
       default:
         throw error;
     }
   }
+}
+
+/** The user with this id; undefined when there is none. */
+export const findUser = (db: Database, id: string): Promise<User | undefined> =>
+  db.select().from(users).where(eq(users.id, id)).get();
+
+/**
+ * Asks for a reset mail to an address: one row in the outbox, whether or not the address has an account, so that the
+ * time it takes says nothing. Delivery drops a row without a user, and makes the token. The mail goes to the
+ * account's own spelling of the address: one that only folds to the same might be somebody else's mailbox.
+ */
+export async function requestReset(
+  db: Database,
+  notificationId: string,
+  email: string,
+  now: number,
+): Promise<void> {
+  const account = (column: "id" | "email") =>
+    sql`(SELECT ${sql.raw(column)} FROM users WHERE email_key = ${foldCase(email)} AND is_active = 1)`;
+  await db.insert(notifications).values({
+    id: notificationId,
+    kind: "password_reset",
+    recipient: sql`coalesce(${account("email")}, ${email})`,
+    userId: account("id"),
+    facts: {},
+    createdAt: now,
+    nextAttemptAt: now,
+  });
+}
+
+/** What a user may change of themselves. */
+export type ProfileChange = {
+  email?: string | null | undefined;
+  first_name?: string | undefined;
+  last_name?: string | undefined;
+  phone?: string | undefined;
+};
+
+/**
+ * Changes a user's own data; returns the user as they are now.
+ * @throws `invalid_request` when the address is somebody else's
+ */
+export async function changeProfile(db: Database, id: string, change: ProfileChange, now: number) {
+  const [user] = await refusingTaken(
+    db
+      .update(users)
+      .set({
+        ...(change.email === undefined ? {} : emailColumns(change.email)),
+        firstName: change.first_name,
+        lastName: change.last_name,
+        phone: change.phone,
+        updatedAt: now,
+      })
+      .where(eq(users.id, id))
+      .returning(),
+  );
+  return user;
 }
 
 /**
@@ -114,104 +185,72 @@ export async function signIn(
   return user;
 }
 
-/** An access token and the refresh token to get the next one with. */
-export type TokenPair = { access: string; refresh: string };
-
-/** Starts a session: a new family of refresh tokens. */
-export async function startSession(
+/** Sets a new password and ends the user's sessions, except `keptSession`. */
+export async function changePassword(
   db: Database,
-  user: User,
-  secret: string,
+  userId: string,
+  password: string,
+  keptSession: string,
   now: number,
-): Promise<TokenPair> {
-  const refresh = randomToken();
-  await db.insert(refreshTokens).values(await refreshRow(refresh, uuidv7(), user.id, now));
-  return { access: await accessFor(user, secret, now), refresh };
+): Promise<void> {
+  await db.batch([
+    db
+      .update(users)
+      .set({ passwordHash: await hashPassword(password), updatedAt: now })
+      .where(eq(users.id, userId)),
+    db
+      .update(sessions)
+      .set({ endedAt: now })
+      .where(and(eq(sessions.userId, userId), ne(sessions.id, keptSession), isNull(sessions.endedAt))),
+    db
+      .update(passwordResets)
+      .set({ usedAt: now })
+      .where(and(eq(passwordResets.userId, userId), isNull(passwordResets.usedAt))),
+  ]);
+}
+
+/** The user whom a mailed reset token would let in; `undefined` when it is unknown, used or expired. */
+export async function findUserByResetToken(
+  db: Database,
+  token: string,
+  now: number,
+): Promise<User | undefined> {
+  const found = await db
+    .select({ user: users, reset: passwordResets })
+    .from(passwordResets)
+    .innerJoin(users, eq(users.id, passwordResets.userId))
+    .where(and(eq(passwordResets.tokenHash, await sha256(token)), isNull(passwordResets.usedAt)))
+    .get();
+  return found && found.reset.expiresAt > now && found.user.isActive ? found.user : undefined;
 }
 
 /**
- * Spends a refresh token for the next pair. A token used a second time ends its whole family, unless it comes
- * within the grace and its successor was not used yet: then a lost answer is likelier than a theft.
- * `undefined` when the token is not good (any more).
+ * Sets a new password by a mailed token, uses up every reset token of the user, and ends all their sessions.
+ * @returns whether the token was still good: of two at once, one is
  */
-export async function renewSession(
+export async function resetPassword(
   db: Database,
   token: string,
-  secret: string,
+  password: string,
   now: number,
-): Promise<TokenPair | undefined> {
-  const next = await successorOf(token, secret);
-  const [hash, nextHash] = await Promise.all([sha256(token), sha256(next)]);
-  const found = await db
-    .select({ token: refreshTokens, user: users })
-    .from(refreshTokens)
-    .innerJoin(users, eq(users.id, refreshTokens.userId))
-    .where(eq(refreshTokens.tokenHash, hash))
-    .get();
-  if (!found?.user.isActive || found.token.revokedAt !== null || found.token.expiresAt <= now)
-    return undefined;
-  const { token: current, user } = found;
-
-  // Everything is decided inside the batch, so that two refreshes at once cannot slip between a look and a leap:
-  // the successor is stored only while the family lives, and only once.
-  const [, , successors] = await db.batch([
+): Promise<boolean> {
+  const hash = await sha256(token);
+  const owner = db
+    .select({ id: passwordResets.userId })
+    .from(passwordResets)
+    .where(and(eq(passwordResets.tokenHash, hash), isNull(passwordResets.usedAt)));
+  const [changed] = await db.batch([
     db
-      .update(refreshTokens)
-      .set({ spentAt: now })
-      .where(and(eq(refreshTokens.tokenHash, hash), isNull(refreshTokens.spentAt))),
+      .update(users)
+      .set({ passwordHash: await hashPassword(password), updatedAt: now })
+      .where(eq(users.id, owner))
+      .returning({ id: users.id }),
     db
-      .insert(refreshTokens)
-      .select(
-        db
-          .select({
-            tokenHash: sql<string>`${nextHash}`.as("token_hash"),
-            familyId: refreshTokens.familyId,
-            userId: refreshTokens.userId,
-            createdAt: sql<number>`${now}`.as("created_at"),
-            expiresAt: sql<number>`${now + REFRESH_TOKEN_MS}`.as("expires_at"),
-            spentAt: sql<null>`NULL`.as("spent_at"),
-            revokedAt: sql<null>`NULL`.as("revoked_at"),
-          })
-          .from(refreshTokens)
-          .where(and(eq(refreshTokens.tokenHash, hash), isNull(refreshTokens.revokedAt))),
-      )
-      .onConflictDoNothing(),
-    db
-      .select({ hash: refreshTokens.tokenHash })
-      .from(refreshTokens)
-      .where(
-        and(
-          eq(refreshTokens.tokenHash, nextHash),
-          isNull(refreshTokens.spentAt),
-          isNull(refreshTokens.revokedAt),
-          gt(refreshTokens.createdAt, now - REFRESH_GRACE_MS),
-        ),
-      ),
+      .update(sessions)
+      .set({ endedAt: now })
+      .where(and(eq(sessions.userId, owner), isNull(sessions.endedAt))),
+    // Last, because the statements above find the user by the unused token.
+    db.update(passwordResets).set({ usedAt: now }).where(eq(passwordResets.userId, owner)),
   ]);
-  if (successors.length === 0) {
-    await endFamily(db, current.familyId, now);
-    return undefined;
-  }
-  return { access: await accessFor(user, secret, now), refresh: next };
-}
-
-/** Revokes every refresh token that descends from one login. */
-export async function endFamily(db: Database, familyId: string, now: number): Promise<void> {
-  await db
-    .update(refreshTokens)
-    .set({ revokedAt: now })
-    .where(and(eq(refreshTokens.familyId, familyId), isNull(refreshTokens.revokedAt)));
-}
-
-const accessFor = (user: User, secret: string, now: number): Promise<string> =>
-  signAccessToken({ userId: user.id, role: user.role, version: user.tokenVersion }, secret, now);
-
-async function refreshRow(token: string, familyId: string, userId: string, now: number) {
-  return {
-    tokenHash: await sha256(token),
-    familyId,
-    userId,
-    createdAt: now,
-    expiresAt: now + REFRESH_TOKEN_MS,
-  };
+  return changed.length > 0;
 }

@@ -1,28 +1,52 @@
 /** /api/auth: accounts and sessions. */
-
+import type { Context } from "hono";
+import { uuidv7 } from "uuidv7";
+import type { AppEnv } from "../http/context.ts";
 import { once } from "../http/idempotency.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
-import { operation } from "./access.ts";
+import { enqueue } from "../notifications/outbox.ts";
+import { callerOf, operation } from "./access.ts";
 import {
-  type AccountRefusal,
   accountBody,
+  changePassword,
+  changeProfile,
+  findUser,
+  findUserByResetToken,
   insertUser,
   newUserRow,
-  renewSession,
+  requestReset,
+  resetPassword,
   signIn,
-  startSession,
+  type User,
   userBody,
 } from "./accounts.ts";
-import { account, credentials, refreshBody, registration, session, tokenPair } from "./schemas.ts";
+import { dampAddress, dampGuesses, mayMail } from "./damping.ts";
+import { type PasswordOwner, refuseWeak } from "./password-rules.ts";
+import { verifyPassword } from "./passwords.ts";
+import {
+  account,
+  credentials,
+  forgotten,
+  passwordChange,
+  passwordReset,
+  profileChange,
+  refreshBody,
+  registration,
+  session,
+  tokenPair,
+  userSchema,
+} from "./schemas.ts";
+import { endSessionOf, renewSession, startSession } from "./sessions.ts";
 
 /** The routes under /api/auth. */
 export const authRoutes = createRouter();
 
 const tags = ["Auth"];
+const DONE = { 204: { description: "Done" } } as const;
 
 authRoutes.openapi(
-  operation("register", ["idempotency_key_reused"], {
+  operation("register", ["idempotency_key_reused", "too_many_requests"], {
     method: "post",
     path: "/register/",
     tags,
@@ -32,18 +56,20 @@ authRoutes.openapi(
   }),
   async (c) => {
     const body = c.req.valid("json");
+    await dampAddress(c, "register");
     const stranger = `anonymous ${c.req.header("CF-Connecting-IP") ?? ""}`;
     return once(c, stranger, body, async (claim) => {
+      await refuseWeak(body.password, body, c.env.ASSETS);
       const user = await newUserRow(body, Date.now());
-      const stored = await insertUser(c.var.db, user, claim);
-      if (!stored.ok) throw accountProblem(stored.code);
-      return c.json(accountBody(user), 201);
+      const answer = accountBody(user);
+      await insertUser(c.var.db, user, { claim, answer });
+      return c.json(answer, 201);
     });
   },
 );
 
 authRoutes.openapi(
-  operation("login", ["invalid_credentials"], {
+  operation("login", ["invalid_credentials", "too_many_requests"], {
     method: "post",
     path: "/login/",
     tags,
@@ -53,6 +79,7 @@ authRoutes.openapi(
   }),
   async (c) => {
     const { username, password } = c.req.valid("json");
+    await dampGuesses(c, "login", username);
     const now = Date.now();
     const user = await signIn(c.var.db, username, password, now);
     if (!user) throw new Problem("invalid_credentials");
@@ -62,17 +89,18 @@ authRoutes.openapi(
 );
 
 authRoutes.openapi(
-  operation("refresh", ["invalid_refresh_token"], {
+  operation("refresh", ["invalid_refresh_token", "too_many_requests"], {
     method: "post",
     path: "/refresh/",
     tags,
     summary: "Trade a refresh token for a new pair",
     description:
-      "Each refresh token is good for one use. Using a spent one again ends every session that descends from the same login; a retry within ten seconds, because the answer was lost, gets the same pair's refresh token again.",
+      "Each refresh token is good for one use. Using a spent one again ends the session it came from; a retry within ten seconds, because the answer was lost, gets the same refresh token again.",
     request: { body: jsonBody(refreshBody) },
     responses: { 200: jsonAnswer("The new pair", tokenPair) },
   }),
   async (c) => {
+    await dampAddress(c, "refresh");
     const tokens = await renewSession(
       c.var.db,
       c.req.valid("json").refresh,
@@ -84,16 +112,122 @@ authRoutes.openapi(
   },
 );
 
-/** What a client is told when an account cannot be made. */
-export function accountProblem(code: AccountRefusal): Problem {
-  switch (code) {
-    case "duplicate_request":
-      return new Problem("duplicate_request");
-    case "username_taken":
-      return invalid([{ field: "username", code: "taken", message: "This username is taken" }]);
-    case "email_taken":
-      return invalid([
-        { field: "email", code: "taken", message: "This e-mail address has an account already" },
-      ]);
-  }
+authRoutes.openapi(
+  operation("logout", [], {
+    method: "post",
+    path: "/logout/",
+    tags,
+    summary: "End a session",
+    description: "Every token of the session is good no more. An unknown token is answered alike.",
+    request: { body: jsonBody(refreshBody) },
+    responses: DONE,
+  }),
+  async (c) => {
+    await endSessionOf(c.var.db, c.req.valid("json").refresh, Date.now());
+    return c.body(null, 204);
+  },
+);
+
+authRoutes.openapi(
+  operation("getMe", [], {
+    method: "get",
+    path: "/me/",
+    tags,
+    summary: "Who I am",
+    responses: { 200: jsonAnswer("The user", userSchema) },
+  }),
+  async (c) => c.json(userBody(await callingUser(c)), 200),
+);
+
+authRoutes.openapi(
+  operation("updateMe", [], {
+    method: "patch",
+    path: "/me/",
+    tags,
+    summary: "Change my names, phone or e-mail",
+    request: { body: jsonBody(profileChange) },
+    responses: { 200: jsonAnswer("The user as they are now", userSchema) },
+  }),
+  async (c) => {
+    const user = await changeProfile(c.var.db, callerOf(c).id, c.req.valid("json"), Date.now());
+    if (!user) throw new Problem("invalid_token");
+    return c.json(userBody(user), 200);
+  },
+);
+
+authRoutes.openapi(
+  operation("changePassword", ["too_many_requests"], {
+    method: "post",
+    path: "/password/change/",
+    tags,
+    summary: "Change my password",
+    description: "My other sessions end.",
+    request: { body: jsonBody(passwordChange) },
+    responses: DONE,
+  }),
+  async (c) => {
+    const { current_password, new_password } = c.req.valid("json");
+    const { id, sessionId } = callerOf(c);
+    await dampGuesses(c, "password", id);
+    const user = await callingUser(c);
+    if ((await verifyPassword(current_password, user.passwordHash)) === "wrong")
+      throw invalid([{ field: "current_password", code: "wrong", message: "This is not your password" }]);
+    await refuseWeak(new_password, ownerOf(user), c.env.ASSETS, "new_password");
+    await changePassword(c.var.db, id, new_password, sessionId, Date.now());
+    return c.body(null, 204);
+  },
+);
+
+authRoutes.openapi(
+  operation("forgotPassword", ["too_many_requests"], {
+    method: "post",
+    path: "/password/forgot/",
+    tags,
+    summary: "Ask for a password reset by e-mail",
+    description: "Answered alike whether or not the address has an account.",
+    request: { body: jsonBody(forgotten) },
+    responses: DONE,
+  }),
+  async (c) => {
+    const { email } = c.req.valid("json");
+    await dampAddress(c, "forgot");
+    if (await mayMail(c, email)) {
+      const id = uuidv7();
+      await requestReset(c.var.db, id, email, Date.now());
+      c.executionCtx.waitUntil(enqueue(c.env.NOTIFICATIONS, [id]));
+    }
+    return c.body(null, 204);
+  },
+);
+
+authRoutes.openapi(
+  operation("resetPassword", ["too_many_requests"], {
+    method: "post",
+    path: "/password/reset/",
+    tags,
+    summary: "Set a new password with the token from the e-mail",
+    description: "All my sessions end.",
+    request: { body: jsonBody(passwordReset) },
+    responses: DONE,
+  }),
+  async (c) => {
+    const { token, new_password } = c.req.valid("json");
+    await dampAddress(c, "reset");
+    const { db } = c.var;
+    const now = Date.now();
+    const refused = invalid([{ field: "token", code: "invalid_token", message: "Unknown, used or expired" }]);
+    const user = await findUserByResetToken(db, token, now);
+    if (!user) throw refused;
+    await refuseWeak(new_password, ownerOf(user), c.env.ASSETS, "new_password");
+    if (!(await resetPassword(db, token, new_password, now))) throw refused;
+    return c.body(null, 204);
+  },
+);
+
+async function callingUser(c: Context<AppEnv>): Promise<User> {
+  const user = await findUser(c.var.db, callerOf(c).id);
+  if (!user) throw new Problem("invalid_token");
+  return user;
 }
+
+const ownerOf = (user: User): PasswordOwner => accountBody(user);

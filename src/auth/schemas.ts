@@ -1,6 +1,6 @@
 /** What goes over the wire under /api/auth. */
 import { z } from "@hono/zod-openapi";
-import { closed, id, line, rule } from "../http/validation.ts";
+import { closed, id, ignored, line } from "../http/validation.ts";
 import { ROLES } from "../vocabulary.ts";
 
 // As in the seed: letters and digits of any script, and these four signs.
@@ -18,45 +18,42 @@ const phone = line(30)
   .regex(/^[\d +()./-]*$/, "Digits, spaces and + ( ) . / - only")
   .openapi({ example: "+49 30 123456" });
 
+// What else a password must not be is in password-rules.ts; it depends on whose it is.
 const password = z
   .string()
   .min(8)
   .max(128)
-  .check(
-    rule("all_digits", "A password of digits alone is guessed too easily", (text) => !/^\d+$/.test(text)),
-  )
   .openapi({ format: "password", example: "a long phrase of yours" });
 
-type Owner = {
-  username: string;
-  email?: string | null | undefined;
-  first_name?: string | undefined;
-  last_name?: string | undefined;
-};
+const names = { first_name: line(150).optional(), last_name: line(150).optional(), phone: phone.optional() };
 
-function resemblesOwner(secret: string, owner: Owner): boolean {
-  const own = [owner.username, owner.email?.split("@")[0], owner.first_name, owner.last_name];
-  return own.some((part) => part && part.length > 3 && secret.toLowerCase().includes(part.toLowerCase()));
-}
+/** The members that make a new user. */
+export const newUserShape = { username, password, email: email.optional(), ...names };
 
 /** Body of `POST register/`. */
-export const registration = closed({
-  username,
-  password,
+export const registration = closed(newUserShape).openapi("Registration");
+
+/** Body of `PATCH me/`. */
+export const profileChange = closed({
   email: email.optional(),
-  first_name: line(150).optional(),
-  last_name: line(150).optional(),
-  phone: phone.optional(),
-})
-  .check(
-    rule(
-      "too_similar",
-      "Too much like your name or e-mail",
-      (body) => !resemblesOwner(body.password, body),
-      "password",
-    ),
-  )
-  .openapi("Registration");
+  ...names,
+  ...ignored("id", "username", "role"),
+}).openapi("ProfileChange");
+
+/** Body of `POST password/change/`. */
+export const passwordChange = closed({
+  current_password: z.string().max(128).openapi({ format: "password" }),
+  new_password: password,
+}).openapi("PasswordChange");
+
+/** Body of `POST password/forgot/`. */
+export const forgotten = closed({ email: line(254).pipe(z.email()) }).openapi("ForgottenPassword");
+
+/** Body of `POST password/reset/`. */
+export const passwordReset = closed({
+  token: z.string().max(200).openapi({ description: "From the e-mail; good once, for 30 minutes" }),
+  new_password: password,
+}).openapi("PasswordReset");
 
 /** Body of `POST login/`. Nothing is said about its form but that it is text: a wrong guess is just wrong. */
 export const credentials = closed({

@@ -17,8 +17,8 @@ export const REFRESH_TOKEN_MS = 7 * 24 * 60 * 60 * 1000;
  */
 export const REFRESH_GRACE_MS = 10_000;
 
-/** What an access token says. `version` is the user's token version when it was given out. */
-export type AccessClaims = { userId: string; role: Role; version: number };
+/** What an access token says. It is good only as long as its session goes on. */
+export type AccessClaims = { userId: string; role: Role; sessionId: string };
 
 /** Signs an access token. `now` in milliseconds. */
 export function signAccessToken(claims: AccessClaims, secret: string, now: number): Promise<string> {
@@ -29,7 +29,7 @@ export function signAccessToken(claims: AccessClaims, secret: string, now: numbe
       aud: AUDIENCE,
       sub: claims.userId,
       role: claims.role,
-      ver: claims.version,
+      sid: claims.sessionId,
       iat,
       exp: iat + ACCESS_TOKEN_SECONDS,
       jti: crypto.randomUUID(),
@@ -45,11 +45,11 @@ export async function verifyAccessToken(token: string, secret: string): Promise<
     const claims = await verify(token, secret, { alg: ALGORITHM, iss: ISSUER, aud: AUDIENCE });
     const { sub, exp, iat } = claims;
     const role = ROLES.find((known) => known === claims["role"]);
-    const version = claims["ver"];
-    if (typeof sub !== "string" || !role || typeof version !== "number") return undefined;
+    const sessionId = claims["sid"];
+    if (typeof sub !== "string" || !role || typeof sessionId !== "string") return undefined;
     // hono/jwt checks the times that are there; ours must be there.
     if (typeof exp !== "number" || typeof iat !== "number") return undefined;
-    return { userId: sub, role, version };
+    return { userId: sub, role, sessionId };
   } catch {
     return undefined;
   }
@@ -61,8 +61,8 @@ const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString("ba
 export const randomToken = (): string => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
 /**
- * The one token that follows `token` in its family. Derived, so that two refreshes at once, or a retry after a
- * lost answer, arrive at the same successor instead of forking the family; without the secret it is as good as
+ * The one token that follows `token` in its session. Derived, so that two refreshes at once, or a retry after a
+ * lost answer, arrive at the same successor instead of forking the session; without the secret it is as good as
  * random.
  */
 export async function successorOf(token: string, secret: string): Promise<string> {

@@ -51,6 +51,16 @@ export const localDate = (at: number, timeZone: string): string =>
 export const addDays = (date: string, days: number): string =>
   Temporal.PlainDate.from(date).add({ days }).toString();
 
+/** The instant at which a local day begins. */
+const dayStart = (date: string, timeZone: string): number =>
+  Temporal.PlainDate.from(date).toZonedDateTime(timeZone).epochMilliseconds;
+
+/** The time from the first to the last of some local days, both inclusive; a missing day leaves its end open. */
+export const daySpan = (first: string | undefined, last: string | undefined, timeZone: string) => ({
+  from: first === undefined ? undefined : dayStart(first, timeZone),
+  to: last === undefined ? undefined : dayStart(addDays(last, 1), timeZone),
+});
+
 /** Whether this is a day that exists, written `YYYY-MM-DD`. */
 export function isDate(text: string): boolean {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;

@@ -58,8 +58,6 @@ export const users = sqliteTable(
     phone: text().notNull().default(""),
     role: text({ enum: ROLES }).notNull().default("CUSTOMER"),
     isActive: integer("is_active", { mode: "boolean" }).notNull().default(true),
-    /** Raised to end every access token given out before. */
-    tokenVersion: integer("token_version").notNull().default(0),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
   },
@@ -99,25 +97,35 @@ export const staffProfiles = sqliteTable(
   ],
 );
 
-/** Refresh tokens by hash only. All that descend from one login share a family. */
-export const refreshTokens = sqliteTable(
-  "refresh_tokens",
+/** What a login starts and a logout ends. Every access and refresh token belongs to one. */
+export const sessions = sqliteTable(
+  "sessions",
   {
-    tokenHash: text("token_hash").primaryKey(),
-    familyId: text("family_id").notNull(),
+    id: text().primaryKey(),
     userId: text("user_id")
       .notNull()
       .references(() => users.id),
     createdAt: integer("created_at").notNull(),
+    /** When its newest refresh token dies; the session with it. */
+    expiresAt: integer("expires_at").notNull(),
+    endedAt: integer("ended_at"),
+  },
+  (t) => [index("sessions_user").on(t.userId), index("sessions_expiry").on(t.expiresAt)],
+);
+
+/** Refresh tokens by hash only. Each is good for one use, which makes its successor in the same session. */
+export const refreshTokens = sqliteTable(
+  "refresh_tokens",
+  {
+    tokenHash: text("token_hash").primaryKey(),
+    sessionId: text("session_id")
+      .notNull()
+      .references(() => sessions.id),
+    createdAt: integer("created_at").notNull(),
     expiresAt: integer("expires_at").notNull(),
     spentAt: integer("spent_at"),
-    revokedAt: integer("revoked_at"),
   },
-  (t) => [
-    index("refresh_tokens_family").on(t.familyId),
-    index("refresh_tokens_user").on(t.userId),
-    index("refresh_tokens_expiry").on(t.expiresAt),
-  ],
+  (t) => [index("refresh_tokens_session").on(t.sessionId), index("refresh_tokens_expiry").on(t.expiresAt)],
 );
 
 /** Single-use password reset tokens by hash only. */
@@ -245,6 +253,8 @@ export const bookings = sqliteTable(
     endAt: integer("end_at").notNull(),
     status: text({ enum: BOOKING_STATUSES }).notNull().default("PENDING"),
     notes: text().notNull().default(""),
+    /** The staff member who decided last: approved, declined, completed, … */
+    handledBy: text("handled_by").references(() => users.id),
     /** Raised on every change; the calendar file's SEQUENCE. */
     sequence: integer().notNull().default(0),
     createdAt: integer("created_at").notNull(),
@@ -257,6 +267,7 @@ export const bookings = sqliteTable(
     index("bookings_customer").on(t.customerId, t.startAt, t.id),
     index("bookings_car").on(t.carId, t.startAt, t.id),
     index("bookings_start").on(t.startAt, t.id),
+    index("bookings_handled").on(t.handledBy, t.startAt).where(sql`${t.status} = 'COMPLETED'`),
     check("bookings_status_known", oneOf(t.status, BOOKING_STATUSES)),
     check("bookings_end_after_start", sql`${t.endAt} > ${t.startAt}`),
     // Bounds how far back the overlap triggers must look.

@@ -4,7 +4,7 @@ import type { Database } from "../db/client.ts";
 import type { Role } from "../vocabulary.ts";
 
 /** Who sent the request, as the database knows them at this moment. */
-export type Caller = { id: string; role: Role };
+export type Caller = { id: string; role: Role; sessionId: string };
 
 /** The Hono environment of every router here. */
 export type AppEnv = {

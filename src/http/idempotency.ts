@@ -17,7 +17,7 @@ export const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;
 export type Claim = { id: string; fingerprint: string };
 
 /** The answer to remember. */
-export type Answer = { status: 200 | 201; body: unknown; location?: string };
+export type Answer = { status: 200 | 201; body: unknown; location?: string | undefined };
 
 /** The row that remembers `answer`; to be inserted in the batch of the effect. */
 export const claimRow = (claim: Claim, answer: Answer, now: number): typeof idempotencyKeys.$inferInsert => ({

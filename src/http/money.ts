@@ -1,6 +1,9 @@
-/** Money on the wire: a decimal string with two digits; inside, whole cents. */
+/**
+ * Decimals on the wire: money and percentages are strings with two digits; inside they are whole hundredths, cents
+ * of an amount or hundredths of a percent.
+ */
 import { z } from "@hono/zod-openapi";
-import { MAX_CENTS } from "../db/schema.ts";
+import { MAX_CENTS, MAX_RATE } from "../db/schema.ts";
 
 const FORM = /^\d{1,10}(\.\d{1,2})?$/;
 
@@ -40,6 +43,24 @@ export const moneyQuery = z
   .max(20)
   .transform(toCents)
   .openapi({ type: "string", example: "25990.00" });
+
+/** A percentage from 0 to 100 in a JSON body: a string, or a number with at most two decimals. Read as hundredths. */
+export const rateInput = z
+  .union([z.string().max(20), z.number()])
+  .transform((value, context): number => {
+    const rate = parseCents(String(value));
+    if (rate !== undefined && rate <= MAX_RATE) return rate;
+    context.addIssue({
+      code: "custom",
+      message: "Must be a percentage from 0 to 100 with at most two decimals",
+      params: { code: "invalid_rate" },
+    });
+    return z.NEVER;
+  })
+  .openapi({ type: ["string", "number"], example: "2.50" });
+
+/** A percentage in an answer. */
+export const rate = z.string().openapi({ example: "2.50" });
 
 /** An amount in an answer. */
 export const money = z.string().openapi({ example: "25990.00" });

@@ -46,6 +46,22 @@ export function closed<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   });
 }
 
+/**
+ * Accepts members that a client may send back with a changed resource but cannot change, and drops them.
+ * @param names the read-only members
+ */
+export const ignored = (...names: string[]) =>
+  Object.fromEntries(
+    names.map((name) => [
+      name,
+      z
+        .unknown()
+        .transform(() => undefined)
+        .optional()
+        .openapi({ readOnly: true }),
+    ]),
+  );
+
 /** A rule for a schema whose failure carries a code of its own; `at` names the member it is about. */
 export function rule<T>(
   code: string,

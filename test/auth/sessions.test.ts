@@ -1,7 +1,7 @@
-import { eq } from "drizzle-orm";
+import { eq, inArray } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { account, session, tokenPair } from "../../src/auth/schemas.ts";
-import { refreshTokens, users } from "../../src/db/schema.ts";
+import { refreshTokens, sessions, users } from "../../src/db/schema.ts";
 import { answer, call, db } from "../support/world.ts";
 
 let made = 0;
@@ -13,6 +13,12 @@ const register = (json: unknown, headers = {}) =>
 const login = (username: string, password = PASSWORD) =>
   answer(call("POST", "/api/auth/login/", { json: { username, password } }));
 const refresh = (token: string) => answer(call("POST", "/api/auth/refresh/", { json: { refresh: token } }));
+
+const ofUser = (userId: string) =>
+  inArray(
+    refreshTokens.sessionId,
+    db.select({ id: sessions.id }).from(sessions).where(eq(sessions.userId, userId)),
+  );
 
 async function signedIn() {
   const username = newName();
@@ -61,6 +67,8 @@ describe("registration", () => {
 
   test.each([
     ["a role", { role: "ADMIN" }, "role"],
+    ["a common password", { password: "iloveyou1" }, "password"],
+    ["a common password in capitals", { password: "PASSWORD1" }, "password"],
     ["a short password", { password: "short" }, "password"],
     ["a password of digits", { password: "1234567890123" }, "password"],
     ["a password that holds the username", { username: "gearbox", password: "gearbox-2026" }, "password"],
@@ -123,6 +131,28 @@ describe("signing in", () => {
   });
 });
 
+describe("logging out", () => {
+  const logout = (token: string) => call("POST", "/api/auth/logout/", { json: { refresh: token } });
+
+  test("ends the session with its access tokens, at once, and no other session", async () => {
+    const first = await signedIn();
+    const other = (await login(first.user.username)).body;
+    const renewed = (await refresh(first.refresh)).body;
+    expect((await logout(first.refresh)).status).toBe(204);
+    for (const token of [first.access, renewed.access])
+      expect((await call("GET", "/api/auth/me/", { token })).status).toBe(401);
+    expect((await refresh(renewed.refresh)).status).toBe(401);
+    expect((await call("GET", "/api/auth/me/", { token: other.access })).status).toBe(200);
+    expect((await refresh(other.refresh)).status).toBe(200);
+  });
+
+  test("twice, or with an unknown token, is answered alike", async () => {
+    const first = await signedIn();
+    for (const token of [first.refresh, first.refresh, "unknown"])
+      expect((await logout(token)).status).toBe(204);
+  });
+});
+
 describe("refreshing", () => {
   test("gives a new pair and spends the old token", async () => {
     const first = await signedIn();
@@ -154,7 +184,7 @@ describe("refreshing", () => {
     await db
       .update(refreshTokens)
       .set({ createdAt: Date.now() - 60_000 })
-      .where(eq(refreshTokens.userId, first.user.id));
+      .where(ofUser(first.user.id));
     expect((await refresh(first.refresh)).status).toBe(401);
     expect((await refresh(second.refresh)).status).toBe(401);
   });
@@ -164,7 +194,7 @@ describe("refreshing", () => {
     await db
       .update(refreshTokens)
       .set({ expiresAt: Date.now() - 1 })
-      .where(eq(refreshTokens.userId, first.user.id));
+      .where(ofUser(first.user.id));
     expect((await refresh(first.refresh)).status).toBe(401);
     expect((await refresh("made-up")).status).toBe(401);
     expect((await refresh(first.access)).status).toBe(400);
@@ -173,7 +203,7 @@ describe("refreshing", () => {
 
   test("stores no token", async () => {
     const first = await signedIn();
-    const stored = await db.select().from(refreshTokens).where(eq(refreshTokens.userId, first.user.id));
+    const stored = await db.select().from(refreshTokens).where(ofUser(first.user.id));
     expect(JSON.stringify(stored)).not.toContain(first.refresh);
   });
 });

@@ -3,6 +3,8 @@ import { createTestHarness } from "wrangler";
 
 export type Json = { readonly [member: string]: unknown };
 
+process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
+
 // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies whose shape they are about to check.
 export type Answer = { status: number; body: any; headers: Headers };
 
@@ -14,7 +16,7 @@ export async function startServer(vars: Record<string, string> = {}) {
     workers: [
       {
         configPath: "./wrangler.toml",
-        vars: { ENVIRONMENT: "development", ...vars },
+        vars: { ENVIRONMENT: "development", RATE_LIMITS: "off", ...vars },
         secrets: { JWT_SECRET: "a secret of the black-box tests, nothing else" },
       },
     ],

@@ -4,7 +4,7 @@ import { drizzle } from "drizzle-orm/d1";
 import { uuidv7 } from "uuidv7";
 import { signAccessToken } from "../../src/auth/tokens.ts";
 import { addDays, localDate, slotsOn } from "../../src/bookings/slots.ts";
-import { bookings, cars, staffProfiles, users } from "../../src/db/schema.ts";
+import { bookings, cars, sessions, staffProfiles, users } from "../../src/db/schema.ts";
 import { foldCase } from "../../src/http/text.ts";
 import type { Role } from "../../src/vocabulary.ts";
 
@@ -47,7 +47,11 @@ export async function person(
       createdAt: now,
       updatedAt: now,
     });
-  const token = await signAccessToken({ userId: id, role, version: 0 }, env.JWT_SECRET, now);
+  const sessionId = uuidv7();
+  await db
+    .insert(sessions)
+    .values({ id: sessionId, userId: id, createdAt: now, expiresAt: now + 86_400_000 });
+  const token = await signAccessToken({ userId: id, role, sessionId }, env.JWT_SECRET, now);
   return { id, username, email, role, token };
 }
 

@@ -1,10 +1,12 @@
-/** Puts the reference page's own files where the Worker serves them from: public/docs. */
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+/** Makes the Worker's own files, in public/: the reference page, and the list of common passwords. */
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const target = join(root, "public", "docs");
+const assets = join(root, "public");
+const target = join(assets, "docs");
 const swagger = join(root, "node_modules", "swagger-ui-dist");
 
 mkdirSync(target, { recursive: true });
@@ -41,4 +43,12 @@ writeFileSync(
 </body>
 </html>
 `,
+);
+
+// Passwords shorter than eight characters, or of digits alone, are refused anyway.
+const list = createRequire(import.meta.url).resolve("@zxcvbn-ts/language-common/package.json");
+const passwords: string[] = JSON.parse(readFileSync(join(dirname(list), "src", "passwords.json"), "utf8"));
+writeFileSync(
+  join(assets, "common-passwords.txt"),
+  passwords.filter((password) => password.length >= 8 && !/^\d+$/.test(password)).join("\n"),
 );

@@ -1,0 +1,98 @@
+/**
+ * `npm run create-admin -- --username NAME [--email ADDRESS] [--remote] [--env NAME]`: makes an administrator.
+ * The password is asked for, or taken from ADMIN_PASSWORD; it is never an argument, so no shell remembers it.
+ * Anything else on the command line (such as --persist-to) is handed to `wrangler d1 execute`.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
+import { parseArgs } from "node:util";
+import { uuidv7 } from "uuidv7";
+import { newUserRow } from "../src/auth/accounts.ts";
+import { passwordFault } from "../src/auth/password-rules.ts";
+import { newUserShape } from "../src/auth/schemas.ts";
+import { closed } from "../src/http/validation.ts";
+
+const { values, tokens } = parseArgs({
+  options: {
+    username: { type: "string" },
+    email: { type: "string" },
+    remote: { type: "boolean", default: false },
+  },
+  strict: false,
+  tokens: true,
+});
+const own = new Set(["username", "email", "remote"]);
+const passedOn = tokens.flatMap((token) =>
+  token.kind === "option" && !own.has(token.name)
+    ? [token.rawName, ...(token.inlineValue ? [token.value ?? ""] : [])]
+    : token.kind === "positional"
+      ? [token.value]
+      : [],
+);
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(1);
+}
+
+/** Asks without showing what is typed. */
+async function ask(question: string): Promise<string> {
+  process.stdout.write(question);
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const prompt = createInterface({ input: process.stdin, output: silent, terminal: true });
+  const answer = await prompt.question("");
+  prompt.close();
+  process.stdout.write("\n");
+  return answer;
+}
+
+const password = process.env["ADMIN_PASSWORD"] ?? (process.stdin.isTTY ? await ask("Password: ") : undefined);
+if (password === undefined)
+  fail("Set ADMIN_PASSWORD, or run this in a terminal to be asked for the password.");
+
+const parsed = closed(newUserShape).safeParse({ username: values.username, email: values.email, password });
+if (!parsed.success)
+  fail(parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("\n"));
+const common = new Set(readFileSync("public/common-passwords.txt", "utf8").split("\n"));
+const fault = passwordFault(password, parsed.data, common);
+if (fault) fail(`password: ${fault.message}`);
+
+const now = Date.now();
+const user = await newUserRow(parsed.data, now);
+const literal = (value: string | number | null) =>
+  typeof value === "string" ? `'${value.replaceAll("'", "''")}'` : String(value);
+const list = (...given: Array<string | number | null>) => given.map(literal).join(", ");
+
+// Two statements in one file are one transaction of D1: a taken name leaves nothing behind.
+const sql = `INSERT INTO users (id, username, username_key, email, email_key, password_hash, role, created_at, updated_at)
+VALUES (${list(user.id, user.username, user.usernameKey, user.email, user.emailKey, user.passwordHash, "ADMIN", now, now)});
+INSERT INTO staff_profiles (id, user_id, salary_cents, commission_rate, hire_date, created_at, updated_at)
+VALUES (${list(uuidv7(), user.id, 0, 0, new Date(now).toISOString().slice(0, 10), now, now)});
+`;
+
+const folder = mkdtempSync(join(tmpdir(), "create-admin-"));
+try {
+  const file = join(folder, "admin.sql");
+  writeFileSync(file, sql, { mode: 0o600 });
+  const where = values.remote ? "--remote" : "--local";
+  const { status, stdout, stderr } = spawnSync(
+    "wrangler",
+    ["d1", "execute", "DB", where, "--yes", "--file", file, ...passedOn],
+    { encoding: "utf8" },
+  );
+  const output = `${stdout}${stderr}`;
+  if (output.includes("UNIQUE constraint failed: users.username_key"))
+    fail(`The username ${user.username} is taken.`);
+  if (output.includes("UNIQUE constraint failed: users.email_key"))
+    fail(`The e-mail ${user.email} is taken.`);
+  if (status !== 0) fail(output);
+  console.log(
+    `Administrator ${user.username} created ${values.remote ? "in the remote" : "in the local"} database.`,
+  );
+} finally {
+  rmSync(folder, { recursive: true });
+}

@@ -1,0 +1,76 @@
+/** What goes over the wire under /api/staff. */
+import { z } from "@hono/zod-openapi";
+import { newUserShape } from "../auth/schemas.ts";
+import { isDate } from "../bookings/slots.ts";
+import { money, moneyInput, rate, rateInput } from "../http/money.ts";
+import { pageQuery } from "../http/pagination.ts";
+import { closed, id, ignored } from "../http/validation.ts";
+import { STAFF_ROLES } from "../vocabulary.ts";
+
+const date = z
+  .string()
+  .refine(isDate, "Must be an existing day, written YYYY-MM-DD")
+  .openapi({ format: "date", example: "2024-04-01" });
+
+const employment = {
+  salary: moneyInput,
+  commission_rate: rateInput,
+  hire_date: date,
+  role: z.enum(STAFF_ROLES),
+};
+
+/** Body of `POST /`. */
+export const newStaff = closed({
+  ...newUserShape,
+  ...employment,
+  hire_date: date.optional(),
+  role: z.enum(STAFF_ROLES).default("SALES"),
+}).openapi("NewStaff");
+
+/** Body of `PATCH /{id}/`. */
+export const staffChange = closed({
+  salary: employment.salary.optional(),
+  commission_rate: employment.commission_rate.optional(),
+  hire_date: employment.hire_date.optional(),
+  role: employment.role.optional(),
+  is_active: z.boolean().optional(),
+  ...ignored("id", "user", "username", "first_name", "last_name", "email", "phone", "total_sales_count"),
+}).openapi("StaffChange");
+
+/** Query of `GET /`. */
+export const staffQuery = closed(pageQuery);
+
+/** Query of `GET /{id}/metrics/`. */
+export const metricsQuery = closed({
+  from: date.openapi({ description: "First day, showroom time" }).optional(),
+  to: date.openapi({ description: "Last day, showroom time" }).optional(),
+});
+
+/** A staff member. */
+export const staffSchema = z
+  .object({
+    id,
+    user: id,
+    username: z.string(),
+    first_name: z.string(),
+    last_name: z.string(),
+    email: z.string().nullable(),
+    phone: z.string(),
+    role: z.enum(STAFF_ROLES),
+    salary: money,
+    commission_rate: rate,
+    hire_date: date,
+    total_sales_count: z.int().openapi({ description: "Sales that stand, void ones left out" }),
+    is_active: z.boolean(),
+  })
+  .openapi("Staff");
+
+/** What a staff member has achieved. */
+export const metricsSchema = z
+  .object({
+    total_sales_count: z.int(),
+    total_revenue: money,
+    total_commission: money,
+    test_drives_completed: z.int(),
+  })
+  .openapi("StaffMetrics");

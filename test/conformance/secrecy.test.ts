@@ -1,0 +1,146 @@
+/** What strangers can learn and guess: timing, damping, and what the logs hold. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PASSWORD, type Server, startServer } from "./server.ts";
+
+const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+
+describe("known and unknown users", () => {
+  let server: Server;
+  beforeAll(async () => {
+    server = await startServer();
+    await server.customer("known");
+  });
+  afterAll(() => server?.close());
+
+  /** Medians of 30 tries each, taken in turn so that a slow moment of the machine meets both. */
+  async function medians(
+    known: () => Promise<unknown>,
+    unknown: () => Promise<unknown>,
+  ): Promise<[number, number]> {
+    const times: [number[], number[]] = [[], []];
+    const time = async (into: number[], run: () => Promise<unknown>) => {
+      const start = performance.now();
+      await run();
+      into.push(performance.now() - start);
+    };
+    await Promise.all([known(), unknown()]);
+    for (let round = 0; round < 30; round += 1) {
+      await time(times[0], known);
+      await time(times[1], unknown);
+    }
+    return [median(times[0]), median(times[1])];
+  }
+
+  /** The ratio of two medians, taken again (twice) when the machine was noisy: a true difference stays. */
+  async function ratio(known: () => Promise<unknown>, unknown: () => Promise<unknown>): Promise<number> {
+    let least = Number.POSITIVE_INFINITY;
+    for (let tries = 0; tries < 3 && least > 0.1; tries += 1) {
+      const [a, b] = await medians(known, unknown);
+      least = Math.min(least, Math.abs(a - b) / Math.max(a, b));
+    }
+    return least;
+  }
+
+  test("cannot be told apart by how long a login takes", async () => {
+    const login = (username: string) => () =>
+      server.call("POST", "/api/auth/login/", { json: { username, password: "not the one" } });
+    expect(await ratio(login("known"), login("unknown"))).toBeLessThan(0.1);
+  });
+
+  test("cannot be told apart by how long asking for a reset takes", async () => {
+    const forgot = (email: string) => () =>
+      server.call("POST", "/api/auth/password/forgot/", { json: { email } });
+    expect(await ratio(forgot("known@example.com"), forgot("unknown@example.com"))).toBeLessThan(0.1);
+  });
+});
+
+describe("damping", () => {
+  let server: Server;
+  beforeAll(async () => {
+    server = await startServer({ RATE_LIMITS: "on" });
+  });
+  afterAll(() => server?.close());
+
+  test("answers guesses at one account with 429 and Retry-After, and leaves other accounts alone", async () => {
+    await server.customer("victim");
+    await server.customer("bystander");
+    const guess = () =>
+      server.call("POST", "/api/auth/login/", { json: { username: "victim", password: "not the one" } });
+    const guesses = [];
+    for (let round = 0; round < 40; round += 1) guesses.push(await guess());
+    const refused = guesses.filter(({ status }) => status === 429);
+    expect(new Set(guesses.map(({ status }) => status))).toEqual(new Set([401, 429]));
+    expect(refused[0]?.body.code).toBe("too_many_requests");
+    expect(Number(refused[0]?.headers.get("Retry-After"))).toBeGreaterThan(0);
+    const other = await server.call("POST", "/api/auth/login/", {
+      json: { username: "bystander", password: PASSWORD },
+    });
+    expect(other.status).toBe(200);
+  });
+
+  test("fills nobody's mailbox: one address gets three reset mails a minute, each request is answered alike", async () => {
+    await server.customer("mailed");
+    for (let round = 0; round < 8; round += 1) {
+      const asked = await server.call("POST", "/api/auth/password/forgot/", {
+        json: { email: "mailed@example.com" },
+      });
+      expect(asked.status).toBe(204);
+    }
+    const mails = () =>
+      server.db
+        .prepare("SELECT count(*) AS n FROM notifications WHERE recipient = 'mailed@example.com'")
+        .first("n");
+    await expect.poll(mails, { timeout: 5000 }).toBe(3);
+  });
+});
+
+describe("the logs of a whole run", () => {
+  test("hold no password, hash, token or address", async () => {
+    const server = await startServer();
+    try {
+      const secrets: string[] = [PASSWORD, "not the one"];
+      const session = await server.customer("private-person");
+      secrets.push(session.access, session.refresh, "private-person@example.com");
+      const carId = await server.car("LOGS1");
+      const day = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
+      const slots = await server.call("GET", `/api/cars/${carId}/available-slots/?date=${day}`);
+      const json = { car: carId, start_at: slots.body[0].start_at, notes: "secret-wish" };
+      secrets.push("secret-wish");
+      for (let round = 0; round < 2; round += 1)
+        await server.call("POST", "/api/bookings/", { token: session.access, json });
+      await server.call("POST", "/api/auth/login/", {
+        json: { username: "private-person", password: "not the one" },
+      });
+      await server.call("POST", "/api/auth/register/", {
+        json: { username: "private-person", password: PASSWORD },
+      });
+      await server.call("POST", "/api/auth/refresh/", { json: { refresh: session.refresh } });
+      await server.call("GET", "/api/auth/me/", { token: `${session.access}x` });
+      await server.call("POST", "/api/auth/password/forgot/", {
+        json: { email: "private-person@example.com" },
+      });
+      const { results } = await server.db
+        .prepare("SELECT password_hash FROM users")
+        .all<{ password_hash: string }>();
+      secrets.push(...results.map((row) => row.password_hash));
+      // A database that refuses in the middle of things is when careless logs say most.
+      await server.db.prepare("ALTER TABLE cars RENAME TO cars_away").run();
+      expect((await server.call("GET", `/api/cars/?make=secret-make`)).status).toBe(503);
+      secrets.push("secret-make");
+      await expect
+        .poll(
+          () => server.db.prepare("SELECT count(*) AS n FROM notifications WHERE attempts > 0").first("n"),
+          {
+            timeout: 20_000,
+          },
+        )
+        .toBeGreaterThan(0);
+      const logs = JSON.stringify(server.logs());
+      expect(logs).toContain("request.failed");
+      for (const secret of secrets) expect(logs).not.toContain(secret);
+      expect(logs).not.toMatch(/eyJ|scrypt\$/);
+    } finally {
+      await server.close();
+    }
+  });
+});
