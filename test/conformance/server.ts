@@ -9,6 +9,7 @@ process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
 export type Answer = { status: number; body: any; headers: Headers };
 
 export const PASSWORD = "a quiet engine";
+export const SECRET = "a secret of the black-box tests, nothing else";
 
 /** Starts the server with its migrations applied. Variables given override the configured ones. */
 export async function startServer(vars: Record<string, string> = {}) {
@@ -17,7 +18,7 @@ export async function startServer(vars: Record<string, string> = {}) {
       {
         configPath: "./wrangler.toml",
         vars: { ENVIRONMENT: "development", RATE_LIMITS: "off", ...vars },
-        secrets: { JWT_SECRET: "a secret of the black-box tests, nothing else" },
+        secrets: { JWT_SECRET: SECRET },
       },
     ],
   });

@@ -1,0 +1,435 @@
+/**
+ * Who may do what, as data: every operation of the OpenAPI document, asked by every kind of caller, over HTTP. An
+ * operation without a row fails, and so does a row without an operation.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { signAccessToken } from "../../src/auth/tokens.ts";
+import { PASSWORD, SECRET, type Server, startServer } from "./server.ts";
+
+const CALLERS = [
+  "anonymous",
+  "customer",
+  "other customer",
+  "SALES",
+  "other SALES",
+  "ADMIN",
+  "deactivated staff",
+  "expired token",
+  "deleted user",
+] as const;
+type Caller = (typeof CALLERS)[number];
+
+type Asked = { path: string; json?: unknown };
+
+/** The things an operation is tried on, made anew for each try. What belongs to somebody belongs to `customer` or `SALES`. */
+interface Things {
+  caller: Caller;
+  car(): Promise<string>;
+  booking(status?: string): Promise<string>;
+  slot(): Promise<string>;
+  profile(of: "SALES" | "other SALES" | "ADMIN"): string;
+  refresh(): Promise<string>;
+  name(): string;
+}
+
+type Row = [ask: (things: Things) => Promise<Asked> | Asked, ...statuses: number[]];
+
+// The statuses are in the order of CALLERS:
+//   anonymous · customer · other customer · SALES · other SALES · ADMIN · deactivated · expired · deleted
+const MATRIX: Record<string, Row> = {
+  // biome-ignore-start format: a table is read by its columns
+  register: [
+    (t) => ({ path: "/api/auth/register/", json: { username: t.name(), password: PASSWORD } }),
+    201,
+    201,
+    201,
+    201,
+    201,
+    201,
+    201,
+    201,
+    201,
+  ],
+  login: [
+    () => ({ path: "/api/auth/login/", json: { username: "customer", password: PASSWORD } }),
+    200,
+    200,
+    200,
+    200,
+    200,
+    200,
+    200,
+    200,
+    200,
+  ],
+  refresh: [
+    async (t) => ({ path: "/api/auth/refresh/", json: { refresh: await t.refresh() } }),
+    200,
+    200,
+    200,
+    200,
+    200,
+    200,
+    200,
+    200,
+    200,
+  ],
+  logout: [
+    async (t) => ({ path: "/api/auth/logout/", json: { refresh: await t.refresh() } }),
+    204,
+    204,
+    204,
+    204,
+    204,
+    204,
+    204,
+    204,
+    204,
+  ],
+  forgotPassword: [
+    () => ({ path: "/api/auth/password/forgot/", json: { email: "customer@example.com" } }),
+    204,
+    204,
+    204,
+    204,
+    204,
+    204,
+    204,
+    204,
+    204,
+  ],
+  resetPassword: [
+    () => ({ path: "/api/auth/password/reset/", json: { token: "made-up", new_password: PASSWORD } }),
+    400,
+    400,
+    400,
+    400,
+    400,
+    400,
+    400,
+    400,
+    400,
+  ],
+  getMe: [() => ({ path: "/api/auth/me/" }), 401, 200, 200, 200, 200, 200, 401, 401, 401],
+  updateMe: [
+    () => ({ path: "/api/auth/me/", json: { phone: "1" } }),
+    401,
+    200,
+    200,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+  changePassword: [
+    () => ({
+      path: "/api/auth/password/change/",
+      json: { current_password: PASSWORD, new_password: PASSWORD },
+    }),
+    401,
+    204,
+    204,
+    204,
+    204,
+    204,
+    401,
+    401,
+    401,
+  ],
+
+  listCars: [() => ({ path: "/api/cars/" }), 200, 200, 200, 200, 200, 200, 401, 401, 401],
+  getCar: [
+    async (t) => ({ path: `/api/cars/${await t.car()}/` }),
+    200,
+    200,
+    200,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+  listAvailableSlots: [
+    async (t) => ({ path: `/api/cars/${await t.car()}/available-slots/?date=2030-01-01` }),
+    200,
+    200,
+    200,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+
+  createBooking: [
+    async (t) => ({ path: "/api/bookings/", json: { car: await t.car(), start_at: await t.slot() } }),
+    401,
+    201,
+    201,
+    403,
+    403,
+    403,
+    401,
+    401,
+    401,
+  ],
+  listMyBookings: [() => ({ path: "/api/bookings/me/" }), 401, 200, 200, 403, 403, 403, 401, 401, 401],
+  getBooking: [
+    async (t) => ({ path: `/api/bookings/${await t.booking()}/` }),
+    401,
+    200,
+    404,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+  approveBooking: [
+    async (t) => ({ path: `/api/bookings/${await t.booking()}/approve/` }),
+    401,
+    403,
+    403,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+  declineBooking: [
+    async (t) => ({ path: `/api/bookings/${await t.booking()}/decline/` }),
+    401,
+    403,
+    403,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+  completeBooking: [
+    async (t) => ({ path: `/api/bookings/${await t.booking("APPROVED")}/complete/` }),
+    401,
+    403,
+    403,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+  markBookingNoShow: [
+    async (t) => ({ path: `/api/bookings/${await t.booking("APPROVED")}/no-show/` }),
+    401,
+    403,
+    403,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+  cancelBooking: [
+    async (t) => ({ path: `/api/bookings/${await t.booking()}/cancel/` }),
+    401,
+    200,
+    404,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+
+  createStaff: [
+    (t) => ({
+      path: "/api/staff/",
+      json: { username: t.name(), password: PASSWORD, salary: 1, commission_rate: 1 },
+    }),
+    401,
+    403,
+    403,
+    403,
+    403,
+    201,
+    401,
+    401,
+    401,
+  ],
+  listStaff: [() => ({ path: "/api/staff/" }), 401, 403, 403, 403, 403, 200, 401, 401, 401],
+  getStaff: [
+    (t) => ({ path: `/api/staff/${t.profile("SALES")}/` }),
+    401,
+    403,
+    403,
+    200,
+    404,
+    200,
+    401,
+    401,
+    401,
+  ],
+  getStaffMetrics: [
+    (t) => ({ path: `/api/staff/${t.profile("SALES")}/metrics/` }),
+    401,
+    403,
+    403,
+    200,
+    404,
+    200,
+    401,
+    401,
+    401,
+  ],
+  updateStaff: [
+    (t) => ({ path: `/api/staff/${t.profile("SALES")}/`, json: { salary: "2.00" } }),
+    401,
+    403,
+    403,
+    403,
+    403,
+    200,
+    401,
+    401,
+    401,
+  ],
+  // biome-ignore-end format: a table is read by its columns
+};
+
+type Operation = { id: string; method: string; roles: string[] | undefined };
+
+const server: Server = await startServer();
+const operations = await describedOperations();
+afterAll(() => server.close());
+
+/** Every operation of the OpenAPI document. */
+async function describedOperations(): Promise<Operation[]> {
+  const document = (await server.call("GET", "/openapi.json")).body;
+  return Object.values<Record<string, { operationId: string; "x-roles"?: string[] }>>(document.paths).flatMap(
+    (path) =>
+      Object.entries(path).map(([method, { operationId, "x-roles": roles }]) => ({
+        id: operationId,
+        method: method.toUpperCase(),
+        roles,
+      })),
+  );
+}
+
+test("every operation has a row, and every row an operation", () => {
+  expect(Object.keys(MATRIX).sort()).toEqual(operations.map(({ id }) => id).sort());
+});
+
+describe("each caller is answered as the matrix says", () => {
+  const tokens = new Map<Caller, string | undefined>([["anonymous", undefined]]);
+  const ids = new Map<string, string>();
+  const profiles = new Map<string, string>();
+  let made = 0;
+
+  beforeAll(async () => {
+    const signUp = async (caller: Caller, role: "CUSTOMER" | "SALES" | "ADMIN") => {
+      const username = caller.replaceAll(" ", "-");
+      const { access, user } = await server.customer(username);
+      ids.set(caller, user.id);
+      tokens.set(caller, access);
+      if (role === "CUSTOMER") return;
+      const profile = crypto.randomUUID();
+      profiles.set(caller, profile);
+      await server.db.batch([
+        server.db.prepare("UPDATE users SET role = ? WHERE id = ?").bind(role, user.id),
+        server.db
+          .prepare(
+            "INSERT INTO staff_profiles (id, user_id, salary_cents, commission_rate, hire_date, created_at, updated_at) VALUES (?, ?, 100, 250, '2020-01-01', 0, 0)",
+          )
+          .bind(profile, user.id),
+      ]);
+    };
+    await signUp("customer", "CUSTOMER");
+    await signUp("other customer", "CUSTOMER");
+    await signUp("SALES", "SALES");
+    await signUp("other SALES", "SALES");
+    await signUp("ADMIN", "ADMIN");
+    await signUp("deactivated staff", "SALES");
+    await server.db
+      .prepare("UPDATE users SET is_active = 0 WHERE id = ?")
+      .bind(ids.get("deactivated staff"))
+      .run();
+    const customer = ids.get("customer") ?? "";
+    const session = await server.db
+      .prepare("SELECT id FROM sessions WHERE user_id = ?")
+      .bind(customer)
+      .first<string>("id");
+    const claims = { userId: customer, role: "CUSTOMER", sessionId: session ?? "" } as const;
+    tokens.set("expired token", await signAccessToken(claims, SECRET, Date.now() - 3_600_000));
+    await signUp("deleted user", "CUSTOMER");
+    const deleted = ids.get("deleted user");
+    await server.db.batch(
+      [
+        "DELETE FROM refresh_tokens WHERE session_id IN (SELECT id FROM sessions WHERE user_id = ?)",
+        "DELETE FROM sessions WHERE user_id = ?",
+        "DELETE FROM users WHERE id = ?",
+      ].map((sql) => server.db.prepare(sql).bind(deleted)),
+    );
+  });
+
+  const things = (caller: Caller): Things => ({
+    caller,
+    car: () => server.car(`MATRIX${++made}`),
+    async booking(status = "PENDING") {
+      const id = crypto.randomUUID();
+      const start = Date.now() + 86_400_000;
+      await server.db
+        .prepare(
+          "INSERT INTO bookings (id, car_id, customer_id, start_at, end_at, status, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 0, 0)",
+        )
+        .bind(id, await this.car(), ids.get("customer"), start, start + 3_600_000, status)
+        .run();
+      return id;
+    },
+    async slot() {
+      const day = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
+      return `${day}T09:00`;
+    },
+    profile: (of) => profiles.get(of) ?? "",
+    refresh: async () =>
+      (await server.call("POST", "/api/auth/login/", { json: { username: "customer", password: PASSWORD } }))
+        .body.refresh,
+    name: () => `matrix-${++made}`,
+  });
+
+  for (const { id, method, roles } of operations) {
+    const [ask, ...statuses] = MATRIX[id] ?? [];
+    if (!ask) continue;
+
+    test(`${id} is answered ${statuses.join(" ")}`, async () => {
+      expect(statuses).toHaveLength(CALLERS.length);
+      const answered: number[] = [];
+      for (const caller of CALLERS) {
+        const { path, json } = await ask(things(caller));
+        const { status, body } = await server.call(method, path, { token: tokens.get(caller), json });
+        answered.push(status);
+        if (status >= 400) expect(body).toMatchObject({ status, code: expect.stringMatching(/^[a-z_]+$/) });
+      }
+      expect(answered).toEqual(statuses);
+    });
+
+    test(`${id}: the document's roles agree with the matrix`, () => {
+      for (const [index, role] of [
+        [1, "CUSTOMER"],
+        [3, "SALES"],
+        [5, "ADMIN"],
+      ] as const)
+        expect(statuses[index] === 403).toBe(roles !== undefined && !roles.includes(role));
+      expect(statuses[0] === 401).toBe(roles !== undefined);
+    });
+  }
+});
