@@ -13,6 +13,7 @@ import { allowedMethods, documentRoutes } from "./http/documents.ts";
 import { answerProblem, invalid, Problem } from "./http/problems.ts";
 import { createRouter } from "./http/router.ts";
 import { describeError, log } from "./log.ts";
+import { saleRoutes } from "./sales/routes.ts";
 import { staffRoutes } from "./staff/routes.ts";
 
 /** The largest JSON body. The longest legal one is a booking with 2,000 characters of notes. */
@@ -65,6 +66,7 @@ export function createApp() {
   app.route("/api/cars/", carRoutes);
   app.route("/api/cars/", slotRoutes);
   app.route("/api/bookings/", bookingRoutes);
+  app.route("/api/sales/", saleRoutes);
   app.route("/api/staff/", staffRoutes);
   app.route("/", documentRoutes(app));
 

@@ -44,6 +44,11 @@ export const ACCESS = {
   markBookingNoShow: STAFF,
   cancelBooking: ANYBODY_SIGNED_IN,
 
+  createSale: STAFF,
+  listSales: STAFF,
+  getSale: STAFF,
+  voidSale: ADMIN,
+
   createStaff: ADMIN,
   listStaff: ADMIN,
   getStaff: STAFF,

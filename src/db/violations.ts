@@ -10,8 +10,13 @@ const RAISED = [
   "immutable",
 ] as const;
 
-/** A rule raised by a trigger, the first column of a unique index as `table.column`, a named CHECK, or a foreign key. */
-export type Violation = (typeof RAISED)[number] | `unique:${string}` | `check:${string}` | "foreign_key";
+/** A rule raised by a trigger, the first column of a unique index as `table.column`, a named CHECK, a foreign key, or another. */
+export type Violation =
+  | (typeof RAISED)[number]
+  | `unique:${string}`
+  | `check:${string}`
+  | "foreign_key"
+  | "other";
 
 /**
  * Names the constraint that made D1 refuse a statement or a batch (which then did nothing at all).
@@ -25,7 +30,8 @@ export function violationOf(error: unknown): Violation | undefined {
     const unique = /UNIQUE constraint failed: ([\w.]+)/.exec(e.message);
     if (unique) return `unique:${unique[1]}`;
     const check = /CHECK constraint failed: (\w+)/.exec(e.message);
-    return check ? `check:${check[1]}` : "foreign_key";
+    if (check) return `check:${check[1]}`;
+    return e.message.includes("FOREIGN KEY") ? "foreign_key" : "other";
   }
   return undefined;
 }

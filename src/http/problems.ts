@@ -24,6 +24,8 @@ export const PROBLEMS = {
   slot_taken: { status: 409, title: "This time is already taken" },
   car_not_bookable: { status: 409, title: "This car can no longer be booked" },
   illegal_transition: { status: 409, title: "The booking's state does not allow this" },
+  car_not_sellable: { status: 409, title: "This car is not for sale" },
+  already_void: { status: 409, title: "This sale is void already" },
   last_admin: { status: 409, title: "The last active administrator must stay" },
   duplicate_request: { status: 409, title: "The same request is being carried out" },
   too_large: { status: 413, title: "The request is too large" },

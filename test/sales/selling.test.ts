@@ -1,0 +1,392 @@
+import { env } from "cloudflare:workers";
+import { and, eq, gt, inArray } from "drizzle-orm";
+import { afterEach, describe, expect, test } from "vitest";
+import {
+  bookings,
+  cars,
+  commissions,
+  idempotencyKeys,
+  notifications,
+  sales,
+  staffProfiles,
+  users,
+} from "../../src/db/schema.ts";
+import { saleSchema } from "../../src/sales/schemas.ts";
+import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
+
+const sell = (
+  token: string,
+  carId: string,
+  customer: string,
+  more: Record<string, unknown> = {},
+  headers = {},
+) =>
+  answer(
+    call("POST", "/api/sales/", {
+      token,
+      json: { car: carId, customer, sale_price: "20000.00", payment_method: "CASH", ...more },
+      headers,
+    }),
+  );
+
+const voidSale = (token: string, id: string, headers = {}) =>
+  answer(
+    call("POST", `/api/sales/${id}/void/`, { token, json: { reason: "the loan fell through" }, headers }),
+  );
+
+const statusOf = async (carId: string) =>
+  (await db.select().from(cars).where(eq(cars.id, carId)).get())?.status;
+const salesOf = (carId: string) => db.select().from(sales).where(eq(sales.carId, carId));
+const entriesOf = (userId: string) =>
+  db.select().from(commissions).where(eq(commissions.salespersonId, userId));
+
+async function metricsOf(who: { id: string; token: string }) {
+  const profile = await db.select().from(staffProfiles).where(eq(staffProfiles.userId, who.id)).get();
+  return (await answer(call("GET", `/api/staff/${profile?.id}/metrics/`, { token: who.token }))).body;
+}
+
+describe("selling a car", () => {
+  test("is one step: car, commission, bookings, notices, metrics", async () => {
+    const [sam, buyer, other, carId] = [await person("SALES"), await person(), await person(), await car()];
+    const future = await booking({ carId, customerId: other.id, startAt: slot(2), status: "APPROVED" });
+    const past = await booking({ carId, customerId: other.id, startAt: slot(-2), status: "APPROVED" });
+    const sold = await sell(sam.token, carId, buyer.id, {
+      contract_number: "C-1",
+      remarks: "with winter tyres",
+    });
+    expect(sold.status).toBe(201);
+    expect(saleSchema.parse(sold.body)).toMatchObject({
+      car: carId,
+      customer: buyer.id,
+      salesperson: sam.id,
+      sale_price: "20000.00",
+      currency: "EUR",
+      payment_method: "CASH",
+      contract_number: "C-1",
+      remarks: "with winter tyres",
+      voided_at: null,
+      commissions: [{ salesperson: sam.id, rate: "2.50", amount: "500.00" }],
+    });
+    expect(sold.headers.get("X-D1-Bookmark")).toBeTruthy();
+    const found = await answer(call("GET", sold.headers.get("Location") ?? "", { token: sam.token }));
+    expect(found.body).toEqual(sold.body);
+
+    expect(await statusOf(carId)).toBe("SOLD");
+    const drives = await db.select().from(bookings).where(eq(bookings.carId, carId));
+    expect(new Map(drives.map(({ id, status }) => [id, status]))).toEqual(
+      new Map([
+        [future, "CANCELLED"],
+        [past, "APPROVED"],
+      ]),
+    );
+    const told = await db
+      .select()
+      .from(notifications)
+      .where(inArray(notifications.recipient, [buyer.email, other.email]));
+    expect(
+      told.map(({ kind, recipient, saleId, bookingId }) => [kind, recipient, saleId, bookingId]).sort(),
+    ).toEqual([
+      ["booking_cancelled", other.email, null, future],
+      ["sale_confirmed", buyer.email, sold.body.id, null],
+    ]);
+    expect(told.find(({ kind }) => kind === "booking_cancelled")?.facts).toMatchObject({
+      reason: "car_sold",
+    });
+    expect(await metricsOf(sam)).toMatchObject({
+      total_sales_count: 1,
+      total_revenue: "20000.00",
+      total_commission: "500.00",
+    });
+  });
+
+  test("leaves no slot to book, and a past booking of the sold car can still be closed (the seed answered 500)", async () => {
+    const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
+    const past = await booking({ carId, customerId: buyer.id, startAt: slot(-2), status: "APPROVED" });
+    await sell(sam.token, carId, buyer.id);
+    const date = iso(slot(3)).slice(0, 10);
+    expect((await answer(call("GET", `/api/cars/${carId}/available-slots/?date=${date}`))).body).toEqual([]);
+    const json = { car: carId, start_at: iso(slot(3)) };
+    const refused = await answer(call("POST", "/api/bookings/", { token: buyer.token, json }));
+    expect([refused.status, refused.body.code]).toEqual([409, "car_not_bookable"]);
+    expect((await call("PATCH", `/api/bookings/${past}/complete/`, { token: sam.token })).status).toBe(200);
+  });
+
+  test.each([2, 20])(
+    "at once by %i people is one sale, one commission, and 409 for the rest",
+    async (people) => {
+      const [buyer, carId] = [await person(), await car()];
+      const sellers = await Promise.all(Array.from({ length: people }, () => person("SALES")));
+      const answers = await Promise.all(sellers.map(({ token }) => sell(token, carId, buyer.id)));
+      expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array(people - 1).fill(409)]);
+      for (const { body } of answers.filter(({ status }) => status === 409))
+        expect(body.code).toBe("car_not_sellable");
+      const [sale, ...more] = await salesOf(carId);
+      expect(more).toEqual([]);
+      const entries = await db
+        .select()
+        .from(commissions)
+        .where(eq(commissions.saleId, sale?.id ?? ""));
+      expect(entries).toHaveLength(1);
+    },
+  );
+
+  test("against a stream of bookings leaves no future booking on the sold car, and tells each customer once", async () => {
+    const [sam, buyer] = [await person("SALES"), await person()];
+    const customers = await Promise.all(Array.from({ length: 4 }, () => person()));
+    for (let round = 0; round < 200; round += 1) {
+      const carId = await car();
+      const stream = customers.map(({ token }, index) =>
+        answer(
+          call("POST", "/api/bookings/", {
+            token,
+            json: { car: carId, start_at: iso(slot(2 + (round % 3), index)) },
+          }),
+        ),
+      );
+      const sale = sell(sam.token, carId, buyer.id);
+      const [sold, ...booked] = await Promise.all([sale, ...stream]);
+      expect(sold?.status).toBe(201);
+      for (const { status } of booked) expect([201, 409]).toContain(status);
+      const made = booked.filter(({ status }) => status === 201).map(({ body }) => body.id as string);
+      const left = await db
+        .select()
+        .from(bookings)
+        .where(
+          and(
+            eq(bookings.carId, carId),
+            inArray(bookings.status, ["PENDING", "APPROVED"]),
+            gt(bookings.startAt, Date.now()),
+          ),
+        );
+      expect(left).toEqual([]);
+      const told = made.length
+        ? await db
+            .select({ bookingId: notifications.bookingId })
+            .from(notifications)
+            .where(and(inArray(notifications.bookingId, made), eq(notifications.kind, "booking_cancelled")))
+        : [];
+      expect(told.map(({ bookingId }) => bookingId).sort()).toEqual(made.sort());
+    }
+  }, 120_000);
+
+  test("repeated with its key is one sale, also when both come at once", async () => {
+    const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
+    const headers = { "Idempotency-Key": "sale" };
+    const both = await Promise.all([1, 2, 3].map(() => sell(sam.token, carId, buyer.id, {}, headers)));
+    const later = await sell(sam.token, carId, buyer.id, {}, headers);
+    expect([...both, later].map(({ status }) => status)).toEqual([201, 201, 201, 201]);
+    expect(new Set([...both, later].map(({ body }) => body.id)).size).toBe(1);
+    expect(later.headers.get("Idempotency-Replayed")).toBe("true");
+    expect(await salesOf(carId)).toHaveLength(1);
+  });
+
+  test("is credited by ADMIN to anybody who works here, by user or profile id", async () => {
+    const [admin, sam, buyer] = [await person("ADMIN"), await person("SALES"), await person()];
+    const profile = await db.select().from(staffProfiles).where(eq(staffProfiles.userId, sam.id)).get();
+    for (const salesperson of [sam.id, profile?.id]) {
+      const sold = await sell(admin.token, await car(), buyer.id, { salesperson });
+      expect([sold.status, sold.body.salesperson]).toEqual([201, sam.id]);
+    }
+    const own = await sell(admin.token, await car(), buyer.id);
+    expect(own.body.salesperson).toBe(admin.id);
+  });
+});
+
+describe("a sale is refused by name", () => {
+  const refusal = async (more: Record<string, unknown>) => {
+    const [sam, buyer] = [await person("SALES"), await person()];
+    const refused = await sell(sam.token, await car(), buyer.id, more);
+    return [refused.status, refused.body.errors?.[0]?.field ?? refused.body.code];
+  };
+
+  test.each([
+    ["a price of zero", { sale_price: 0 }, "sale_price"],
+    ["a negative price", { sale_price: "-1.00" }, "sale_price"],
+    ["a price with three decimals", { sale_price: "1.005" }, "sale_price"],
+    ["a price beyond all bounds", { sale_price: "99999999999" }, "sale_price"],
+    ["an unknown currency", { currency: "XXQ" }, "currency"],
+    ["an unknown way to pay", { payment_method: "SHELLS" }, "payment_method"],
+    ["a day in the future", { sale_datetime: iso(Date.now() + 60_000) }, "sale_datetime"],
+    ["a day that does not exist", { sale_datetime: "2026-02-30T10:00:00Z" }, "sale_datetime"],
+    ["an unknown customer", { customer: crypto.randomUUID() }, "customer"],
+    ["no car", { car: undefined }, "car"],
+    ["a field that is none", { status: "SOLD" }, "status"],
+  ])("%s", async (_, more, field) => {
+    expect(await refusal(more)).toEqual([400, field]);
+  });
+
+  test("a buyer who is staff, a seller who is gone, and a seller who is a customer", async () => {
+    const [admin, sam, sue, buyer] = [
+      await person("ADMIN"),
+      await person("SALES"),
+      await person("SALES"),
+      await person(),
+    ];
+    const asStaff = await sell(sam.token, await car(), sue.id);
+    expect(asStaff.body.errors).toMatchObject([{ field: "customer", code: "not_a_customer" }]);
+    await db.update(users).set({ isActive: false }).where(eq(users.id, sue.id));
+    for (const salesperson of [sue.id, buyer.id, crypto.randomUUID()]) {
+      const gone = await sell(admin.token, await car(), buyer.id, { salesperson });
+      expect([gone.status, gone.body.errors[0].code]).toEqual([400, "not_active_staff"]);
+    }
+  });
+
+  test("SALES who credits somebody else, a customer who sells, a stranger", async () => {
+    const [sam, sue, buyer, carId] = [
+      await person("SALES"),
+      await person("SALES"),
+      await person(),
+      await car(),
+    ];
+    expect((await sell(sam.token, carId, buyer.id, { salesperson: sue.id })).status).toBe(403);
+    expect((await sell(buyer.token, carId, buyer.id)).status).toBe(403);
+    expect((await answer(call("POST", "/api/sales/", { json: {} }))).status).toBe(401);
+    expect(await statusOf(carId)).toBe("AVAILABLE");
+  });
+
+  test("a sold, a removed and an unknown car", async () => {
+    const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
+    expect((await sell(sam.token, carId, buyer.id)).status).toBe(201);
+    const again = await sell(sam.token, carId, buyer.id);
+    expect([again.status, again.body.code]).toEqual([409, "car_not_sellable"]);
+    const removed = await sell(sam.token, await car({ status: "REMOVED" }), buyer.id);
+    expect([removed.status, removed.body.code]).toEqual([409, "car_not_sellable"]);
+    const unknown = await sell(sam.token, crypto.randomUUID(), buyer.id);
+    expect([unknown.status, unknown.body.code]).toEqual([404, "car_not_found"]);
+  });
+});
+
+describe("taking a sale back", () => {
+  test("frees the car, reverses the commission, corrects the metrics and keeps the record", async () => {
+    const [admin, sam, buyer, carId] = [
+      await person("ADMIN"),
+      await person("SALES"),
+      await person(),
+      await car(),
+    ];
+    const sold = await sell(sam.token, carId, buyer.id);
+    const undone = await voidSale(admin.token, sold.body.id);
+    expect(undone.status).toBe(200);
+    expect(saleSchema.parse(undone.body)).toMatchObject({
+      id: sold.body.id,
+      void_reason: "the loan fell through",
+    });
+    expect(undone.body.commissions.map(({ amount }: { amount: string }) => amount)).toEqual([
+      "500.00",
+      "-500.00",
+    ]);
+    expect((await answer(call("GET", `/api/sales/${sold.body.id}/`, { token: sam.token }))).body).toEqual(
+      undone.body,
+    );
+    expect(await statusOf(carId)).toBe("AVAILABLE");
+    expect(await metricsOf(sam)).toMatchObject({
+      total_sales_count: 0,
+      total_revenue: "0.00",
+      total_commission: "0.00",
+    });
+    expect((await sell(sam.token, carId, buyer.id)).status).toBe(201);
+    const again = await voidSale(admin.token, sold.body.id);
+    expect([again.status, again.body.code]).toEqual([409, "already_void"]);
+    expect(await statusOf(carId)).toBe("SOLD");
+  });
+
+  test("at once by five administrators happens once", async () => {
+    const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
+    const admins = await Promise.all(Array.from({ length: 5 }, () => person("ADMIN")));
+    const sold = await sell(sam.token, carId, buyer.id);
+    const answers = await Promise.all(admins.map(({ token }) => voidSale(token, sold.body.id)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409, 409]);
+    expect((await entriesOf(sam.id)).map(({ amountCents }) => amountCents)).toEqual([50_000, -50_000]);
+  });
+
+  test("repeated with its key answers the same", async () => {
+    const [admin, sam, buyer] = [await person("ADMIN"), await person("SALES"), await person()];
+    const sold = await sell(sam.token, await car(), buyer.id);
+    const headers = { "Idempotency-Key": "undo" };
+    const [first, second] = [
+      await voidSale(admin.token, sold.body.id, headers),
+      await voidSale(admin.token, sold.body.id, headers),
+    ];
+    expect([first.status, second.status, second.body]).toEqual([200, 200, first.body]);
+  });
+
+  test("is for ADMIN, needs a reason and a sale", async () => {
+    const [admin, sam, buyer] = [await person("ADMIN"), await person("SALES"), await person()];
+    const sold = await sell(sam.token, await car(), buyer.id);
+    expect((await voidSale(sam.token, sold.body.id)).status).toBe(403);
+    expect((await voidSale(admin.token, crypto.randomUUID())).status).toBe(404);
+    for (const json of [{}, { reason: "" }, { reason: "  " }, { reason: 5 }])
+      expect(
+        (await call("POST", `/api/sales/${sold.body.id}/void/`, { token: admin.token, json })).status,
+      ).toBe(400);
+  });
+});
+
+describe("the list of sales", () => {
+  test("shows SALES its own and ADMIN all, filtered", async () => {
+    const [admin, sam, sue, buyer] = [
+      await person("ADMIN"),
+      await person("SALES"),
+      await person("SALES"),
+      await person(),
+    ];
+    const [mine, hers] = [await car(), await car()];
+    const first = await sell(sam.token, mine, buyer.id, { sale_datetime: "2025-05-05T12:00:00Z" });
+    await sell(sue.token, hers, buyer.id);
+    const list = async (token: string, query: string) =>
+      (await answer(call("GET", `/api/sales/?customer=${buyer.id}&${query}`, { token }))).body;
+    expect((await list(admin.token, "")).count).toBe(2);
+    expect((await list(sam.token, "")).results).toEqual([first.body]);
+    expect((await list(admin.token, `salesperson=${sue.id}`)).count).toBe(1);
+    expect((await list(sam.token, `salesperson=${sue.id}`)).count).toBe(0);
+    expect((await list(admin.token, `car=${mine}`)).count).toBe(1);
+    expect((await list(admin.token, "from=2025-05-05&to=2025-05-05")).results).toEqual([first.body]);
+    expect((await list(admin.token, "to=2025-05-04")).count).toBe(0);
+    const hidden = await answer(call("GET", `/api/sales/${first.body.id}/`, { token: sue.token }));
+    expect([hidden.status, hidden.body.code]).toEqual([404, "not_found"]);
+  });
+});
+
+describe("a database that fails in the middle of a sale", () => {
+  const STATEMENTS = [
+    ["the sale", "BEFORE INSERT ON sales"],
+    ["the commission", "BEFORE INSERT ON commissions"],
+    ["the buyer's confirmation", "BEFORE INSERT ON notifications WHEN NEW.kind = 'sale_confirmed'"],
+    ["the stored answer", "BEFORE INSERT ON idempotency_keys"],
+    ["the bookings", "BEFORE UPDATE ON bookings"],
+    ["the car", "BEFORE UPDATE ON cars"],
+    ["the cancellation notice", "BEFORE INSERT ON notifications WHEN NEW.kind = 'booking_cancelled'"],
+  ] as const;
+
+  afterEach(async () => {
+    await env.DB.prepare("DROP TRIGGER IF EXISTS fault").run();
+  });
+
+  test.each(STATEMENTS)(
+    "at %s leaves nothing, and the retry with the same key is the one sale",
+    async (_, where) => {
+      const [sam, buyer, other, carId] = [await person("SALES"), await person(), await person(), await car()];
+      const drive = await booking({ carId, customerId: other.id, startAt: slot(2), status: "APPROVED" });
+      const headers = { "Idempotency-Key": crypto.randomUUID() };
+      const keys = await db.$count(idempotencyKeys);
+      await env.DB.prepare(`CREATE TRIGGER fault ${where} BEGIN SELECT RAISE(ABORT, 'fault'); END`).run();
+      const failed = await sell(sam.token, carId, buyer.id, {}, headers);
+      expect([failed.status, failed.headers.get("Retry-After")]).toEqual([503, "2"]);
+      expect(await salesOf(carId)).toEqual([]);
+      expect(await entriesOf(sam.id)).toEqual([]);
+      expect(await statusOf(carId)).toBe("AVAILABLE");
+      expect((await db.select().from(bookings).where(eq(bookings.id, drive)).get())?.status).toBe("APPROVED");
+      expect(
+        await db.$count(notifications, inArray(notifications.recipient, [buyer.email, other.email])),
+      ).toBe(0);
+      expect(await db.$count(idempotencyKeys)).toBe(keys);
+
+      await env.DB.prepare("DROP TRIGGER fault").run();
+      const sold = await sell(sam.token, carId, buyer.id, {}, headers);
+      const again = await sell(sam.token, carId, buyer.id, {}, headers);
+      expect([sold.status, again.status, again.body]).toEqual([201, 201, sold.body]);
+      expect(await salesOf(carId)).toHaveLength(1);
+      expect(await entriesOf(sam.id)).toHaveLength(1);
+    },
+  );
+});
