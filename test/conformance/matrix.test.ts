@@ -26,6 +26,8 @@ interface Things {
   caller: Caller;
   car(): Promise<string>;
   booking(status?: string): Promise<string>;
+  sale(): Promise<string>;
+  customer(): string;
   slot(): Promise<string>;
   profile(of: "SALES" | "other SALES" | "ADMIN"): string;
   refresh(): Promise<string>;
@@ -251,6 +253,47 @@ const MATRIX: Record<string, Row> = {
     401,
   ],
 
+  createSale: [
+    async (t) => ({
+      path: "/api/sales/",
+      json: { car: await t.car(), customer: t.customer(), sale_price: 1, payment_method: "CASH" },
+    }),
+    401,
+    403,
+    403,
+    201,
+    201,
+    201,
+    401,
+    401,
+    401,
+  ],
+  listSales: [() => ({ path: "/api/sales/" }), 401, 403, 403, 200, 200, 200, 401, 401, 401],
+  getSale: [
+    async (t) => ({ path: `/api/sales/${await t.sale()}/` }),
+    401,
+    403,
+    403,
+    200,
+    404,
+    200,
+    401,
+    401,
+    401,
+  ],
+  voidSale: [
+    async (t) => ({ path: `/api/sales/${await t.sale()}/void/`, json: { reason: "mistake" } }),
+    401,
+    403,
+    403,
+    403,
+    403,
+    200,
+    401,
+    401,
+    401,
+  ],
+
   createStaff: [
     (t) => ({
       path: "/api/staff/",
@@ -395,6 +438,29 @@ describe("each caller is answered as the matrix says", () => {
         .run();
       return id;
     },
+    async sale() {
+      const id = crypto.randomUUID();
+      const carId = await this.car();
+      const run = (sql: string, ...values: unknown[]) => server.db.prepare(sql).bind(...values);
+      await server.db.batch([
+        run(
+          "INSERT INTO sales (id, car_id, customer_id, salesperson_id, sale_price_cents, currency, payment_method, sale_at, created_at) VALUES (?, ?, ?, ?, 100, 'EUR', 'CASH', 0, 0)",
+          id,
+          carId,
+          ids.get("customer"),
+          ids.get("SALES"),
+        ),
+        run(
+          "INSERT INTO commissions (id, sale_id, salesperson_id, rate, amount_cents, created_at) VALUES (?, ?, ?, 250, 2, 0)",
+          crypto.randomUUID(),
+          id,
+          ids.get("SALES"),
+        ),
+        run("UPDATE cars SET status = 'SOLD' WHERE id = ?", carId),
+      ]);
+      return id;
+    },
+    customer: () => ids.get("customer") ?? "",
     async slot() {
       const day = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
       return `${day}T09:00`;
