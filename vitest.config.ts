@@ -18,6 +18,7 @@ export default defineConfig({
               bindings: {
                 ENVIRONMENT: "development",
                 RATE_LIMITS: "off",
+                CORS_ORIGINS: "http://shop.example",
                 JWT_SECRET: "a secret of the tests that opens nothing else",
                 TEST_MIGRATIONS: await readD1Migrations("migrations"),
               },

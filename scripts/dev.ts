@@ -11,7 +11,7 @@ const port = process.env["PORT"] ?? "8787";
 
 if (!existsSync(SECRETS)) {
   const secret = randomBytes(48).toString("base64url");
-  writeFileSync(SECRETS, `ENVIRONMENT=development\nJWT_SECRET=${secret}\n`, { mode: 0o600 });
+  writeFileSync(SECRETS, `ENVIRONMENT=development\nCORS_ORIGINS=*\nJWT_SECRET=${secret}\n`, { mode: 0o600 });
   console.log(`Created ${SECRETS} with a new local secret.`);
 }
 

@@ -1,4 +1,5 @@
 /** Puts the API together: what every request goes through, then each area, then the documents. */
+import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
@@ -9,6 +10,7 @@ import { bookingRoutes, slotRoutes } from "./bookings/routes.ts";
 import { carRoutes } from "./cars/routes.ts";
 import { Misconfigured, readConfig } from "./config.ts";
 import { openDatabase } from "./db/client.ts";
+import type { AppEnv } from "./http/context.ts";
 import { allowedMethods, documentRoutes } from "./http/documents.ts";
 import { answerProblem, invalid, Problem } from "./http/problems.ts";
 import { createRouter } from "./http/router.ts";
@@ -41,7 +43,21 @@ export function createApp() {
   });
   app.use(
     "/api/*",
-    cors({ origin: (origin, c) => (c.var["config"].environment === "development" ? origin : null) }),
+    cors({
+      origin: (origin, c) => {
+        const { corsOrigins } = (c as Context<AppEnv>).var.config;
+        return corsOrigins.includes("*") || corsOrigins.includes(origin) ? origin : null;
+      },
+      exposeHeaders: [
+        "ETag",
+        "Location",
+        "Retry-After",
+        "X-Request-Id",
+        "X-D1-Bookmark",
+        "Idempotency-Replayed",
+      ],
+      maxAge: 600,
+    }),
   );
   app.use(
     "/api/*",
@@ -57,8 +73,12 @@ export function createApp() {
     if (bookmark !== undefined && !BOOKMARK.test(bookmark))
       throw invalid([{ field: "X-D1-Bookmark", code: "invalid_format", message: "Not a bookmark of ours" }]);
     const isPrivate = c.req.method !== "GET" || c.req.header("Authorization") !== undefined;
-    c.set("db", openDatabase(c.env.DB, bookmark ?? (isPrivate ? "first-primary" : "first-unconstrained")));
+    const db = openDatabase(c.env.DB, bookmark ?? (isPrivate ? "first-primary" : "first-unconstrained"));
+    c.set("db", db);
     await next();
+    // A car's calendar writes in a session of its own, and has said so already.
+    const reached = c.req.method === "GET" || c.res.headers.has("X-D1-Bookmark") ? null : db.bookmark();
+    if (reached && c.res.ok) c.header("X-D1-Bookmark", reached);
   });
 
   // The slash at the end keeps the one of each area's own root.

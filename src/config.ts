@@ -24,6 +24,13 @@ const variables = z.object({
   RATE_LIMITS: z.enum(["on", "off"]),
   // 32 characters of randomness are what HS256 asks for (RFC 7518, section 3.2).
   JWT_SECRET: z.string().min(32),
+  JWT_SECRET_PREVIOUS: z.string().min(32).optional(),
+  CORS_ORIGINS: z.string().transform((list) =>
+    list
+      .split(",")
+      .map((origin) => origin.trim())
+      .filter(Boolean),
+  ),
 });
 
 /** The checked configuration. */
@@ -38,7 +45,12 @@ export type Config = Readonly<{
   email: { from: string; staff: string };
   /** Whether guesses are damped. */
   rateLimits: boolean;
+  /** Signs tokens. */
   jwtSecret: string;
+  /** Those whose tokens are good: the present one, and while it is being replaced the one before. */
+  jwtSecrets: readonly string[];
+  /** Web origins that may call from a browser; `*` is all. */
+  corsOrigins: readonly string[];
 }>;
 
 /** Raised when a variable is missing or wrong. Its message names variables, never their values. */
@@ -68,6 +80,8 @@ export function readConfig(env: Env): Config {
     email: { from: v.EMAIL_FROM, staff: v.EMAIL_STAFF },
     rateLimits: v.RATE_LIMITS === "on",
     jwtSecret: v.JWT_SECRET,
+    jwtSecrets: v.JWT_SECRET_PREVIOUS ? [v.JWT_SECRET, v.JWT_SECRET_PREVIOUS] : [v.JWT_SECRET],
+    corsOrigins: v.CORS_ORIGINS,
   };
   checked.set(env, config);
   return config;

@@ -7,6 +7,7 @@ import { and, eq, isNull } from "drizzle-orm";
 import type { Context, MiddlewareHandler } from "hono";
 import { sessions, users } from "../db/schema.ts";
 import type { AppEnv, Caller } from "../http/context.ts";
+import { sharedHeaders, sharedParameters } from "../http/openapi.ts";
 import { Problem, type ProblemCode, problemResponses } from "../http/problems.ts";
 import { ROLES, type Role, STAFF_ROLES } from "../vocabulary.ts";
 import { verifyAccessToken } from "./tokens.ts";
@@ -66,7 +67,8 @@ type Operation<P extends string> = Omit<RouteConfig, "operationId" | "security" 
 /**
  * Describes one operation of the API: its route, guarded as the table says, and its place in the OpenAPI document.
  * Refusals are thrown as `Problem`s, so only the answers of success are part of the handler's type.
- * @param problems what the operation itself may answer with, besides what every operation of its kind may
+ * @param problems what the operation itself may answer with, besides what every operation of its kind may; one that
+ * may answer `idempotency_key_reused` takes an Idempotency-Key
  */
 export function operation<P extends string, R extends Operation<P>>(
   operationId: OperationId,
@@ -83,15 +85,32 @@ export function operation<P extends string, R extends Operation<P>>(
     ...problems,
     "unavailable",
   ];
+  const isWrite = route.method !== "get";
+  const isKeyed = problems.includes("idempotency_key_reused");
+  const successes = Object.entries(route.responses).map(([status, response]) => [
+    status,
+    {
+      ...response,
+      headers: {
+        ...sharedHeaders(
+          "X-Request-Id",
+          ...(isWrite ? (["X-D1-Bookmark"] as const) : []),
+          ...(isKeyed ? (["Idempotency-Replayed"] as const) : []),
+        ),
+        ...("headers" in response ? response.headers : {}),
+      },
+    },
+  ]);
   const whole = {
     ...route,
     operationId,
     middleware: guard(rule),
     security: rule === "public" ? [] : rule === "optional" ? [{}, { bearer: [] }] : [{ bearer: [] }],
     "x-roles": guarded ? rule : undefined,
-    responses: { ...route.responses, ...problemResponses(codes) },
+    parameters: sharedParameters("X-D1-Bookmark", ...(isKeyed ? (["Idempotency-Key"] as const) : [])),
+    responses: { ...Object.fromEntries(successes), ...problemResponses(codes) },
   };
-  return createRoute<P, R>(whole);
+  return createRoute<P, R>(whole as unknown as R);
 }
 
 function guard(rule: Rule): MiddlewareHandler<AppEnv> {
@@ -117,7 +136,7 @@ async function identify(c: Context<AppEnv>): Promise<Caller | undefined> {
   const header = c.req.header("Authorization");
   if (header === undefined) return undefined;
   const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(header)?.[1];
-  const claims = token ? await verifyAccessToken(token, c.var.config.jwtSecret) : undefined;
+  const claims = token ? await verifyAccessToken(token, c.var.config.jwtSecrets) : undefined;
   if (!claims) throw new Problem("invalid_token");
   const user = await c.var.db
     .select({ role: users.role })

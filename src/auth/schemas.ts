@@ -7,7 +7,7 @@ import { ROLES } from "../vocabulary.ts";
 const username = line(150)
   .min(1)
   .regex(/^[\p{L}\p{N}_.@+-]+$/u, "Letters, digits and @ . + - _ only")
-  .openapi({ example: "carol" });
+  .openapi({ pattern: "^[\\p{L}\\p{N}_.@+-]+$", example: "carol" });
 
 // An empty address is what front ends send for "none".
 const email = z

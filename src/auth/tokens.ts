@@ -1,5 +1,6 @@
 /** Access tokens (JWT) and refresh tokens (opaque, rotated). */
 import { sign, verify } from "hono/jwt";
+import type { JWTPayload } from "hono/utils/jwt/types";
 import type { Role } from "../vocabulary.ts";
 import { ROLES } from "../vocabulary.ts";
 
@@ -39,20 +40,31 @@ export function signAccessToken(claims: AccessClaims, secret: string, now: numbe
   );
 }
 
-/** Checks an access token's signature, algorithm, issuer, audience and times. `undefined` when anything is off. */
-export async function verifyAccessToken(token: string, secret: string): Promise<AccessClaims | undefined> {
-  try {
-    const claims = await verify(token, secret, { alg: ALGORITHM, iss: ISSUER, aud: AUDIENCE });
-    const { sub, exp, iat } = claims;
-    const role = ROLES.find((known) => known === claims["role"]);
-    const sessionId = claims["sid"];
-    if (typeof sub !== "string" || !role || typeof sessionId !== "string") return undefined;
-    // hono/jwt checks the times that are there; ours must be there.
-    if (typeof exp !== "number" || typeof iat !== "number") return undefined;
-    return { userId: sub, role, sessionId };
-  } catch {
-    return undefined;
+/**
+ * Checks an access token's signature, algorithm, issuer, audience and times. `undefined` when anything is off.
+ * @param secrets any of which may have signed it
+ */
+export async function verifyAccessToken(
+  token: string,
+  secrets: readonly string[],
+): Promise<AccessClaims | undefined> {
+  for (const secret of secrets) {
+    const claims = await verify(token, secret, { alg: ALGORITHM, iss: ISSUER, aud: AUDIENCE }).catch(
+      () => undefined,
+    );
+    if (claims) return readClaims(claims);
   }
+  return undefined;
+}
+
+function readClaims(claims: JWTPayload): AccessClaims | undefined {
+  const { sub, exp, iat } = claims;
+  const role = ROLES.find((known) => known === claims["role"]);
+  const sessionId = claims["sid"];
+  if (typeof sub !== "string" || !role || typeof sessionId !== "string") return undefined;
+  // hono/jwt checks the times that are there; ours must be there.
+  if (typeof exp !== "number" || typeof iat !== "number") return undefined;
+  return { userId: sub, role, sessionId };
 }
 
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");

@@ -42,7 +42,7 @@ bookingRoutes.openapi(
       tags,
       summary: "Ask for a test drive",
       request: { body: jsonBody(newBooking) },
-      responses: { 201: jsonAnswer("The booking, waiting for approval", bookingSchema) },
+      responses: { 201: jsonAnswer("The booking, waiting for approval", bookingSchema, "Location") },
     },
   ),
   async (c) => {

@@ -1,22 +1,8 @@
-/** The documents about the API: the OpenAPI document, the reference page, and which methods a path knows. */
+/** What is served about the API, and which methods a path knows. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { AppEnv } from "./context.ts";
+import { openApiDocument } from "./openapi.ts";
 import { createRouter } from "./router.ts";
-
-/** Everything the API can do, as OpenAPI 3.1. */
-export function openApiDocument(app: OpenAPIHono<AppEnv>) {
-  return app.getOpenAPI31Document({
-    openapi: "3.1.0",
-    info: {
-      title: "Dealership API",
-      version: "0.1.0",
-      description:
-        "Browse a dealership's stock, book test drives, sell cars. Paths answer with and without their trailing slash. Errors are problem details (RFC 9457) with a stable `code`.",
-    },
-    servers: [{ url: "/" }],
-    tags: [{ name: "Auth" }, { name: "Cars" }, { name: "Bookings" }, { name: "Sales" }, { name: "Staff" }],
-  });
-}
 
 // Swagger UI sets style attributes; everything else is ours alone.
 const DOCS_POLICY =
@@ -26,12 +12,6 @@ const DOCS_POLICY =
 export function documentRoutes(app: OpenAPIHono<AppEnv>) {
   const routes = createRouter();
   let document: string | undefined;
-
-  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
-    type: "http",
-    scheme: "bearer",
-    bearerFormat: "JWT",
-  });
 
   routes.get("/openapi.json", (c) => {
     document ??= JSON.stringify(openApiDocument(app));

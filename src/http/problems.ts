@@ -6,6 +6,7 @@
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { type SharedHeader, sharedHeaders } from "./openapi.ts";
 
 type Entry = { status: ContentfulStatusCode; title: string };
 
@@ -119,9 +120,22 @@ export const problemSchema = z
     instance: z.string(),
     code: z.string().openapi({ description: "A stable word to program against" }),
     request_id: z.string(),
-    errors: z.array(z.object({ field: z.string(), code: z.string(), message: z.string() })).optional(),
+    errors: z
+      .array(z.object({ field: z.string(), code: z.string(), message: z.string() }))
+      .optional()
+      .openapi({ description: "With `invalid_request`: each fault" }),
+    alternatives: z
+      .array(z.object({ start_at: z.string(), end_at: z.string() }))
+      .optional()
+      .openapi({ description: "With `slot_taken`: the nearest free slots" }),
   })
   .openapi("Problem");
+
+const HEADERS_OF_STATUS: Partial<Record<number, SharedHeader[]>> = {
+  401: ["WWW-Authenticate"],
+  429: ["Retry-After"],
+  503: ["Retry-After"],
+};
 
 /** The OpenAPI responses of an operation that may answer with these problems. */
 export function problemResponses(codes: readonly ProblemCode[]) {
@@ -135,6 +149,7 @@ export function problemResponses(codes: readonly ProblemCode[]) {
       status,
       {
         description: members.map((code) => `\`${code}\`: ${PROBLEMS[code].title}`).join(" · "),
+        headers: sharedHeaders("X-Request-Id", ...(HEADERS_OF_STATUS[status] ?? [])),
         content: { "application/problem+json": { schema: problemSchema } },
       },
     ]),

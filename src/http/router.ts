@@ -1,6 +1,7 @@
 /** Routers with our conventions: every path with a trailing slash, invalid requests refused in one form. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { AppEnv } from "./context.ts";
+import { type SharedHeader, sharedHeaders } from "./openapi.ts";
 import { refuseInvalid } from "./validation.ts";
 
 /**
@@ -20,6 +21,10 @@ export const createRouter = () =>
 export const jsonBody = <S>(schema: S) =>
   ({ required: true, content: { "application/json": { schema } } }) as const;
 
-/** A JSON answer. */
-export const jsonAnswer = <S>(description: string, schema: S) =>
-  ({ description, content: { "application/json": { schema } } }) as const;
+/** A JSON answer; `headers` are those that not every operation of its kind gives. */
+export const jsonAnswer = <S>(description: string, schema: S, ...headers: SharedHeader[]) =>
+  ({
+    description,
+    content: { "application/json": { schema } },
+    headers: sharedHeaders(...headers),
+  }) as const;

@@ -46,7 +46,7 @@ saleRoutes.openapi(
       description:
         "All or nothing: the car is SOLD, its future test drives are called off and their customers told, the commission is on the ledger, the buyer gets a confirmation. SALES credits itself only.",
       request: { body: jsonBody(newSale) },
-      responses: { 201: jsonAnswer("The sale", saleSchema) },
+      responses: { 201: jsonAnswer("The sale", saleSchema, "Location") },
     },
   ),
   async (c) => {

@@ -28,7 +28,7 @@ staffRoutes.openapi(
     tags,
     summary: "Take somebody on",
     request: { body: jsonBody(newStaff) },
-    responses: { 201: jsonAnswer("The new staff member", staffSchema) },
+    responses: { 201: jsonAnswer("The new staff member", staffSchema, "Location") },
   }),
   async (c) => {
     const body = c.req.valid("json");
