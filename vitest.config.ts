@@ -28,7 +28,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/conformance/**"],
+          exclude: ["test/conformance/**", "test/browser/**"],
           setupFiles: ["test/support/migrate.ts"],
           testTimeout: 30_000,
         },
@@ -41,6 +41,15 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+        },
+      },
+      {
+        // In a real browser; run by "npm run test:browser", because not every machine has one.
+        test: {
+          name: "browser",
+          include: ["test/browser/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
     ],

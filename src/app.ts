@@ -12,6 +12,7 @@ import { Misconfigured, readConfig } from "./config.ts";
 import { openDatabase } from "./db/client.ts";
 import type { AppEnv } from "./http/context.ts";
 import { allowedMethods, documentRoutes } from "./http/documents.ts";
+import { readiness } from "./http/health.ts";
 import { answerProblem, invalid, Problem } from "./http/problems.ts";
 import { createRouter } from "./http/router.ts";
 import { describeError, log } from "./log.ts";
@@ -41,6 +42,7 @@ export function createApp() {
     c.set("config", readConfig(c.env));
     await next();
   });
+  app.get("/readyz", readiness);
   app.use(
     "/api/*",
     cors({
