@@ -37,7 +37,10 @@ export type Commit =
 
 /** Where the truth is kept. */
 export interface CalendarStore {
-  /** Reads the car's status and active bookings. */
+  /**
+   * Reads the car's status and active bookings. From then on no commit that was decided before takes effect, of
+   * whichever writer, even if it is still on its way.
+   */
   load(): Promise<Calendar>;
   /** Writes a change, what must be told about it, and what is attached: all or nothing. */
   commit(change: Change, attached: Attached): Promise<Commit>;
@@ -121,13 +124,15 @@ export class CalendarWriter {
         case "duplicate_request":
           return refuse({ code: "duplicate_request" });
         case "refused":
-          // Somebody else wrote, so memory is out of date; or what is attached is against the rules.
+          // Somebody else loaded or wrote, so memory is out of date; or what is attached is against the rules.
           this.#calendar = undefined;
           if (tries === MAX_TRIES) return refuse({ code: "rejected", violation: commit.violation });
           continue;
         case "unknown":
           this.#calendar = undefined;
           this.#report("calendar.commit_unknown", commit.error);
+          // The change is in the store by now or never will be.
+          await this.#load();
           return (await this.#store.holds(change)) ? done(change, null) : refuse({ code: "unavailable" });
       }
     }
