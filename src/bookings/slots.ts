@@ -51,6 +51,17 @@ export const localDate = (at: number, timeZone: string): string =>
 export const addDays = (date: string, days: number): string =>
   Temporal.PlainDate.from(date).add({ days }).toString();
 
+/** How many days after `from` the day `to` is. */
+export const daysBetween = (from: string, to: string): number =>
+  Temporal.PlainDate.from(from).until(to, { largestUnit: "day" }).days;
+
+/** When a local day begins and when the next one does, in milliseconds since 1970 UTC. */
+export function boundsOfDay(date: string, timeZone: string): Slot {
+  const day = Temporal.PlainDate.from(date);
+  const begin = (of: Temporal.PlainDate) => of.toZonedDateTime(timeZone).epochMilliseconds;
+  return { startAt: begin(day), endAt: begin(day.add({ days: 1 })) };
+}
+
 /** Whether this is a day that exists, written `YYYY-MM-DD`. */
 export function isDate(text: string): boolean {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
