@@ -26,9 +26,17 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/conformance/**"],
+          exclude: ["test/conformance/**", "test/simulation/**"],
           setupFiles: ["test/support/migrate.ts"],
           testTimeout: 30_000,
+        },
+      },
+      {
+        // Seeded schedules, in plain Node.
+        test: {
+          name: "simulation",
+          include: ["test/simulation/**/*.test.ts"],
+          testTimeout: 60_000,
         },
       },
       {

@@ -71,6 +71,8 @@ export class CalendarWriter {
   readonly #queue: SerialQueue;
   #calendar: Calendar | undefined;
   #loading: Promise<Calendar> | undefined;
+  /** The command that is being carried out, or was last. Never rejects. */
+  #current: Promise<unknown> = Promise.resolve();
 
   constructor(
     store: CalendarStore,
@@ -86,15 +88,21 @@ export class CalendarWriter {
 
   /** Carries out a command after all earlier ones. `busy` at once when too many wait. */
   async perform(command: Command, attached: Attached = {}): Promise<Outcome> {
-    const outcome = this.#queue.run(() => this.#perform(command, attached));
+    const outcome = this.#queue.run(() => {
+      const current = this.#perform(command, attached);
+      this.#current = current;
+      return current;
+    });
     return outcome ?? refuse({ code: "busy" });
   }
 
   /**
-   * The calendar as of the last change that was acknowledged, or a later one.
+   * The calendar with every change that was in the store when it was asked for. A change whose commit is under way
+   * may be there already, and a client may have seen it there: so it is waited for.
    * @throws whatever the store throws when it cannot be read
    */
   async read(): Promise<Calendar> {
+    await this.#current;
     return this.#calendar ?? this.#load();
   }
 
@@ -129,9 +137,8 @@ export class CalendarWriter {
           if (tries === MAX_TRIES) return refuse({ code: "rejected", violation: commit.violation });
           continue;
         case "unknown":
-          this.#calendar = undefined;
           this.#report("calendar.commit_unknown", commit.error);
-          // The change is in the store by now or never will be.
+          // Memory is of no use any more. Once it is loaded again, the change is in the store or never will be.
           await this.#load();
           return (await this.#store.holds(change)) ? done(change, null) : refuse({ code: "unavailable" });
       }
