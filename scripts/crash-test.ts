@@ -1,10 +1,12 @@
 /**
  * `npm run crash-test`: thousands of calls over HTTP while the server is killed and restarted on the same disk.
- * Writes the report to .crash-test/report.json and fails when a promise was broken.
+ * Writes the report to .crash-test/full/report.json and fails when a promise was broken.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runCrashTest } from "../test/conformance/crash.ts";
+
+const FOLDER = ".crash-test/full";
 
 const { values } = parseArgs({
   options: {
@@ -24,9 +26,9 @@ const report = await runCrashTest({
   clients: Number(values.clients),
   seed: Number(values.seed),
   port: values.port === undefined ? undefined : Number(values.port),
-  folder: ".crash-test",
+  folder: FOLDER,
 });
 const text = JSON.stringify(report, null, 2);
-writeFileSync(".crash-test/report.json", `${text}\n`);
+writeFileSync(`${FOLDER}/report.json`, `${text}\n`);
 console.log(text);
 if (report.faults.length > 0) process.exitCode = 1;

@@ -112,6 +112,47 @@ describe("the calendar in the database", () => {
   });
 });
 
+test("a calendar that is loaded answers without the database, and knows at once what it booked", async () => {
+  const { carId, book } = await stage();
+  let batches = 0;
+  const writer = writerOf(
+    carId,
+    databaseWith((batch) => {
+      batches += 1;
+      return batch();
+    }),
+  );
+  expect((await writer.read()).active.size).toBe(0);
+  await writer.perform(book());
+  for (let i = 0; i < 10; i += 1) expect((await writer.read()).active.size).toBe(1);
+  // One to load, one to book.
+  expect(batches).toBe(2);
+});
+
+test("a question asked while a booking is being committed waits for it", async () => {
+  const { carId, book } = await stage();
+  let commit = () => {};
+  const writer = writerOf(
+    carId,
+    databaseWith(async (batch, index) => {
+      const results = await batch();
+      // The row is there, and somebody may see it; the writer has not heard so yet.
+      if (index === 2)
+        await new Promise<void>((resolve) => {
+          commit = resolve;
+        });
+      return results;
+    }),
+  );
+  await writer.read();
+  const booked = writer.perform(book());
+  await expect.poll(() => bookingsOf(carId)).toHaveLength(1);
+  const asked = writer.read();
+  commit();
+  expect((await asked).active.size).toBe(1);
+  expect(await booked).toMatchObject({ ok: true });
+});
+
 describe("when the database fails", () => {
   test("before the commit, nothing is booked, the asker is told so, and the next one is served", async () => {
     const { carId, book } = await stage();

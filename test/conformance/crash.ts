@@ -3,30 +3,19 @@
  * HTTP, and SIGKILL in the middle of it, several times. Afterwards the database is compared with what the clients
  * were told.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { join, resolve } from "node:path";
+import { mkdirSync, rmSync } from "node:fs";
 import { drizzle } from "drizzle-orm/d1";
 import { uuidv7 } from "uuidv7";
-import { getPlatformProxy } from "wrangler";
 import { signAccessToken } from "../../src/auth/tokens.ts";
 import { addDays, localDate, slotsOn } from "../../src/bookings/slots.ts";
 import { bookings, cars, users } from "../../src/db/schema.ts";
 import type { Role } from "../../src/vocabulary.ts";
-import { Random } from "../simulation/random.ts";
+import { Clients, type Load, type Stage } from "./crash-clients.ts";
+import { freePort, KillableServer, withDatabase } from "./killable-server.ts";
 
-/** How hard it is. `kills`: how often the server is killed while clients are calling. */
-export type CrashOptions = {
-  calls: number;
-  cars: number;
-  kills: number;
-  clients: number;
-  seed: number;
-  folder: string;
-  port?: number | undefined;
-};
+/** How hard it is, and where storage and log go. A free port is looked for when none is given. */
+export type CrashOptions = Load & { cars: number; folder: string; port?: number | undefined };
 
 /** What came of it. `faults` is empty when every promise was kept. */
 export type CrashReport = {
@@ -41,23 +30,8 @@ export type CrashReport = {
   faults: string[];
 };
 
-type Person = { id: string; token: string };
-type Answer = { status: number; body: { id?: string; status?: string; start_at?: string } };
-type Try = { carId: string; customerId: string; startAt: number; key: string | undefined };
-
-/** A booking as its clients know it. `changes`: how many were acknowledged; `doubts`: how many may have happened. */
-type Known = Try & {
-  id: string;
-  changes: number;
-  doubts: number;
-  /** The starts that were ever asked for: each is asked for once, so that each move that succeeds is a change. */
-  starts: Set<number>;
-  cancelled: boolean;
-};
-
 const CUSTOMERS = 40;
 const DAYS = 5;
-const READY_MS = 60_000;
 
 /** Runs the test. Leaves nothing running; its folder keeps the database and the server's log. */
 export async function runCrashTest(options: CrashOptions): Promise<CrashReport> {
@@ -65,7 +39,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
   rmSync(options.folder, { recursive: true, force: true });
   mkdirSync(options.folder, { recursive: true });
   const secret = randomBytes(48).toString("base64url");
-  const server = new Server(options.folder, secret, options.port ?? (await freePort()));
+  const server = new KillableServer(options.folder, secret, options.port ?? (await freePort()));
   server.migrate();
   const stage = await setStage(options, secret);
   const clients = new Clients(options, stage, server);
@@ -86,110 +60,6 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     bookings: counts,
   };
 }
-
-/** The server in a process group of its own, so that one signal ends all of it at once. */
-class Server {
-  readonly url: string;
-  kills = 0;
-  /** Settles when the server answers again. */
-  ready: Promise<void> = Promise.resolve();
-  readonly #folder: string;
-  readonly #port: number;
-  readonly #variables: string;
-  #process: ChildProcess | undefined;
-
-  constructor(folder: string, secret: string, port: number) {
-    this.#folder = folder;
-    this.#port = port;
-    this.url = `http://127.0.0.1:${port}`;
-    this.#variables = join(folder, "variables");
-    writeFileSync(this.#variables, `ENVIRONMENT=development\nJWT_SECRET=${secret}\n`, { mode: 0o600 });
-  }
-
-  migrate(): void {
-    const { status, stderr } = spawnSync(
-      "wrangler",
-      ["d1", "migrations", "apply", "DB", "--local", "--persist-to", this.#folder],
-      { env: environment(), encoding: "utf8" },
-    );
-    if (status !== 0) throw new Error(`the migrations failed: ${stderr}`);
-  }
-
-  start(): Promise<void> {
-    this.ready = this.#start();
-    return this.ready;
-  }
-
-  async #start(): Promise<void> {
-    const log = openSync(join(this.#folder, "server.log"), "a");
-    const options = {
-      "--ip": "127.0.0.1",
-      "--port": String(this.#port),
-      "--inspector-port": String(await freePort()),
-      "--persist-to": this.#folder,
-      "--env-file": this.#variables,
-      "--show-interactive-dev-session": "false",
-      "--log-level": "warn",
-    };
-    this.#process = spawn("wrangler", ["dev", ...Object.entries(options).flat()], {
-      detached: true,
-      stdio: ["ignore", log, log],
-      env: environment(),
-    });
-    const patience = performance.now() + READY_MS;
-    while (performance.now() < patience) {
-      const answer = await fetch(`${this.url}/healthz`).catch(() => undefined);
-      if (answer?.ok) return;
-      if (this.#process.exitCode !== null) throw new Error("the server ended by itself; see server.log");
-      await sleep(100);
-    }
-    throw new Error("the server does not answer; see server.log");
-  }
-
-  /** SIGKILL to all of it: nothing is flushed, nobody says goodbye. */
-  kill(): void {
-    const pid = this.#process?.pid;
-    this.#process = undefined;
-    if (pid === undefined) return;
-    process.kill(-pid, "SIGKILL");
-  }
-
-  async killAndRestart(): Promise<void> {
-    this.kills += 1;
-    this.kill();
-    await this.start();
-  }
-}
-
-const environment = () => ({ ...process.env, CI: "1", CLOUDFLARE_CF_FETCH_ENABLED: "false" });
-
-const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
-
-function freePort(): Promise<number> {
-  return new Promise((done, failed) => {
-    const probe = createServer().once("error", failed);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => (address && typeof address === "object" ? done(address.port) : failed()));
-    });
-  });
-}
-
-/** Opens the database on disk while no server runs, or another process's server sleeps. */
-async function withDatabase<T>(folder: string, work: (d1: D1Database) => Promise<T>): Promise<T> {
-  const platform = await getPlatformProxy<{ DB: D1Database }>({
-    persist: { path: resolve(folder, "v3") },
-    envFiles: [],
-    remoteBindings: false,
-  });
-  try {
-    return await work(platform.env.DB);
-  } finally {
-    await platform.dispose();
-  }
-}
-
-type Stage = { customers: Person[]; staff: Person; carIds: string[]; slots: number[] };
 
 /** Puts people and cars into the database. */
 async function setStage({ folder, cars: stock }: CrashOptions, secret: string): Promise<Stage> {
@@ -242,152 +112,6 @@ async function setStage({ folder, cars: stock }: CrashOptions, secret: string): 
     .flat()
     .map(({ startAt }) => startAt);
   return { customers, staff, carIds, slots };
-}
-
-class Clients {
-  readonly known = new Map<string, Known>();
-  /** Bookings asked for of which it is not known whether they were made. */
-  readonly doubtful: Try[] = [];
-  /** What each Idempotency-Key came to. */
-  readonly keys = new Map<string, Set<string>>();
-  readonly calls: Record<string, number> = {};
-  readonly answers: Record<string, number> = {};
-  readonly faults: string[] = [];
-  readonly #options: CrashOptions;
-  readonly #stage: Stage;
-  readonly #server: Server;
-  readonly #random: Random;
-  #made = 0;
-  #restarting: Promise<void> = Promise.resolve();
-
-  constructor(options: CrashOptions, stage: Stage, server: Server) {
-    this.#options = options;
-    this.#stage = stage;
-    this.#server = server;
-    this.#random = new Random(options.seed);
-  }
-
-  /** All clients call until together they have made all calls. */
-  async run(): Promise<void> {
-    const { clients } = this.#options;
-    await Promise.all(Array.from({ length: clients }, () => this.#client()));
-    await this.#restarting;
-  }
-
-  async #client(): Promise<void> {
-    while (this.#made < this.#options.calls) {
-      await this.#server.ready;
-      const dice = this.#random.next();
-      const booking = this.#pickKnown();
-      if (!booking || dice < 0.5) await this.#book();
-      else if (dice < 0.65) await this.#cancel(booking);
-      else if (dice < 0.85) await this.#approve(booking);
-      else await this.#move(booking);
-    }
-  }
-
-  #pickKnown(): Known | undefined {
-    const all = [...this.known.values()].slice(-300);
-    return all.length === 0 ? undefined : this.#random.pick(all);
-  }
-
-  /** One call. `undefined`: the connection broke before there was an answer. */
-  async #call(what: string, method: string, path: string, token: string, json?: unknown, key?: string) {
-    this.#made += 1;
-    this.calls[what] = (this.calls[what] ?? 0) + 1;
-    this.#killWhenDue();
-    let answer: Answer | undefined;
-    try {
-      const response = await fetch(`${this.#server.url}${path}`, {
-        method,
-        headers: {
-          Authorization: `Bearer ${token}`,
-          ...(json === undefined ? {} : { "Content-Type": "application/json" }),
-          ...(key === undefined ? {} : { "Idempotency-Key": key }),
-        },
-        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
-      });
-      const text = await response.text();
-      answer = { status: response.status, body: text.startsWith("{") ? JSON.parse(text) : {} };
-    } catch {
-      // The server was killed.
-    }
-    const name = answer ? String(answer.status) : "connection broken";
-    this.answers[name] = (this.answers[name] ?? 0) + 1;
-    if (answer && answer.status >= 500 && answer.status !== 503)
-      this.faults.push(`${what} answered ${answer.status}`);
-    if (answer && ![200, 201, 409].includes(answer.status) && answer.status < 500)
-      this.faults.push(`${what} answered ${answer.status} ${JSON.stringify(answer.body)}`);
-    return answer;
-  }
-
-  /** Spreads the kills evenly over the calls. */
-  #killWhenDue(): void {
-    const { calls, kills } = this.#options;
-    if (this.#server.kills >= kills) return;
-    if (this.#made < ((this.#server.kills + 1) * calls) / (kills + 1)) return;
-    this.#restarting = this.#server.killAndRestart();
-  }
-
-  async #book(): Promise<void> {
-    const { customers, carIds, slots } = this.#stage;
-    const customer = this.#random.pick(customers);
-    const [carId, startAt] = [this.#random.pick(carIds), this.#random.pick(slots)];
-    const key = this.#random.chance(0.5) ? uuidv7() : undefined;
-    const attempt: Try = { carId, customerId: customer.id, startAt, key };
-    const json = { car: carId, start_at: new Date(startAt).toISOString() };
-    // Who has a key asks again until there is an answer; who has none gives up.
-    for (let tries = 0; tries < 5; tries += 1) {
-      const answer = await this.#call("book", "POST", "/api/bookings/", customer.token, json, key);
-      if (answer?.status === 201) return this.#acknowledge(attempt, String(answer.body.id));
-      if (answer && answer.status < 500) break;
-      this.doubtful.push(attempt);
-      if (key === undefined) return;
-      await this.#server.ready;
-    }
-  }
-
-  #acknowledge(attempt: Try, id: string): void {
-    const { key } = attempt;
-    if (key !== undefined) this.keys.set(key, (this.keys.get(key) ?? new Set()).add(id));
-    if (!this.known.has(id))
-      this.known.set(id, {
-        ...attempt,
-        id,
-        changes: 0,
-        doubts: 0,
-        starts: new Set([attempt.startAt]),
-        cancelled: false,
-      });
-  }
-
-  async #change(what: string, booking: Known, token: string, json?: unknown): Promise<boolean> {
-    const answer = await this.#call(what, "PATCH", `/api/bookings/${booking.id}/${what}/`, token, json);
-    if (answer?.status === 200) booking.changes += 1;
-    else if (!answer || answer.status >= 500) booking.doubts += 1;
-    return answer?.status === 200;
-  }
-
-  async #cancel(booking: Known): Promise<void> {
-    const owner = this.#stage.customers.find(({ id }) => id === booking.customerId);
-    const done = await this.#change("cancel", booking, owner?.token ?? "");
-    if (done && booking.cancelled) this.faults.push(`${booking.id} was cancelled twice`);
-    booking.cancelled ||= done;
-  }
-
-  async #approve(booking: Known): Promise<void> {
-    await this.#change("approve", booking, this.#stage.staff.token);
-  }
-
-  async #move(booking: Known): Promise<void> {
-    const startAt = this.#random.pick(this.#stage.slots);
-    if (booking.starts.has(startAt)) return this.#book();
-    booking.starts.add(startAt);
-    const { customers, staff } = this.#stage;
-    const owner = customers.find(({ id }) => id === booking.customerId) ?? staff;
-    const mover = this.#random.chance(0.5) ? owner : staff;
-    await this.#change("reschedule", booking, mover.token, { start_at: new Date(startAt).toISOString() });
-  }
 }
 
 /** Compares the database with what the clients were told. */

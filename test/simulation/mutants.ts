@@ -2,7 +2,7 @@
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import type { CalendarWriter } from "../../src/bookings/calendar-writer.ts";
-import type { Subject } from "./schedule.ts";
+import type { Subject } from "./world.ts";
 
 /** One mistake: a text of a file under src/bookings replaced by another, or a rule of the database left out. */
 export type Mutant = { name: string } & (
