@@ -28,9 +28,17 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/conformance/**", "test/browser/**"],
+          exclude: ["test/conformance/**", "test/simulation/**", "test/browser/**"],
           setupFiles: ["test/support/migrate.ts"],
           testTimeout: 30_000,
+        },
+      },
+      {
+        // Seeded schedules, in plain Node.
+        test: {
+          name: "simulation",
+          include: ["test/simulation/**/*.test.ts"],
+          testTimeout: 60_000,
         },
       },
       {

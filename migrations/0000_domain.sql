@@ -24,6 +24,12 @@ CREATE INDEX `bookings_customer` ON `bookings` (`customer_id`,`start_at`,`id`);-
 CREATE INDEX `bookings_car` ON `bookings` (`car_id`,`start_at`,`id`);--> statement-breakpoint
 CREATE INDEX `bookings_start` ON `bookings` (`start_at`,`id`);--> statement-breakpoint
 CREATE INDEX `bookings_handled` ON `bookings` (`handled_by`,`start_at`) WHERE "bookings"."status" = 'COMPLETED';--> statement-breakpoint
+CREATE TABLE `calendars` (
+	`car_id` text PRIMARY KEY NOT NULL,
+	`epoch` integer NOT NULL,
+	FOREIGN KEY (`car_id`) REFERENCES `cars`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
 CREATE TABLE `car_photos` (
 	`id` text PRIMARY KEY NOT NULL,
 	`car_id` text NOT NULL,

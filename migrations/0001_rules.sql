@@ -43,6 +43,12 @@ WHEN NEW.id <> OLD.id OR NEW.car_id <> OLD.car_id OR NEW.customer_id <> OLD.cust
 BEGIN SELECT RAISE(ABORT, 'immutable'); END;
 --> statement-breakpoint
 
+-- A writer says with every commit which epoch it decided on; an epoch that is over commits nothing.
+CREATE TRIGGER calendars_epoch_rises BEFORE UPDATE OF epoch ON calendars
+WHEN NEW.epoch <= OLD.epoch
+BEGIN SELECT RAISE(ABORT, 'fenced'); END;
+--> statement-breakpoint
+
 -- SOLD is what an open sale makes of a car: set by it alone, and kept as long as it is open.
 CREATE TRIGGER cars_not_born_sold BEFORE INSERT ON cars
 WHEN NEW.status = 'SOLD'

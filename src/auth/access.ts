@@ -37,6 +37,7 @@ export const ACCESS = {
   listAvailableSlots: "optional",
 
   createBooking: CUSTOMER,
+  listBookings: STAFF,
   listMyBookings: CUSTOMER,
   getBooking: ANYBODY_SIGNED_IN,
   approveBooking: STAFF,
@@ -44,6 +45,7 @@ export const ACCESS = {
   completeBooking: STAFF,
   markBookingNoShow: STAFF,
   cancelBooking: ANYBODY_SIGNED_IN,
+  rescheduleBooking: ANYBODY_SIGNED_IN,
 
   createSale: STAFF,
   listSales: STAFF,

@@ -379,6 +379,17 @@ export const notifications = sqliteTable(
   ],
 );
 
+/**
+ * Who writes a car's bookings. Each loading of the calendar raises `epoch`, and a commit that was decided on an
+ * earlier one is refused, so that a writer which lost its place, or a batch that arrives late, changes nothing.
+ */
+export const calendars = sqliteTable("calendars", {
+  carId: text("car_id")
+    .primaryKey()
+    .references(() => cars.id),
+  epoch: integer().notNull(),
+});
+
 /** Answers already given to requests that carried an Idempotency-Key, by caller and key. Kept 24 hours. */
 export const idempotencyKeys = sqliteTable(
   "idempotency_keys",

@@ -98,6 +98,14 @@ describe("free slots", () => {
     expect(free[0]?.startAt).toBe(at("2026-12-02T10:00:00Z"));
   });
 
+  test.each([
+    ["9999-12-31", "9999-12-31"],
+    ["0000-01-01", "9999-12-31"],
+  ])("from %s to %s are found at once, however far away the days are", (from, to) => {
+    const free = freeSlots(from, to, [], now, { timeZone: BERLIN, horizonDays: 1 });
+    expect(free).toHaveLength(from === to ? 0 : 5 + 3);
+  });
+
   test("nearest to a wanted time come first", () => {
     const wanted = at("2026-12-02T10:00:00Z");
     const taken = [{ startAt: wanted, endAt: wanted + 3_600_000 }];

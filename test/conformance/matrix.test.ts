@@ -252,6 +252,22 @@ const MATRIX: Record<string, Row> = {
     401,
     401,
   ],
+  listBookings: [() => ({ path: "/api/bookings/" }), 401, 403, 403, 200, 200, 200, 401, 401, 401],
+  rescheduleBooking: [
+    async (t) => ({
+      path: `/api/bookings/${await t.booking()}/reschedule/`,
+      json: { start_at: await t.slot() },
+    }),
+    401,
+    200,
+    404,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
 
   createSale: [
     async (t) => ({
