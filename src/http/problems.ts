@@ -117,6 +117,10 @@ export const problemSchema = z
     code: z.string().openapi({ description: "A stable word to program against" }),
     request_id: z.string(),
     errors: z.array(z.object({ field: z.string(), code: z.string(), message: z.string() })).optional(),
+    alternatives: z
+      .array(z.object({ start_at: z.string(), end_at: z.string() }))
+      .optional()
+      .openapi({ description: "With `slot_taken`: the free slots nearest to the one asked for" }),
   })
   .openapi("Problem");
 
