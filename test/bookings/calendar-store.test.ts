@@ -34,6 +34,18 @@ function databaseWith(around: Around): D1Database {
   });
 }
 
+/** The database, and how many batches were sent to it. */
+function countingDatabase() {
+  const counted = {
+    batches: 0,
+    d1: databaseWith((batch) => {
+      counted.batches += 1;
+      return batch();
+    }),
+  };
+  return counted;
+}
+
 const storeOf = (carId: string, d1 = env.DB) =>
   new D1CalendarStore(d1, { carId, staffAddress: "sales@example.com", onOutbox: () => {} });
 
@@ -115,19 +127,13 @@ describe("the calendar in the database", () => {
 
 test("a calendar that is loaded answers without the database, and knows at once what it booked", async () => {
   const { carId, book } = await stage();
-  let batches = 0;
-  const writer = writerOf(
-    carId,
-    databaseWith((batch) => {
-      batches += 1;
-      return batch();
-    }),
-  );
+  const counted = countingDatabase();
+  const writer = writerOf(carId, counted.d1);
   expect((await writer.read()).active.size).toBe(0);
   await writer.perform(book());
   for (let i = 0; i < 10; i += 1) expect((await writer.read()).active.size).toBe(1);
   // One to load, one to book.
-  expect(batches).toBe(2);
+  expect(counted.batches).toBe(2);
 });
 
 test("a question asked while a booking is being committed waits for it", async () => {
@@ -211,19 +217,13 @@ describe("when the database fails", () => {
 describe("five hundred after one slot", () => {
   test("at once cost one commit: one wins and the others are answered from memory", async () => {
     const { carId, book } = await stage();
-    let batches = 0;
-    const writer = writerOf(
-      carId,
-      databaseWith((batch) => {
-        batches += 1;
-        return batch();
-      }),
-    );
+    const counted = countingDatabase();
+    const writer = writerOf(carId, counted.d1);
     await writer.read();
     const outcomes = await Promise.all(Array.from({ length: 500 }, () => writer.perform(book())));
     expect(codes(outcomes)).toEqual({ ok: 1, slot_taken: 499 });
     // One to load, one to book.
-    expect(batches).toBe(2);
+    expect(counted.batches).toBe(2);
     expect(await bookingsOf(carId)).toHaveLength(1);
   });
 
