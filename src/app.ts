@@ -13,6 +13,7 @@ import { allowedMethods, documentRoutes } from "./http/documents.ts";
 import { answerProblem, invalid, Problem } from "./http/problems.ts";
 import { createRouter } from "./http/router.ts";
 import { describeError, log } from "./log.ts";
+import { notificationRoutes } from "./notifications/routes.ts";
 
 /** The largest JSON body. The longest legal one is a booking with 2,000 characters of notes. */
 const MAX_BODY_BYTES = 64 * 1024;
@@ -64,6 +65,7 @@ export function createApp() {
   app.route("/api/cars/", carRoutes);
   app.route("/api/cars/", slotRoutes);
   app.route("/api/bookings/", bookingRoutes);
+  app.route("/api/notifications/", notificationRoutes);
   app.route("/", documentRoutes(app));
 
   app.notFound((c) => {

@@ -15,6 +15,7 @@ import { verifyAccessToken } from "./tokens.ts";
 type Rule = "public" | "optional" | readonly Role[];
 
 const STAFF = STAFF_ROLES;
+const ADMIN = ["ADMIN"] as const;
 const CUSTOMER = ["CUSTOMER"] as const;
 const ANYBODY_SIGNED_IN = ROLES;
 
@@ -36,6 +37,9 @@ export const ACCESS = {
   completeBooking: STAFF,
   markBookingNoShow: STAFF,
   cancelBooking: ANYBODY_SIGNED_IN,
+
+  listNotifications: ADMIN,
+  replayNotification: ADMIN,
 } as const satisfies Record<string, Rule>;
 
 /** The name of an operation. */
