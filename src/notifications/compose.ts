@@ -23,6 +23,8 @@ export async function compose(
   return {
     from: sender,
     to: row.recipient,
+    // An answer goes to those who can do something about it.
+    replyTo: config.email.staff,
     ...writeMail(message),
     // With which a reader, or their mail program, can tell that the same was told twice.
     headers: { "X-Notification-Id": row.id },

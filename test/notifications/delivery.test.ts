@@ -34,6 +34,7 @@ describe("delivering a notification", () => {
       {
         to: customer.email,
         from: { email: env.EMAIL_FROM, name: env.SHOWROOM_NAME },
+        replyTo: env.EMAIL_STAFF,
         headers: { "X-Notification-Id": first },
         attachments: [{ filename: "test-drive.ics", type: "text/calendar" }],
       },
