@@ -25,6 +25,26 @@ import { car, db, person } from "../support/world.ts";
 
 const LEASE_MS = 60_000;
 
+/** A Worker that has claimed a notification and hangs in sending it, until it fails. */
+async function atWork(id: string, now: number) {
+  const before = (await rowOf(id))?.attempts ?? 0;
+  let reject = (_: Error) => {};
+  const sending = new Promise<never>((_, refuse) => {
+    reject = refuse;
+  });
+  const delivery = deliver(
+    id,
+    tools(() => sending, now),
+  );
+  await expect.poll(async () => (await rowOf(id))?.attempts).toBe(before + 1);
+  return {
+    fail: async (error: Error) => {
+      reject(error);
+      await delivery;
+    },
+  };
+}
+
 describe("delivering a notification", () => {
   test("sends it to the customer and marks it", async () => {
     const { first, customer } = await outboxOf(["booking_received"]);
@@ -178,19 +198,21 @@ describe("delivering a notification", () => {
   test("of a slow Worker whose lease ran out cannot undo what its successor recorded", async () => {
     const { first } = await outboxOf(["booking_received"]);
     const now = Date.now();
-    let fail = (_: Error) => {};
-    const hanging = new Promise<never>((_, reject) => {
-      fail = reject;
-    });
-    const slow = deliver(
-      first,
-      tools(() => hanging, now),
-    );
-    await expect.poll(async () => (await rowOf(first))?.attempts).toBe(1);
+    const slow = await atWork(first, now);
     await deliver(first, tools(mailbox().send, now + LEASE_MS));
-    fail(refusal("E_RECIPIENT_SUPPRESSED"));
-    await slow;
+    await slow.fail(refusal("E_RECIPIENT_SUPPRESSED"));
     expect(await statusOf(first)).toBe("SENT");
+  });
+
+  test("of a slow Worker whose lease ran out does not end its successor's lease", async () => {
+    const { first } = await outboxOf(["booking_received"]);
+    const now = Date.now();
+    const slow = await atWork(first, now);
+    const successor = await atWork(first, now + LEASE_MS);
+    await slow.fail(new Error("the mail server is away"));
+    expect(await deliver(first, tools(mailbox().send, now + LEASE_MS + 1))).toEqual({ outcome: "waiting" });
+    await successor.fail(new Error("the mail server is away"));
+    expect(await rowOf(first)).toMatchObject({ attempts: 2, nextAttemptAt: now + LEASE_MS + backoff(2) });
   });
 
   test("that went out is recorded although the database stumbles once", async () => {
