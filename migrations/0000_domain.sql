@@ -157,10 +157,10 @@ CREATE TABLE `notifications` (
 	CONSTRAINT "notifications_sent_at_goes_with_sent" CHECK(("notifications"."status" = 'SENT') = ("notifications"."sent_at" IS NOT NULL))
 );
 --> statement-breakpoint
-CREATE INDEX `notifications_due` ON `notifications` (`next_attempt_at`) WHERE "notifications"."status" = 'PENDING';--> statement-breakpoint
 CREATE INDEX `notifications_booking` ON `notifications` (`booking_id`);--> statement-breakpoint
 CREATE INDEX `notifications_sale` ON `notifications` (`sale_id`);--> statement-breakpoint
-CREATE INDEX `notifications_status` ON `notifications` (`status`,`created_at`,`id`);--> statement-breakpoint
+CREATE INDEX `notifications_status` ON `notifications` (`status`,`id`);--> statement-breakpoint
+CREATE UNIQUE INDEX `notifications_one_reminder` ON `notifications` (`booking_id`,"facts" ->> '$.startAt') WHERE "notifications"."kind" = 'booking_reminder';--> statement-breakpoint
 CREATE TABLE `password_resets` (
 	`token_hash` text PRIMARY KEY NOT NULL,
 	`user_id` text NOT NULL,

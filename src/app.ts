@@ -16,6 +16,7 @@ import { readiness } from "./http/health.ts";
 import { answerProblem, invalid, Problem } from "./http/problems.ts";
 import { createRouter } from "./http/router.ts";
 import { describeError, log } from "./log.ts";
+import { notificationRoutes } from "./notifications/routes.ts";
 import { saleRoutes } from "./sales/routes.ts";
 import { staffRoutes } from "./staff/routes.ts";
 
@@ -90,6 +91,7 @@ export function createApp() {
   app.route("/api/bookings/", bookingRoutes);
   app.route("/api/sales/", saleRoutes);
   app.route("/api/staff/", staffRoutes);
+  app.route("/api/notifications/", notificationRoutes);
   app.route("/", documentRoutes(app));
 
   app.notFound((c) => {

@@ -57,6 +57,9 @@ export const ACCESS = {
   getStaff: STAFF,
   getStaffMetrics: STAFF,
   updateStaff: ADMIN,
+
+  listNotifications: ADMIN,
+  replayNotification: ADMIN,
 } as const satisfies Record<string, Rule>;
 
 /** The name of an operation. */

@@ -368,10 +368,14 @@ export const notifications = sqliteTable(
     sentAt: integer("sent_at"),
   },
   (t) => [
-    index("notifications_due").on(t.nextAttemptAt).where(sql`${t.status} = 'PENDING'`),
     index("notifications_booking").on(t.bookingId),
     index("notifications_sale").on(t.saleId),
-    index("notifications_status").on(t.status, t.createdAt, t.id),
+    // Also what the sweep looks for: few wait at any time.
+    index("notifications_status").on(t.status, t.id),
+    // A start is reminded of once, however many sweeps overlap.
+    uniqueIndex("notifications_one_reminder")
+      .on(t.bookingId, sql`${t.facts} ->> '$.startAt'`)
+      .where(sql`${t.kind} = 'booking_reminder'`),
     check("notifications_kind_known", oneOf(t.kind, NOTIFICATION_KINDS)),
     check("notifications_status_known", oneOf(t.status, NOTIFICATION_STATUSES)),
     check("notifications_attempts_range", sql`${t.attempts} >= 0`),

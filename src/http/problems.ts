@@ -24,6 +24,7 @@ export const PROBLEMS = {
   method_not_allowed: { status: 405, title: "This method is not allowed here" },
   slot_taken: { status: 409, title: "This time is already taken" },
   car_not_bookable: { status: 409, title: "This car can no longer be booked" },
+  already_sent: { status: 409, title: "This notification was delivered" },
   illegal_transition: { status: 409, title: "The booking's state does not allow this" },
   car_not_sellable: { status: 409, title: "This car is not for sale" },
   already_void: { status: 409, title: "This sale is void already" },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
-  boundsOfDay,
+  daySpan,
   daysBetween,
   formatLocal,
   freeSlots,
@@ -43,8 +43,8 @@ describe("a local day", () => {
     ["2026-10-25", BERLIN, "2026-10-24T22:00:00Z", 25],
     ["2011-12-30", "Pacific/Apia", "2011-12-30T10:00:00Z", 0],
   ])("%s in %s begins at %s and has %d hours", (date, zone, begin, length) => {
-    const { startAt, endAt } = boundsOfDay(date, zone);
-    expect([startAt, (endAt - startAt) / 3_600_000]).toEqual([at(begin), length]);
+    const { from = 0, to = 0 } = daySpan(date, date, zone);
+    expect([from, (to - from) / 3_600_000]).toEqual([at(begin), length]);
   });
 
   test("is so many days after another", () => {

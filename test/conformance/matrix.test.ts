@@ -27,6 +27,7 @@ interface Things {
   car(): Promise<string>;
   booking(status?: string): Promise<string>;
   sale(): Promise<string>;
+  failedNotification(): Promise<string>;
   customer(): string;
   slot(): Promise<string>;
   profile(of: "SALES" | "other SALES" | "ADMIN"): string;
@@ -310,6 +311,20 @@ const MATRIX: Record<string, Row> = {
     401,
   ],
 
+  listNotifications: [() => ({ path: "/api/notifications/" }), 401, 403, 403, 403, 403, 200, 401, 401, 401],
+  replayNotification: [
+    async (t) => ({ path: `/api/notifications/${await t.failedNotification()}/replay/` }),
+    401,
+    403,
+    403,
+    403,
+    403,
+    200,
+    401,
+    401,
+    401,
+  ],
+
   createStaff: [
     (t) => ({
       path: "/api/staff/",
@@ -474,6 +489,16 @@ describe("each caller is answered as the matrix says", () => {
         ),
         run("UPDATE cars SET status = 'SOLD' WHERE id = ?", carId),
       ]);
+      return id;
+    },
+    async failedNotification() {
+      const id = crypto.randomUUID();
+      await server.db
+        .prepare(
+          "INSERT INTO notifications (id, kind, recipient, user_id, facts, status, created_at, next_attempt_at) VALUES (?, 'password_reset', 'customer@example.com', ?, '{}', 'FAILED', 0, 0)",
+        )
+        .bind(id, ids.get("customer"))
+        .run();
       return id;
     },
     customer: () => ids.get("customer") ?? "",

@@ -13,7 +13,7 @@ export const SECRET = "a secret of the black-box tests, nothing else";
 
 /** Starts the server with its migrations applied. Variables given override the configured ones. */
 export async function startServer(vars: Record<string, string> = {}) {
-  const harness = createTestHarness({
+  const options = {
     workers: [
       {
         configPath: "./wrangler.toml",
@@ -21,7 +21,8 @@ export async function startServer(vars: Record<string, string> = {}) {
         secrets: { JWT_SECRET: SECRET },
       },
     ],
-  });
+  };
+  const harness = createTestHarness(options);
   const { url } = await harness.listen();
   const worker = harness.getWorker<Env>();
   await worker.applyD1Migrations("DB");
@@ -81,6 +82,8 @@ export async function startServer(vars: Record<string, string> = {}) {
     db: DB,
     worker,
     logs: () => harness.getLogs(),
+    /** Ends the runtime's process, whatever it is at, and starts another on the same storage. Queues are lost. */
+    kill: () => harness.update(options),
     close: () => harness.close(),
   };
 }
