@@ -3,36 +3,10 @@ import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { createApp } from "../../src/app.ts";
 import type { Command } from "../../src/bookings/calendar.ts";
-import { D1CalendarStore } from "../../src/bookings/calendar-store.ts";
-import { CalendarWriter, MAX_WAITING, type Outcome } from "../../src/bookings/calendar-writer.ts";
+import { MAX_WAITING, type Outcome } from "../../src/bookings/calendar-writer.ts";
 import { bookings, calendars, idempotencyKeys, notifications } from "../../src/db/schema.ts";
-import { answer, booking, call, car, db, iso, person, slot, ZONE } from "../support/world.ts";
-
-/** How the database is reached: `around` is called with each batch. */
-type Around = (batch: () => Promise<D1Result[]>, index: number) => Promise<D1Result[]>;
-
-/** The database, with something happening around each batch sent to it. */
-function databaseWith(around: Around): D1Database {
-  let batches = 0;
-  return new Proxy(env.DB, {
-    get(d1, member) {
-      if (member !== "withSession") return Reflect.get(d1, member);
-      return (start: string) =>
-        new Proxy(d1.withSession(start), {
-          get(session, name) {
-            if (name !== "batch") {
-              const value = Reflect.get(session, name);
-              return typeof value === "function" ? value.bind(session) : value;
-            }
-            return (statements: D1PreparedStatement[]) => {
-              batches += 1;
-              return around(() => session.batch(statements), batches);
-            };
-          },
-        });
-    },
-  });
-}
+import { databaseWith, storeOf, writerOf } from "../support/faults.ts";
+import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
 
 /** The database, and how many batches were sent to it. */
 function countingDatabase() {
@@ -45,21 +19,6 @@ function countingDatabase() {
   };
   return counted;
 }
-
-const storeOf = (carId: string, d1 = env.DB) =>
-  new D1CalendarStore(d1, { carId, staffAddress: "sales@example.com", onOutbox: () => {} });
-
-const writerOf = (carId: string, d1 = env.DB) =>
-  new CalendarWriter(
-    storeOf(carId, d1),
-    () => ({
-      carId,
-      now: Date.now(),
-      newId: crypto.randomUUID(),
-      hours: { timeZone: ZONE, horizonDays: 365 },
-    }),
-    () => {},
-  );
 
 const bookingsOf = (carId: string) => db.select().from(bookings).where(eq(bookings.carId, carId));
 
