@@ -21,6 +21,6 @@ export default {
   },
 
   async scheduled(_controller, env) {
-    await sweep(openDatabase(env.DB, "first-primary"), env.NOTIFICATIONS, Date.now());
+    await sweep(openDatabase(env.DB, "first-primary"), env.NOTIFICATIONS, env.PHOTOS, Date.now());
   },
 } satisfies ExportedHandler<Env, Delivery>;
