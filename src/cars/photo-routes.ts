@@ -3,6 +3,7 @@
 import { eq } from "drizzle-orm";
 import type { Context } from "hono";
 import { callerOf, operation } from "../auth/access.ts";
+import type { Database } from "../db/client.ts";
 import { cars } from "../db/schema.ts";
 import { violationOf } from "../db/violations.ts";
 import { isConditional, isKnown, requireMatch, versionTag } from "../http/conditional.ts";
@@ -86,7 +87,7 @@ photoRoutes.openapi(
     return once(c, callerOf(c).id, request, async (claim) => {
       const context = await carToIllustrate(c, carId);
       const { db } = c.var;
-      if ((await photosOf(db, carId)).length >= MAX_PHOTOS) throw new Problem("too_many_photos");
+      if (await isFull(db, carId)) throw new Problem("too_many_photos");
       const made = await makeSizes(c.env.IMAGES, bytes);
       if (!made.ok) throw pictureProblem(made);
       const { display, thumbnail, width, height } = made.sizes;
@@ -108,7 +109,7 @@ photoRoutes.openapi(
       const stored = await refusing(addPhoto(db, photo, context, claim, originOf(c)), () => forget(c, keys));
       if (!stored) {
         forget(c, keys);
-        throw new Problem("too_many_photos");
+        throw new Problem((await isFull(db, carId)) ? "too_many_photos" : "unavailable");
       }
       c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
       return c.json(photoBody(stored, originOf(c)), 201);
@@ -260,6 +261,8 @@ async function carToIllustrate(c: Context<AppEnv>, carId: string): Promise<Photo
   requireMatch(c, versionTag(car.version));
   return { carId, expected: isConditional(c) ? car.version : undefined, now: Date.now() };
 }
+
+const isFull = async (db: Database, carId: string) => (await photosOf(db, carId)).length >= MAX_PHOTOS;
 
 /** Runs a batch; a rule of the database that it met becomes a problem, and `undo` is called since nothing was written. */
 async function refusing<T>(batch: Promise<T>, undo: () => void = () => {}): Promise<T> {
