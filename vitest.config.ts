@@ -19,6 +19,7 @@ export default defineConfig({
                 ENVIRONMENT: "development",
                 JWT_SECRET: "a secret of the tests that opens nothing else",
                 TEST_MIGRATIONS: await readD1Migrations("migrations"),
+                ...(process.env["TEST_STOCK"] ? { TEST_STOCK: process.env["TEST_STOCK"] } : {}),
               },
             },
           })),

@@ -11,7 +11,8 @@ import type { CarFilters, facetsSchema } from "./schemas.ts";
 const MAX_VALUES = 100;
 /** About how many price ranges are told apart. */
 const PRICE_RANGES = 12;
-/** Prices are counted in steps of so many cents (as in the view car_count_keys). */
+/** Prices are counted in steps of so many cents (as in the view car_count_keys), all of them, and told in ranges. */
+const PRICES = "price_step";
 const PRICE_STEP = 50_000;
 
 type Facet = {
@@ -35,7 +36,7 @@ const FACETS: readonly Facet[] = [
   { counted: "status", value: sql`${cars.status}`, own: ["status"] },
   { counted: "year", value: sql`${cars.year}`, own: ["year", "min_year", "max_year"], isFine: true },
   {
-    counted: "price_step",
+    counted: PRICES,
     value: sql`${cars.priceCents} / ${sql.raw(String(PRICE_STEP))}`,
     own: ["min_price", "max_price"],
     isFine: true,
@@ -91,7 +92,7 @@ function queryOf(facets: readonly Facet[], filters: CarFilters, seesRemoved: boo
     ({ counted, isFine }) => sql`SELECT * FROM (
       SELECT ${sql.raw(`'${counted}'`)} AS facet, ${sql.identifier(counted)} AS value,
         ${isFine ? sql`count(*) AS n FROM matching` : sql`sum(n) AS n FROM kinds`}
-      WHERE ${sql.identifier(counted)} IS NOT NULL GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT ${MAX_VALUES})`,
+      WHERE ${sql.identifier(counted)} IS NOT NULL GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT ${counted === PRICES ? -1 : MAX_VALUES})`,
   );
   return sql`WITH matching AS MATERIALIZED (
       SELECT ${sql.join(columns, sql`, `)} FROM ${cars} WHERE ${conditions(filters, seesRemoved) ?? sql`TRUE`}
@@ -130,7 +131,7 @@ function facetsBody(counted: readonly Counted[]): z.infer<typeof facetsSchema> {
     drive_type: words("drive_type"),
     status: words("status"),
     year: byCount("year", (row) => Number(row.value)).sort((a, b) => b.value - a.value),
-    price: priceRanges(of("price_step").map((row) => ({ step: Number(row.value), n: row.n }))),
+    price: priceRanges(of(PRICES).map((row) => ({ step: Number(row.value), n: row.n }))),
   };
 }
 
