@@ -103,13 +103,17 @@ CREATE TABLE `cars` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `cars_vin` ON `cars` (`vin`);--> statement-breakpoint
 CREATE INDEX `cars_by_created` ON `cars` (`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
-CREATE INDEX `cars_by_year` ON `cars` (`year`,`id`,`status`,`make_key`,`model_key`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
-CREATE INDEX `cars_by_mileage` ON `cars` (`mileage`,`id`,`status`,`make_key`,`model_key`,`year`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
-CREATE INDEX `cars_by_price` ON `cars` (`price_cents`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
-CREATE INDEX `cars_by_base_price` ON `cars` (`base_price_cents`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
-CREATE INDEX `cars_by_discount_price` ON `cars` (`discount_rank`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
-CREATE INDEX `cars_by_make` ON `cars` (`make_key`,`model_key`,`status`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
-CREATE INDEX `cars_by_model` ON `cars` (`model_key`,`status`,`make_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_year` ON `cars` (`year`,`id`,`created_at`,`status`,`make_key`,`model_key`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_mileage` ON `cars` (`mileage`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_price` ON `cars` (`price_cents`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`mileage`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_base_price` ON `cars` (`base_price_cents`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_discount_price` ON `cars` (`discount_rank`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_make` ON `cars` (`make_key`,`created_at`,`id`,`status`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_model` ON `cars` (`model_key`,`created_at`,`id`,`status`,`make_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_fuel_type` ON `cars` (`fuel_type`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_body_type` ON `cars` (`body_type`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_transmission` ON `cars` (`transmission`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_drive_type` ON `cars` (`drive_type`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`location`);--> statement-breakpoint
 CREATE TABLE `commissions` (
 	`id` text PRIMARY KEY NOT NULL,
 	`sale_id` text NOT NULL,

@@ -138,6 +138,7 @@ export const passwordResets = sqliteTable(
 );
 
 type FilterColumn =
+  | "createdAt"
   | "status"
   | "makeKey"
   | "modelKey"
@@ -150,14 +151,14 @@ type FilterColumn =
   | "driveType"
   | "location";
 
-/** The columns of an index that begins with `first` and holds every column that filters look at. */
+/** The columns of an index that begins with `first` and holds every column that filters and the usual order look at. */
 const covering = (
   t: Record<FilterColumn, AnySQLiteColumn>,
   ...first: [AnySQLiteColumn, ...AnySQLiteColumn[]]
 ): [AnySQLiteColumn, ...AnySQLiteColumn[]] => {
-  const filters = [t.status, t.makeKey, t.modelKey, t.year, t.mileage, t.priceCents];
+  const looked = [t.createdAt, t.status, t.makeKey, t.modelKey, t.year, t.mileage, t.priceCents];
   const kinds = [t.fuelType, t.bodyType, t.transmission, t.driveType, t.location];
-  return [...first, ...[...filters, ...kinds].filter((column) => !first.includes(column))];
+  return [...first, ...[...looked, ...kinds].filter((column) => !first.includes(column))];
 };
 
 /** The stock. `makeKey` and `modelKey` are the case-folded forms that filters compare. */
@@ -200,16 +201,20 @@ export const cars = sqliteTable(
   },
   (t) => [
     uniqueIndex("cars_vin").on(t.vin),
-    // One index per ordering, and two to look up by: a page's ids are found without touching the table, whatever the
-    // filters are.
+    // One index per ordering, and one per filter that rules most cars out, in the order that lists have unless asked
+    // otherwise. Each holds every column that filters look at, so a page's ids are found without touching the table.
     index("cars_by_created").on(...covering(t, t.createdAt, t.id)),
     index("cars_by_year").on(...covering(t, t.year, t.id)),
     index("cars_by_mileage").on(...covering(t, t.mileage, t.id)),
     index("cars_by_price").on(...covering(t, t.priceCents, t.id)),
     index("cars_by_base_price").on(...covering(t, t.basePriceCents, t.id)),
     index("cars_by_discount_price").on(...covering(t, t.discountRank, t.id)),
-    index("cars_by_make").on(...covering(t, t.makeKey, t.modelKey)),
-    index("cars_by_model").on(...covering(t, t.modelKey)),
+    index("cars_by_make").on(...covering(t, t.makeKey, t.createdAt, t.id)),
+    index("cars_by_model").on(...covering(t, t.modelKey, t.createdAt, t.id)),
+    index("cars_by_fuel_type").on(...covering(t, t.fuelType, t.createdAt, t.id)),
+    index("cars_by_body_type").on(...covering(t, t.bodyType, t.createdAt, t.id)),
+    index("cars_by_transmission").on(...covering(t, t.transmission, t.createdAt, t.id)),
+    index("cars_by_drive_type").on(...covering(t, t.driveType, t.createdAt, t.id)),
     check("cars_vin_form", sql`${t.vin} = upper(${t.vin}) AND length(${t.vin}) BETWEEN 1 AND 32`),
     check("cars_make_length", sql`length(${t.make}) BETWEEN 1 AND 50`),
     check("cars_model_length", sql`length(${t.model}) BETWEEN 1 AND 50`),
