@@ -5,18 +5,29 @@ import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 /** Rows per statement: far below the two megabytes that D1 takes as one parameter. */
 const AT_ONCE = 500;
 
-/** Inserts rows of a table. Members that a row does not have are left to the database, so all rows have the same. */
-export async function insertAll<Table extends SQLiteTable>(
+/** The statements that insert rows of a table. All rows have the same members; the others are left to the database. */
+export function insertsOf<Table extends SQLiteTable>(
   d1: D1Database,
   table: Table,
   rows: readonly Table["$inferInsert"][],
-): Promise<void> {
+): D1PreparedStatement[] {
   const members = Object.keys(rows[0] ?? {});
   const columns = members.map((member) => getTableColumns(table)[member]?.name ?? member);
   const insert = d1.prepare(
     `INSERT INTO ${getTableName(table)} (${columns.join(", ")})
      SELECT ${members.map((member) => `value ->> '${member}'`).join(", ")} FROM json_each(?)`,
   );
-  for (let at = 0; at < rows.length; at += AT_ONCE)
-    await insert.bind(JSON.stringify(rows.slice(at, at + AT_ONCE))).run();
+  const parts = Array.from({ length: Math.ceil(rows.length / AT_ONCE) }, (_, part) =>
+    rows.slice(part * AT_ONCE, (part + 1) * AT_ONCE),
+  );
+  return parts.map((part) => insert.bind(JSON.stringify(part)));
+}
+
+/** Inserts rows of a table, one statement after the other. */
+export async function insertAll<Table extends SQLiteTable>(
+  d1: D1Database,
+  table: Table,
+  rows: readonly Table["$inferInsert"][],
+): Promise<void> {
+  for (const insert of insertsOf(d1, table, rows)) await insert.run();
 }
