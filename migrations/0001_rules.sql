@@ -109,7 +109,7 @@ CREATE TRIGGER car_counts_on_insert AFTER INSERT ON cars
 BEGIN
   INSERT INTO car_counts (facet, value, status, label, n)
   SELECT facet, value, status, label, 1 FROM car_count_keys WHERE id = NEW.id
-  ON CONFLICT DO UPDATE SET n = n + 1;
+  ON CONFLICT DO UPDATE SET n = n + 1, label = excluded.label;
 END;
 --> statement-breakpoint
 CREATE TRIGGER car_counts_before_update BEFORE UPDATE OF status, make, make_key, model, model_key, year, fuel_type,
@@ -125,7 +125,7 @@ CREATE TRIGGER car_counts_after_update AFTER UPDATE OF status, make, make_key, m
 BEGIN
   INSERT INTO car_counts (facet, value, status, label, n)
   SELECT facet, value, status, label, 1 FROM car_count_keys WHERE id = NEW.id
-  ON CONFLICT DO UPDATE SET n = n + 1;
+  ON CONFLICT DO UPDATE SET n = n + 1, label = excluded.label;
 END;
 --> statement-breakpoint
 CREATE TRIGGER car_counts_on_delete BEFORE DELETE ON cars

@@ -16,7 +16,7 @@ import { answerProblem, invalid, Problem } from "./http/problems.ts";
 import { createRouter } from "./http/router.ts";
 import { describeError, log } from "./log.ts";
 
-/** The largest JSON body. The longest legal one is a booking with 2,000 characters of notes. */
+/** The largest JSON body. The longest legal one is a car with 10,000 characters of description. */
 const MAX_BODY_BYTES = 64 * 1024;
 /** The largest body of a photo upload: the file and what frames it. */
 const MAX_UPLOAD_BYTES = MAX_PHOTO_BYTES + MAX_BODY_BYTES;

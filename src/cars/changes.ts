@@ -5,7 +5,7 @@ import { cars } from "../db/schema.ts";
 import type { Violation } from "../db/violations.ts";
 import { foldCase } from "../http/text.ts";
 import type { CarChange, WholeCar } from "./schemas.ts";
-import { raiseVersion } from "./versions.ts";
+import { raiseVersion, VERSION_STALE } from "./versions.ts";
 
 type Car = typeof cars.$inferSelect;
 
@@ -91,7 +91,7 @@ export function refusalOf(violation: Violation | undefined): CarRefusal | undefi
       return "vin_taken";
     case "check:cars_discount_price_range":
       return "discount_above_base";
-    case "check:cars_version_positive":
+    case VERSION_STALE:
       return "stale";
     default:
       return undefined;

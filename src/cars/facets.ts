@@ -81,7 +81,7 @@ function without(filters: CarFilters, names: (keyof CarFilters)[]): CarFilters {
 function queryOf(facets: readonly Facet[], filters: CarFilters, seesRemoved: boolean): SQL {
   const names = JSON.stringify(facets.map((facet) => facet.counted));
   if (isWholeStock(filters))
-    return sql`SELECT facet, value, sum(n) AS n, max(label) AS label FROM ${carCounts}
+    return sql`SELECT facet, value, sum(n) AS n, min(label) AS label FROM ${carCounts}
       WHERE ${and(sql`facet IN (SELECT value FROM json_each(${names}))`, countedStatus(filters, seesRemoved))}
       GROUP BY facet, value HAVING sum(n) > 0`;
   const columns = facets.map((facet) => sql`${facet.value} AS ${sql.identifier(facet.counted)}`);
@@ -100,7 +100,7 @@ function queryOf(facets: readonly Facet[], filters: CarFilters, seesRemoved: boo
       SELECT ${alike}, count(*) AS n FROM matching GROUP BY ${alike}
     ), counts AS (${unionAll(counts)})
     SELECT facet, value, n, (
-      SELECT max(label) FROM ${carCounts} WHERE ${and(
+      SELECT min(label) FROM ${carCounts} WHERE ${and(
         sql`${carCounts.facet} = counts.facet`,
         sql`${carCounts.value} = counts.value`,
       )}) AS label

@@ -14,7 +14,7 @@ export function openApiDocument(app: OpenAPIHono<AppEnv>) {
         "Browse a dealership's stock, book test drives, sell cars. Paths answer with and without their trailing slash. Errors are problem details (RFC 9457) with a stable `code`.",
     },
     servers: [{ url: "/" }],
-    tags: [{ name: "Auth" }, { name: "Cars" }, { name: "Bookings" }],
+    tags: [{ name: "Auth" }, { name: "Cars" }, { name: "Photos" }, { name: "Bookings" }],
   });
 }
 

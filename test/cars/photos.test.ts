@@ -2,12 +2,15 @@ import { createExecutionContext, createScheduledController, waitOnExecutionConte
 import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
+import { drawPhoto, PHOTO_HEIGHT, PHOTO_WIDTH } from "../../scripts/demo-photos.ts";
+import { inspectImage } from "../../src/cars/images.ts";
 import { changePhoto, photosOf, removePhoto, sweepObjects } from "../../src/cars/photos.ts";
 import { readRange } from "../../src/cars/pictures.ts";
 import { carSchema, MAX_PHOTOS, photoSchema } from "../../src/cars/schemas.ts";
 import { openDatabase } from "../../src/db/client.ts";
 import { carPhotos, looseObjects } from "../../src/db/schema.ts";
 import worker from "../../src/index.ts";
+import { BODY_TYPES } from "../../src/vocabulary.ts";
 import {
   big,
   box,
@@ -15,7 +18,6 @@ import {
   join,
   latin1,
   PNG_HEAD,
-  picture,
   png,
   pngChunk,
   pngHeader,
@@ -26,6 +28,16 @@ import {
 import { answer, call, car, db, person } from "../support/world.ts";
 
 const database = () => openDatabase(env.DB, "first-primary");
+
+/** The picture of `png()` in another format. */
+async function picture(
+  format: "image/jpeg" | "image/webp" | "image/avif",
+  width = 60,
+  height = 40,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const made = await env.IMAGES.input(new Blob([await png(width, height)]).stream()).output({ format });
+  return new Uint8Array(await made.response().arrayBuffer());
+}
 
 type More = { alt_text?: string; is_primary?: string; headers?: Record<string, string>; type?: string };
 
@@ -308,6 +320,23 @@ describe("a hostile file is refused", () => {
     expect((await call("POST", path, { token, json: {} })).status).toBe(415);
     const broken = { token, body: "no form", headers: { "Content-Type": "multipart/form-data; boundary=x" } };
     expect((await call("POST", path, broken)).status).toBe(400);
+  });
+});
+
+describe("a photo of the demo data", () => {
+  test("is an image like any other, in two sizes, for every kind of car", () => {
+    for (const kind of BODY_TYPES) {
+      const { display, thumbnail } = drawPhoto(kind, "Red", kind === "SUV");
+      const { width, height } = { width: PHOTO_WIDTH, height: PHOTO_HEIGHT };
+      expect(inspectImage(display)).toMatchObject({
+        ok: true,
+        picture: { type: "image/png", width, height },
+      });
+      expect(inspectImage(thumbnail)).toMatchObject({
+        ok: true,
+        picture: { width: width / 2, height: height / 2 },
+      });
+    }
   });
 });
 

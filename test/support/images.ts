@@ -1,6 +1,4 @@
 /** Images made in code, sound and hostile, for the tests of photos. */
-import { env } from "cloudflare:workers";
-
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export const join = (...parts: (Uint8Array | string)[]): Bytes => {
@@ -57,16 +55,6 @@ export async function png(width = 60, height = 40, more: Uint8Array = new Uint8A
     pngChunk("IDAT", await deflate(pixels)),
     pngChunk("IEND", new Uint8Array()),
   );
-}
-
-/** The same picture in another format. */
-export async function picture(
-  format: "image/jpeg" | "image/webp" | "image/avif",
-  width = 60,
-  height = 40,
-): Promise<Bytes> {
-  const made = await env.IMAGES.input(new Blob([await png(width, height)]).stream()).output({ format });
-  return new Uint8Array(await made.response().arrayBuffer());
 }
 
 /** What a camera writes about the place: 52° 31' N, 13° 24' E, with the word FINDME in the maker's field. */
