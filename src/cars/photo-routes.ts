@@ -94,10 +94,12 @@ photoRoutes.openapi(
       const names = newKeys();
       const keys = [names.key, names.thumbnailKey];
       await announceObjects(db, keys, context.now);
-      await Promise.all([
-        putObject(c.env.PHOTOS, names.key, display),
-        putObject(c.env.PHOTOS, names.thumbnailKey, thumbnail),
-      ]);
+      await reaching(
+        Promise.all([
+          putObject(c.env.PHOTOS, names.key, display),
+          putObject(c.env.PHOTOS, names.thumbnailKey, thumbnail),
+        ]),
+      );
       const photo = {
         ...names,
         contentType: "image/webp",
@@ -229,14 +231,17 @@ photoFileRoutes.openapi(
     if (isKnown(c, etag)) return c.body(null, 304, headers);
     const wantsPart = c.req.header("Range") !== undefined && (c.req.header("If-Range") ?? etag) === etag;
     const isHead = c.req.method === "HEAD";
-    const found = wantsPart || isHead ? await c.env.PHOTOS.head(name) : await c.env.PHOTOS.get(name);
+    const found = await reaching<R2Object | R2ObjectBody | null>(
+      wantsPart || isHead ? c.env.PHOTOS.head(name) : c.env.PHOTOS.get(name),
+    );
     if (!found) throw new Problem("photo_not_found");
     const range = wantsPart ? readRange(c.req.header("Range"), found.size) : undefined;
     if (range === "unsatisfiable")
       throw new Problem("range_not_satisfiable", undefined, {
         headers: { "Content-Range": `bytes */${found.size}` },
       });
-    const object = "body" in found || isHead ? found : await c.env.PHOTOS.get(name, range ? { range } : {});
+    const object =
+      "body" in found || isHead ? found : await reaching(c.env.PHOTOS.get(name, range ? { range } : {}));
     if (!object) throw new Problem("photo_not_found");
     const part = range && {
       "Content-Range": `bytes ${range.offset}-${range.offset + range.length - 1}/${found.size}`,
@@ -275,6 +280,16 @@ async function refusing<T>(batch: Promise<T>, undo: () => void = () => {}): Prom
     if (violation === CLAIM_TAKEN) throw new Problem("duplicate_request");
     if (violation === VERSION_STALE) throw new Problem("precondition_failed");
     throw error;
+  }
+}
+
+/** Waits for the store of bytes, whose failures are no fault of the request. */
+async function reaching<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    log.error("photos.store_failed", { error: describeError(error) });
+    throw new Problem("unavailable");
   }
 }
 

@@ -1,5 +1,6 @@
 /** The bytes of photos: made once in the sizes that are shown, kept in R2, and told where they are. */
 import { uuidv7 } from "uuidv7";
+import { describeError, log } from "../log.ts";
 import { type Inspection, inspectImage, type Picture, withoutMetadata } from "./images.ts";
 
 /** The largest file taken, in bytes. */
@@ -45,6 +46,7 @@ export async function makeSizes(
   } catch (error) {
     if (error instanceof Error && "code" in error && INPUT_ERRORS.has(error.code))
       return { ok: false, code: "broken", why: "It cannot be decoded" };
+    log.error("photos.images_failed", { error: describeError(error) });
     return { ok: false, code: "unavailable", why: "Photos cannot be made right now" };
   }
 }

@@ -600,7 +600,7 @@ describe("a failure halfway", () => {
         name === "put"
           ? (...put: Parameters<R2Bucket["put"]>) => {
               puts += 1;
-              if (puts === 2) throw new Error("put: We encountered an internal error. (10001)");
+              if (puts === 2) return Promise.reject(new Error("put: Unspecified error (0)"));
               return bucket.put(...put);
             }
           : Reflect.get(bucket, name),
@@ -660,6 +660,17 @@ describe("a failure halfway", () => {
     await db.update(looseObjects).set({ since: 0 }).where(eq(looseObjects.key, key));
     await worker.scheduled(createScheduledController(), env);
     expect(await env.PHOTOS.head(key)).toBeNull();
+  });
+
+  test("of the store is a 503 for who asks for a file", async () => {
+    const down = () => Promise.reject(new Error("get: Unspecified error (0)"));
+    const PHOTOS = { get: down, head: down } as unknown as R2Bucket;
+    for (const range of ["none", "bytes=0-1"]) {
+      const headers = { Range: range };
+      const request = new Request("http://dealership.test/photos/a.webp", { headers });
+      const refused = await worker.fetch(request, { ...env, PHOTOS }, createExecutionContext());
+      expect([refused.status, refused.headers.get("Retry-After")]).toEqual([503, "2"]);
+    }
   });
 
   test("an upload so slow that its objects were given up writes no row", async () => {
