@@ -6,7 +6,7 @@ import { callerOf, operation } from "../auth/access.ts";
 import type { Database } from "../db/client.ts";
 import { cars } from "../db/schema.ts";
 import { violationOf } from "../db/violations.ts";
-import { isConditional, isKnown, requireMatch, versionTag } from "../http/conditional.ts";
+import { isConditional, isKnown, notModifiedAnswer, requireMatch, versionTag } from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
 import { sha256 } from "../http/digest.ts";
 import { CLAIM_TAKEN, once } from "../http/idempotency.ts";
@@ -216,7 +216,7 @@ photoFileRoutes.openapi(
         content: { "image/webp": { schema: { type: "string", format: "binary" } } },
       },
       206: { description: "A part of it" },
-      304: { description: "The caller has it already" },
+      304: notModifiedAnswer,
     },
   }),
   async (c) => {
@@ -246,16 +246,17 @@ photoFileRoutes.openapi(
     const part = range && {
       "Content-Range": `bytes ${range.offset}-${range.offset + range.length - 1}/${found.size}`,
     };
-    return new Response("body" in object ? (object.body as ReadableStream) : null, {
-      status: range ? 206 : 200,
-      headers: {
-        ...headers,
-        ...part,
-        "Content-Type": found.httpMetadata?.contentType ?? "application/octet-stream",
-        "Content-Length": String(range?.length ?? found.size),
-        "X-Content-Type-Options": "nosniff",
-      },
-    }) as never;
+    const status = range ? 206 : 200;
+    const described = {
+      ...headers,
+      ...part,
+      "Content-Type": found.httpMetadata?.contentType ?? "application/octet-stream",
+      "Content-Length": String(range?.length ?? found.size),
+      "X-Content-Type-Options": "nosniff",
+    };
+    return "body" in object
+      ? c.body(object.body as ReadableStream, status, described)
+      : c.body(null, status, described);
   },
 );
 

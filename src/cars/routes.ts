@@ -7,7 +7,14 @@ import { calendarOf } from "../bookings/car-calendar.ts";
 import { cars, idempotencyKeys } from "../db/schema.ts";
 import { type Statement, statementOf } from "../db/statement.ts";
 import { type Violation, violationOf } from "../db/violations.ts";
-import { bodyTag, isConditional, notModified, requireMatch, versionTag } from "../http/conditional.ts";
+import {
+  bodyTag,
+  isConditional,
+  notModified,
+  notModifiedAnswer,
+  requireMatch,
+  versionTag,
+} from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
 import { CLAIM_TAKEN, claimRow, once } from "../http/idempotency.ts";
 import { framePage, pageOf } from "../http/pagination.ts";
@@ -43,7 +50,7 @@ carRoutes.openapi(
     description:
       "Filters narrow each other down; text filters ignore case. Removed cars are seen by staff only. The answer has an `ETag`; asked again with `If-None-Match`, an unchanged page is a 304.",
     request: { query: carsQuery },
-    responses: { 200: jsonAnswer("One page of cars", pageOf(carSchema)) },
+    responses: { 200: jsonAnswer("One page of cars", pageOf(carSchema)), 304: notModifiedAnswer },
   }),
   async (c) => {
     const query = c.req.valid("query");
@@ -61,7 +68,7 @@ carRoutes.openapi(
     description:
       "Takes the filters of the list. Each count is of the cars that match all filters but those on that facet itself, so it tells what choosing another value would find. At most the 100 values with the most cars are named.",
     request: { query: facetsQuery },
-    responses: { 200: jsonAnswer("Counts, most cars first", facetsSchema) },
+    responses: { 200: jsonAnswer("Counts, most cars first", facetsSchema), 304: notModifiedAnswer },
   }),
   async (c) => taggedJson(c, await countFacets(c.var.db, c.req.valid("query"), isStaff(c.var.caller))),
 );
@@ -73,13 +80,12 @@ carRoutes.openapi(
     tags,
     summary: "One car",
     request: { params: idParam },
-    responses: { 200: jsonAnswer("The car", carSchema) },
+    responses: { 200: jsonAnswer("The car", carSchema), 304: notModifiedAnswer },
   }),
   async (c) => {
     const car = await findCar(c.var.db, c.req.valid("param").id, isStaff(c.var.caller), originOf(c));
     if (!car) throw new Problem("car_not_found");
-    // A 304 has no body; the framework's types know answers of JSON only.
-    return (notModified(c, versionTag(car.version)) as never) ?? c.json(car.body, 200);
+    return notModified(c, versionTag(car.version)) ?? c.json(car.body, 200);
   },
 );
 
@@ -264,7 +270,5 @@ const soldByHand = () =>
 
 /** An answer with the tag of its body, or the 304 if the reader has that body. */
 async function taggedJson<T extends object>(c: Context<AppEnv>, body: T) {
-  const known = notModified(c, await bodyTag(body));
-  // A 304 has no body; the framework's types know answers of JSON only.
-  return (known as never) ?? c.json(body, 200);
+  return notModified(c, await bodyTag(body)) ?? c.json(body, 200);
 }

@@ -32,11 +32,14 @@ export const versionTag = (version: number): string => `"${version}"`;
 export const bodyTag = async (body: unknown): Promise<string> =>
   `"${(await sha256(JSON.stringify(body))).slice(0, 32)}"`;
 
+/** The OpenAPI response of a read that answers with a tag. */
+export const notModifiedAnswer = { description: "The caller has it already" } as const;
+
 /**
  * Sets the tag of the answer and how it may be kept: by anybody, but asked for again before each use, and not shown
  * to another caller. Returns the 304 if the reader has it already.
  */
-export function notModified(c: Context<AppEnv>, tag: string): Response | undefined {
+export function notModified(c: Context<AppEnv>, tag: string) {
   c.header("ETag", tag);
   c.header("Cache-Control", c.var.caller ? "private, no-cache" : "public, no-cache");
   c.header("Vary", "Authorization", { append: true });
