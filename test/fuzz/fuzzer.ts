@@ -219,16 +219,7 @@ function prepare(document: Document, operation: Operation, world: World, random:
           mustFail = true;
         },
         () => {
-          raw = random.pick([
-            "",
-            "{",
-            "[1,",
-            "nul",
-            "\u0000",
-            '{"a":1}}',
-            "{'a':1}",
-            "[".repeat(5000),
-          ]);
+          raw = random.pick(["", "{", "[1,", "nul", "\u0000", '{"a":1}}', "{'a':1}", "[".repeat(5000)]);
           mustFail = true;
         },
         () => {
