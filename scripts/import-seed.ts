@@ -69,15 +69,18 @@ function readSources(path: string) {
 const now = Date.now();
 const { vars } = unstable_readConfig({ config: "wrangler.toml", ...(values.env ? { env: values.env } : {}) });
 const sources = readSources(file);
-const conversion = convert(sources, {
-  now,
-  hours: {
-    timeZone: String(vars["SHOWROOM_TIME_ZONE"]),
-    horizonDays: Number(vars["BOOKING_HORIZON_DAYS"]),
+const conversion = convert(
+  sources,
+  {
+    now,
+    hours: {
+      timeZone: String(vars["SHOWROOM_TIME_ZONE"]),
+      horizonDays: Number(vars["BOOKING_HORIZON_DAYS"]),
+    },
+    defaultCurrency: String(vars["DEFAULT_CURRENCY"]),
   },
-  defaultCurrency: String(vars["DEFAULT_CURRENCY"]),
-  newId: uuidv7,
-});
+  uuidv7,
+);
 console.log(report(sources, conversion));
 
 if (values["dry-run"]) process.exit(0);

@@ -68,10 +68,10 @@ export function parseDump(text: string): Dump {
       continue;
     }
 
-    const create = match(statement, /^CREATE (?:UNLOGGED )?TABLE (\S+) \(\n(.*)\n\)/s);
+    const create = match(statement, /^CREATE (?:UNLOGGED )?TABLE (\S+) \(\r?\n(.*)\n\)/s);
     if (create)
       table(create[0]).columns = create[1]
-        .split(/,\n/)
+        .split(/,\r?\n/)
         .map((line) => line.trim())
         .filter((line) => !/^(CONSTRAINT|PRIMARY|UNIQUE|CHECK|EXCLUDE) /.test(line))
         .map((line) => unquoted(/^("(?:[^"]|"")+"|\S+)/.exec(line)?.[0] ?? ""));

@@ -9,12 +9,15 @@ const NOW = Date.UTC(2026, 10, 24, 12);
 const convertedFrom = (text: string) => {
   const sources = findSources(parseDump(text), {});
   let made = 0;
-  const conversion = convert(sources, {
-    now: NOW,
-    hours: { timeZone: "Europe/Berlin", horizonDays: 365 },
-    defaultCurrency: "EUR",
-    newId: () => `new-${++made}`,
-  });
+  const conversion = convert(
+    sources,
+    {
+      now: NOW,
+      hours: { timeZone: "Europe/Berlin", horizonDays: 365 },
+      defaultCurrency: "EUR",
+    },
+    () => `new-${++made}`,
+  );
   return { sources, conversion };
 };
 const { sources, conversion } = convertedFrom(dump);
@@ -117,6 +120,16 @@ describe("what comes over", () => {
     expect(user("gustav")?.isActive).toBe(false);
     expect(user("asleep")?.isActive).toBe(false);
     expect(user("sami")?.isActive).toBe(true);
+  });
+
+  test("is the sales of an administrator without a profile, who is given one", () => {
+    const byRoot = dump
+      .replace(/^(1\t11999\.00\t.*\t)3$/m, "$11")
+      .replace(/^(1\t2\.50\t299\.98\t.*\t)3\t1$/m, "$11\t1");
+    const other = convertedFrom(byRoot).conversion.rows;
+    const root = other.users.find(({ username }) => username === "root")?.id;
+    expect(other.sales.filter(({ salespersonId }) => salespersonId === root)).toHaveLength(1);
+    expect(other.commissions.filter(({ salespersonId }) => salespersonId === root)).toHaveLength(1);
   });
 
   test("is ids that were UUIDs as they were, others new, and references whole", () => {

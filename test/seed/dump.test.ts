@@ -13,6 +13,10 @@ describe("a dump of the seed", () => {
     expect(blocks.get("sales_sale")?.references.get("salesperson_id")).toBe("accounts_user");
   });
 
+  test("reads alike with the line ends of Windows", () => {
+    expect(parseDump(copied.replaceAll("\n", "\r\n"))).toEqual(parseDump(copied));
+  });
+
   test("keeps every sign of a text", () => {
     const car = parseDump(copied)
       .get("inventory_car")

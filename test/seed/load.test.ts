@@ -14,12 +14,15 @@ import { answer, call, db } from "../support/world.ts";
 
 const now = Date.UTC(2026, 10, 24, 12);
 const sources = findSources(parseDump(dump), {});
-const conversion = convert(sources, {
-  now,
-  hours: { timeZone: env.SHOWROOM_TIME_ZONE, horizonDays: 365 },
-  defaultCurrency: "EUR",
-  newId: uuidv7,
-});
+const conversion = convert(
+  sources,
+  {
+    now,
+    hours: { timeZone: env.SHOWROOM_TIME_ZONE, horizonDays: 365 },
+    defaultCurrency: "EUR",
+  },
+  uuidv7,
+);
 const statements = statementsOf(conversion, { askReset: true, newId: uuidv7, now });
 
 /** Runs statements as wrangler runs a file of them: in one batch. */
