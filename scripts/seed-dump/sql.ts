@@ -13,18 +13,33 @@ import {
 import { literal } from "../literal.ts";
 import type { Conversion } from "./convert.ts";
 
-function insert<Table extends SQLiteTable>(table: Table, row: Table["$inferInsert"]): string {
-  const given = new Map<string, unknown>(Object.entries(row));
-  const columns = Object.entries(getTableColumns(table)).filter(([key]) => given.get(key) !== undefined);
-  const values = columns.map(([key, column]) => {
-    const value = given.get(key);
-    const stored = value === null ? null : column.mapToDriverValue(value);
-    return literal(
-      typeof stored === "string" || typeof stored === "number" || stored === null ? stored : String(stored),
-    );
-  });
-  const names = columns.map(([, column]) => column.name);
-  return `INSERT INTO ${getTableName(table)} (${names.join(", ")}) VALUES (${values.join(", ")})`;
+/** D1 takes statements of at most 100,000 bytes; one row of ours is shorter than the rest of that. */
+const STATEMENT_BYTES = 40_000;
+
+/** The statements that insert rows which all give the same columns, as few as D1 takes. */
+function inserts<Table extends SQLiteTable>(table: Table, rows: readonly Table["$inferInsert"][]): string[] {
+  const columns = Object.entries(getTableColumns(table)).filter(
+    ([key]) => rows[0] && Object.hasOwn(rows[0], key),
+  );
+  const head = `INSERT INTO ${getTableName(table)} (${columns.map(([, { name }]) => name).join(", ")}) VALUES`;
+  const statements: string[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const row of rows) {
+    const given = new Map<string, unknown>(Object.entries(row));
+    const values = columns.map(([key, column]) => {
+      const value = given.get(key) ?? null;
+      const stored = value === null ? null : column.mapToDriverValue(value);
+      return literal(typeof stored === "number" || stored === null ? stored : String(stored));
+    });
+    const tuple = `(${values.join(", ")})`;
+    bytes += Buffer.byteLength(tuple);
+    if (bytes > STATEMENT_BYTES) {
+      statements.push([]);
+      bytes = Buffer.byteLength(tuple);
+    }
+    statements.at(-1)?.push(tuple);
+  }
+  return statements.map((tuples) => `${head}\n${tuples.join(",\n")}`);
 }
 
 /** The CHECK that the first statement breaks when the database holds users or cars. */
@@ -43,34 +58,35 @@ export function statementsOf({ rows, locked }: Conversion, { askReset, newId, no
   const inStock = rows.cars.map((car) =>
     isOutOfStock(car) ? { ...car, status: "AVAILABLE" as const } : car,
   );
+  const resets = locked.flatMap(({ userId, email }) =>
+    email === null
+      ? []
+      : [
+          {
+            id: newId(),
+            kind: "password_reset" as const,
+            recipient: email,
+            userId,
+            facts: {},
+            createdAt: now,
+            nextAttemptAt: now,
+          },
+        ],
+  );
   return [
     ONLY_WHEN_EMPTY,
-    ...rows.users.map((row) => insert(users, row)),
-    ...rows.staff.map((row) => insert(staffProfiles, row)),
+    ...inserts(users, rows.users),
+    ...inserts(staffProfiles, rows.staff),
     // Every car was in stock when it was booked and sold.
-    ...inStock.map((row) => insert(cars, row)),
-    ...rows.bookings.map((row) => insert(bookings, row)),
-    ...rows.sales.map((row) => insert(sales, row)),
-    ...rows.commissions.map((row) => insert(commissions, row)),
+    ...inserts(cars, inStock),
+    ...inserts(bookings, rows.bookings),
+    ...inserts(sales, rows.sales),
+    ...inserts(commissions, rows.commissions),
     ...rows.cars
       .filter(isOutOfStock)
       .map(
         ({ id, status }) => `UPDATE cars SET status = ${literal(status ?? null)} WHERE id = ${literal(id)}`,
       ),
-    ...locked.flatMap(({ userId, email }) =>
-      askReset && email !== null
-        ? [
-            insert(notifications, {
-              id: newId(),
-              kind: "password_reset",
-              recipient: email,
-              userId,
-              facts: {},
-              createdAt: now,
-              nextAttemptAt: now,
-            }),
-          ]
-        : [],
-    ),
+    ...(askReset ? inserts(notifications, resets) : []),
   ];
 }
