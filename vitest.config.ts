@@ -21,6 +21,7 @@ export default defineConfig({
                 CORS_ORIGINS: "http://shop.example",
                 JWT_SECRET: "a secret of the tests that opens nothing else",
                 TEST_MIGRATIONS: await readD1Migrations("migrations"),
+                ...(process.env["TEST_STOCK"] ? { TEST_STOCK: process.env["TEST_STOCK"] } : {}),
               },
             },
           })),
@@ -28,9 +29,17 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/conformance/**"],
+          exclude: ["test/conformance/**", "test/simulation/**", "test/browser/**"],
           setupFiles: ["test/support/migrate.ts"],
           testTimeout: 30_000,
+        },
+      },
+      {
+        // Seeded schedules, in plain Node.
+        test: {
+          name: "simulation",
+          include: ["test/simulation/**/*.test.ts"],
+          testTimeout: 60_000,
         },
       },
       {
@@ -41,6 +50,15 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+        },
+      },
+      {
+        // In a real browser; run by "npm run test:browser", because not every machine has one.
+        test: {
+          name: "browser",
+          include: ["test/browser/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
     ],

@@ -24,6 +24,22 @@ CREATE INDEX `bookings_customer` ON `bookings` (`customer_id`,`start_at`,`id`);-
 CREATE INDEX `bookings_car` ON `bookings` (`car_id`,`start_at`,`id`);--> statement-breakpoint
 CREATE INDEX `bookings_start` ON `bookings` (`start_at`,`id`);--> statement-breakpoint
 CREATE INDEX `bookings_handled` ON `bookings` (`handled_by`,`start_at`) WHERE "bookings"."status" = 'COMPLETED';--> statement-breakpoint
+CREATE TABLE `calendars` (
+	`car_id` text PRIMARY KEY NOT NULL,
+	`epoch` integer NOT NULL,
+	FOREIGN KEY (`car_id`) REFERENCES `cars`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+CREATE TABLE `car_counts` (
+	`facet` text NOT NULL,
+	`value` blob NOT NULL,
+	`status` text NOT NULL,
+	`label` text NOT NULL,
+	`n` integer NOT NULL,
+	PRIMARY KEY(`facet`, `value`, `status`),
+	CONSTRAINT "car_counts_n_not_negative" CHECK("car_counts"."n" >= 0)
+);
+--> statement-breakpoint
 CREATE TABLE `car_photos` (
 	`id` text PRIMARY KEY NOT NULL,
 	`car_id` text NOT NULL,
@@ -64,7 +80,8 @@ CREATE TABLE `cars` (
 	`drive_type` text,
 	`base_price_cents` integer NOT NULL,
 	`discount_price_cents` integer,
-	`price_cents` integer GENERATED ALWAYS AS (coalesce(discount_price_cents, base_price_cents)) VIRTUAL NOT NULL,
+	`price_cents` integer GENERATED ALWAYS AS (coalesce(discount_price_cents, base_price_cents)) STORED NOT NULL,
+	`discount_rank` integer GENERATED ALWAYS AS (coalesce(discount_price_cents, -1)) STORED NOT NULL,
 	`currency` text NOT NULL,
 	`status` text DEFAULT 'AVAILABLE' NOT NULL,
 	`location` text DEFAULT 'SHOWROOM' NOT NULL,
@@ -94,11 +111,18 @@ CREATE TABLE `cars` (
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `cars_vin` ON `cars` (`vin`);--> statement-breakpoint
-CREATE INDEX `cars_created` ON `cars` (`created_at`,`id`);--> statement-breakpoint
-CREATE INDEX `cars_make_model` ON `cars` (`make_key`,`model_key`);--> statement-breakpoint
-CREATE INDEX `cars_year` ON `cars` (`year`,`id`);--> statement-breakpoint
-CREATE INDEX `cars_price` ON `cars` (`price_cents`,`id`);--> statement-breakpoint
-CREATE INDEX `cars_mileage` ON `cars` (`mileage`,`id`);--> statement-breakpoint
+CREATE INDEX `cars_by_created` ON `cars` (`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_year` ON `cars` (`year`,`id`,`created_at`,`status`,`make_key`,`model_key`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_mileage` ON `cars` (`mileage`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_price` ON `cars` (`price_cents`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`mileage`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_base_price` ON `cars` (`base_price_cents`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_discount_price` ON `cars` (`discount_rank`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_make` ON `cars` (`make_key`,`created_at`,`id`,`status`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_model` ON `cars` (`model_key`,`created_at`,`id`,`status`,`make_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_fuel_type` ON `cars` (`fuel_type`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_body_type` ON `cars` (`body_type`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_transmission` ON `cars` (`transmission`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_drive_type` ON `cars` (`drive_type`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`location`);--> statement-breakpoint
 CREATE TABLE `commissions` (
 	`id` text PRIMARY KEY NOT NULL,
 	`sale_id` text NOT NULL,
@@ -128,6 +152,14 @@ CREATE TABLE `idempotency_keys` (
 );
 --> statement-breakpoint
 CREATE INDEX `idempotency_keys_age` ON `idempotency_keys` (`created_at`);--> statement-breakpoint
+CREATE TABLE `loose_objects` (
+	`key` text PRIMARY KEY NOT NULL,
+	`doomed` integer DEFAULT false NOT NULL,
+	`since` integer NOT NULL,
+	CONSTRAINT "loose_objects_doomed_boolean" CHECK("loose_objects"."doomed" BETWEEN 0 AND 1)
+);
+--> statement-breakpoint
+CREATE INDEX `loose_objects_age` ON `loose_objects` (`since`);--> statement-breakpoint
 CREATE TABLE `notifications` (
 	`id` text PRIMARY KEY NOT NULL,
 	`kind` text NOT NULL,
@@ -151,10 +183,10 @@ CREATE TABLE `notifications` (
 	CONSTRAINT "notifications_sent_at_goes_with_sent" CHECK(("notifications"."status" = 'SENT') = ("notifications"."sent_at" IS NOT NULL))
 );
 --> statement-breakpoint
-CREATE INDEX `notifications_due` ON `notifications` (`next_attempt_at`) WHERE "notifications"."status" = 'PENDING';--> statement-breakpoint
 CREATE INDEX `notifications_booking` ON `notifications` (`booking_id`);--> statement-breakpoint
 CREATE INDEX `notifications_sale` ON `notifications` (`sale_id`);--> statement-breakpoint
-CREATE INDEX `notifications_status` ON `notifications` (`status`,`created_at`,`id`);--> statement-breakpoint
+CREATE INDEX `notifications_status` ON `notifications` (`status`,`id`);--> statement-breakpoint
+CREATE UNIQUE INDEX `notifications_one_reminder` ON `notifications` (`booking_id`,"facts" ->> '$.startAt') WHERE "notifications"."kind" = 'booking_reminder';--> statement-breakpoint
 CREATE TABLE `password_resets` (
 	`token_hash` text PRIMARY KEY NOT NULL,
 	`user_id` text NOT NULL,

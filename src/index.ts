@@ -2,7 +2,7 @@
 import { createApp } from "./app.ts";
 import { readConfig } from "./config.ts";
 import { openDatabase } from "./db/client.ts";
-import { bury, consume } from "./notifications/deliver.ts";
+import { bury, consume, type DeliveryTools } from "./notifications/deliver.ts";
 import type { Delivery } from "./notifications/outbox.ts";
 import { sweep } from "./sweep.ts";
 
@@ -10,17 +10,22 @@ export { CarCalendar } from "./bookings/car-calendar.ts";
 
 const app = createApp();
 
+const deliveryTools = (env: Env): DeliveryTools => ({
+  db: openDatabase(env.DB, "first-primary"),
+  config: readConfig(env),
+  send: (mail) => env.EMAIL.send(mail),
+  now: Date.now,
+});
+
 export default {
   fetch: app.fetch,
 
   async queue(batch, env) {
-    const db = openDatabase(env.DB, "first-primary");
-    if (batch.queue.endsWith("-dead")) return bury(batch, db);
-    const send: SendEmail["send"] = (mail: never) => env.EMAIL.send(mail);
-    return consume(batch, { db, config: readConfig(env), send, now: Date.now });
+    if (batch.queue.endsWith("-dead")) return bury(batch, openDatabase(env.DB, "first-primary"));
+    return consume(batch, deliveryTools(env));
   },
 
   async scheduled(_controller, env) {
-    await sweep(openDatabase(env.DB, "first-primary"), env.NOTIFICATIONS, Date.now());
+    await sweep(env.NOTIFICATIONS, env.PHOTOS, deliveryTools(env));
   },
 } satisfies ExportedHandler<Env, Delivery>;

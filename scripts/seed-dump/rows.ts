@@ -5,8 +5,9 @@
 import { z } from "@hono/zod-openapi";
 import { newUserShape } from "../../src/auth/schemas.ts";
 import { isDate, parseInstant } from "../../src/bookings/slots.ts";
-import { moneyQuery, rateInput } from "../../src/http/money.ts";
-import { currency, line, prose, rule, wholeNumber } from "../../src/http/validation.ts";
+import { vin } from "../../src/cars/schemas.ts";
+import { currencyInput, moneyQuery, rateInput } from "../../src/http/money.ts";
+import { line, prose, rule, wholeNumber } from "../../src/http/validation.ts";
 import {
   BODY_TYPES,
   BOOKING_STATUSES,
@@ -52,17 +53,6 @@ const instantIn = (timeZone: string) =>
     context.addIssue({ code: "custom", message: `No moment that can be read: ${text.slice(0, 40)}` });
     return z.NEVER;
   });
-
-const vin = line(32)
-  .min(1)
-  .toUpperCase()
-  .check(
-    rule(
-      "invalid_vin",
-      "A VIN of 17 characters has only digits and letters, and none of I, O and Q",
-      (text) => text.length !== 17 || /^[0-9A-HJ-NPR-Z]{17}$/.test(text),
-    ),
-  );
 
 /** The readers of each area. `now` in milliseconds. */
 export function rowReaders({
@@ -114,7 +104,7 @@ export function rowReaders({
         drive_type: blankAs(word(DRIVE_TYPES), null),
         base_price: moneyQuery,
         discount_price: blankAs(moneyQuery, null),
-        currency: blankAs(currency, defaultCurrency),
+        currency: blankAs(currencyInput, defaultCurrency),
         status: word(CAR_STATUSES),
         location: blankAs(word(CAR_LOCATIONS), "SHOWROOM" as const),
         description: blankAs(prose(10_000), ""),
@@ -144,7 +134,7 @@ export function rowReaders({
       customer: reference,
       salesperson: reference,
       sale_price: moneyQuery.check(rule("not_positive", "Must be more than zero", (cents) => cents > 0)),
-      currency: blankAs(currency, defaultCurrency),
+      currency: blankAs(currencyInput, defaultCurrency),
       payment_method: word(PAYMENT_METHODS),
       sale_datetime: instant.check(rule("in_the_future", "Must not be in the future", (at) => at <= now)),
       contract_number: blankAs(line(50), ""),

@@ -33,10 +33,21 @@ export const ACCESS = {
   resetPassword: "public",
 
   listCars: "optional",
+  countCarFacets: "optional",
   getCar: "optional",
+  createCar: STAFF,
+  replaceCar: STAFF,
+  updateCar: STAFF,
+  removeCar: STAFF,
+  addPhoto: STAFF,
+  orderPhotos: STAFF,
+  updatePhoto: STAFF,
+  removePhoto: STAFF,
+  getPhotoFile: "public",
   listAvailableSlots: "optional",
 
   createBooking: CUSTOMER,
+  listBookings: STAFF,
   listMyBookings: CUSTOMER,
   getBooking: ANYBODY_SIGNED_IN,
   approveBooking: STAFF,
@@ -44,6 +55,7 @@ export const ACCESS = {
   completeBooking: STAFF,
   markBookingNoShow: STAFF,
   cancelBooking: ANYBODY_SIGNED_IN,
+  rescheduleBooking: ANYBODY_SIGNED_IN,
 
   createSale: STAFF,
   listSales: STAFF,
@@ -55,6 +67,9 @@ export const ACCESS = {
   getStaff: STAFF,
   getStaffMetrics: STAFF,
   updateStaff: ADMIN,
+
+  listNotifications: ADMIN,
+  replayNotification: ADMIN,
 } as const satisfies Record<string, Rule>;
 
 /** The name of an operation. */

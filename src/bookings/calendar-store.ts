@@ -1,7 +1,7 @@
 /** A car's calendar in D1, the only place where bookings are true. */
-import { and, eq, inArray, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, sql } from "drizzle-orm";
 import { type Database, openDatabase } from "../db/client.ts";
-import { bookings, cars, idempotencyKeys } from "../db/schema.ts";
+import { bookings, calendars, cars, idempotencyKeys } from "../db/schema.ts";
 import { type Statement, statementOf } from "../db/statement.ts";
 import { violationOf } from "../db/violations.ts";
 import { CLAIM_TAKEN, claimRow } from "../http/idempotency.ts";
@@ -24,6 +24,8 @@ export type CalendarStoreOptions = {
 export class D1CalendarStore implements CalendarStore {
   readonly #d1: D1Database;
   readonly #options: CalendarStoreOptions;
+  /** The epoch that the last load began. */
+  #epoch = 0;
 
   constructor(d1: D1Database, options: CalendarStoreOptions) {
     this.#d1 = d1;
@@ -33,13 +35,24 @@ export class D1CalendarStore implements CalendarStore {
   async load(): Promise<Calendar> {
     const db = this.#open();
     const { carId } = this.#options;
-    const [car, active] = await db.batch([
+    const [claimed, car, active] = await db.batch([
+      db
+        .insert(calendars)
+        .select(
+          db
+            .select({ carId: cars.id, epoch: sql<number>`1`.as("epoch") })
+            .from(cars)
+            .where(eq(cars.id, carId)),
+        )
+        .onConflictDoUpdate({ target: calendars.carId, set: { epoch: sql`${calendars.epoch} + 1` } })
+        .returning(),
       db.select({ status: cars.status }).from(cars).where(eq(cars.id, carId)),
       db
         .select()
         .from(bookings)
         .where(and(eq(bookings.carId, carId), inArray(bookings.status, [...ACTIVE_BOOKING_STATUSES]))),
     ]);
+    this.#epoch = claimed[0]?.epoch ?? 0;
     return { status: car[0]?.status, active: new Map(active.map((booking) => [booking.id, booking])) };
   }
 
@@ -48,6 +61,7 @@ export class D1CalendarStore implements CalendarStore {
     const notices = outgoing(noticesOf(change, this.#options.staffAddress));
     const { claim, alongside = [], notificationIds = [] } = attached;
     const statements: Statement[] = [
+      statementOf(this.#fence(db)),
       ...alongside,
       ...changeStatements(db, change),
       ...(notices.length > 0 ? [outboxStatement(notices, timeOf(change))] : []),
@@ -86,6 +100,15 @@ export class D1CalendarStore implements CalendarStore {
     );
   }
 
+  /** Fails the batch when a later epoch has begun, and else touches no row. */
+  #fence(db: Database) {
+    const epoch = this.#epoch;
+    return db
+      .update(calendars)
+      .set({ epoch })
+      .where(and(eq(calendars.carId, this.#options.carId), gt(calendars.epoch, epoch)));
+  }
+
   #open(): Database {
     return openDatabase(this.#d1, "first-primary");
   }
@@ -97,8 +120,8 @@ function changeStatements(db: Database, change: Change): Statement[] {
       return [statementOf(db.insert(bookings).values(change.booking))];
     case "transitioned":
     case "rescheduled": {
-      const { id, status, startAt, endAt, sequence, updatedAt } = change.booking;
-      const row = { status, startAt, endAt, sequence, updatedAt };
+      const { id, status, startAt, endAt, handledBy, sequence, updatedAt } = change.booking;
+      const row = { status, startAt, endAt, handledBy, sequence, updatedAt };
       return [statementOf(db.update(bookings).set(row).where(eq(bookings.id, id)))];
     }
     case "status_set": {

@@ -37,7 +37,10 @@ export type Commit =
 
 /** Where the truth is kept. */
 export interface CalendarStore {
-  /** Reads the car's status and active bookings. */
+  /**
+   * Reads the car's status and active bookings. From then on no commit that was decided before takes effect, of
+   * whichever writer, even if it is still on its way.
+   */
   load(): Promise<Calendar>;
   /** Writes a change, what must be told about it, and what is attached: all or nothing. */
   commit(change: Change, attached: Attached): Promise<Commit>;
@@ -68,6 +71,8 @@ export class CalendarWriter {
   readonly #queue: SerialQueue;
   #calendar: Calendar | undefined;
   #loading: Promise<Calendar> | undefined;
+  /** The command that is being carried out, or was last. Never rejects. */
+  #current: Promise<unknown> = Promise.resolve();
 
   constructor(
     store: CalendarStore,
@@ -83,15 +88,21 @@ export class CalendarWriter {
 
   /** Carries out a command after all earlier ones. `busy` at once when too many wait. */
   async perform(command: Command, attached: Attached = {}): Promise<Outcome> {
-    const outcome = this.#queue.run(() => this.#perform(command, attached));
+    const outcome = this.#queue.run(() => {
+      const current = this.#perform(command, attached);
+      this.#current = current;
+      return current;
+    });
     return outcome ?? refuse({ code: "busy" });
   }
 
   /**
-   * The calendar as of the last change that was acknowledged, or a later one.
+   * The calendar with every change that was in the store when it was asked for. A change whose commit is under way
+   * may be there already, and a client may have seen it there: so it is waited for.
    * @throws whatever the store throws when it cannot be read
    */
   async read(): Promise<Calendar> {
+    await this.#current;
     return this.#calendar ?? this.#load();
   }
 
@@ -121,13 +132,14 @@ export class CalendarWriter {
         case "duplicate_request":
           return refuse({ code: "duplicate_request" });
         case "refused":
-          // Somebody else wrote, so memory is out of date; or what is attached is against the rules.
+          // Somebody else loaded or wrote, so memory is out of date; or what is attached is against the rules.
           this.#calendar = undefined;
           if (tries === MAX_TRIES) return refuse({ code: "rejected", violation: commit.violation });
           continue;
         case "unknown":
-          this.#calendar = undefined;
           this.#report("calendar.commit_unknown", commit.error);
+          // Memory is of no use any more. Once it is loaded again, the change is in the store or never will be.
+          await this.#load();
           return (await this.#store.holds(change)) ? done(change, null) : refuse({ code: "unavailable" });
       }
     }

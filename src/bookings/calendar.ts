@@ -21,6 +21,8 @@ export type Booking = Slot & {
   customerId: string;
   status: BookingStatus;
   notes: string;
+  /** The staff member who decided about it last. */
+  handledBy: string | null;
   /** How often it was changed since it was made. */
   sequence: number;
   createdAt: number;
@@ -36,7 +38,8 @@ export type Calendar = {
 /** What can be asked of a calendar. Sent over RPC: a released member is never renamed or made compulsory. */
 export type Command =
   | { type: "book"; carId: string; customerId: string; startAt: number; notes: string }
-  | { type: "transition"; bookingId: string; to: BookingStatus }
+  /** `by`: the staff member who decides so; left out when the customer does. */
+  | { type: "transition"; bookingId: string; to: BookingStatus; by?: string | undefined }
   /** `confirmed`: staff moved it, so it need not be approved again. */
   | { type: "reschedule"; bookingId: string; startAt: number; confirmed: boolean }
   /** `from`: the statuses the car may have now, for whoever asks. */
@@ -95,6 +98,7 @@ function decideBook(calendar: Calendar, command: Of<"book">, circumstances: Circ
     ...slotAt(startAt),
     status: "PENDING",
     notes,
+    handledBy: null,
     sequence: 0,
     createdAt: now,
     updatedAt: now,
@@ -108,7 +112,11 @@ function decideTransition(calendar: Calendar, command: Of<"transition">, { now }
   if (!before || !mayBecome(before.status, command.to)) return refuse({ code: "illegal_transition" });
   return {
     ok: true,
-    change: { type: "transitioned", before, booking: changed(before, now, { status: command.to }) },
+    change: {
+      type: "transitioned",
+      before,
+      booking: changed(before, now, { status: command.to, handledBy: command.by ?? before.handledBy }),
+    },
   };
 }
 

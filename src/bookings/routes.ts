@@ -1,11 +1,11 @@
 /** /api/bookings, and the slots of a car. */
-import { and, count, desc, eq, type SQL } from "drizzle-orm";
+import { and, count, desc, eq, gte, lt, type SQL } from "drizzle-orm";
 import type { Context } from "hono";
 import { callerOf, isStaff, type OperationId, operation } from "../auth/access.ts";
 import { bookings } from "../db/schema.ts";
 import type { AppEnv } from "../http/context.ts";
 import { once } from "../http/idempotency.ts";
-import { framePage, pageOf, window } from "../http/pagination.ts";
+import { framePage, type Page, pageOf, window } from "../http/pagination.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
@@ -17,12 +17,14 @@ import {
   bookingBody,
   bookingPath,
   bookingSchema,
+  bookingsQuery,
   myBookingsQuery,
   newBooking,
+  newStart,
   slotSchema,
   slotsQuery,
 } from "./schemas.ts";
-import { formatLocal, parseInstant, type Slot, type StartRefusal } from "./slots.ts";
+import { daySpan, formatLocal, parseInstant, type Slot, type StartRefusal } from "./slots.ts";
 
 /** The routes under /api/bookings. */
 export const bookingRoutes = createRouter();
@@ -48,13 +50,11 @@ bookingRoutes.openapi(
   async (c) => {
     const body = c.req.valid("json");
     const caller = callerOf(c);
-    const startAt = parseInstant(body.start_at, c.var.config.showroom.timeZone);
-    if (startAt === undefined) throw startProblem("invalid_instant");
     const command = {
       type: "book",
       carId: body.car,
       customerId: caller.id,
-      startAt,
+      startAt: readStart(c, body.start_at),
       notes: body.notes ?? "",
     } as const;
     return once(c, caller.id, body, async (claim) => {
@@ -75,20 +75,29 @@ bookingRoutes.openapi(
   }),
   async (c) => {
     const query = c.req.valid("query");
-    const mine = eq(bookings.customerId, callerOf(c).id);
-    const which = query.status ? and(mine, eq(bookings.status, query.status)) : mine;
-    const { db } = c.var;
-    const [rows, [total]] = await db.batch([
-      db
-        .select()
-        .from(bookings)
-        .where(which)
-        .orderBy(desc(bookings.startAt), desc(bookings.id))
-        .limit(window(query).limit)
-        .offset(window(query).offset),
-      db.select({ count: count() }).from(bookings).where(which),
-    ]);
-    return c.json(framePage(c, query, total?.count ?? 0, rows.map(bookingBody)), 200);
+    const which = and(eq(bookings.customerId, callerOf(c).id), hasStatus(query.status));
+    return c.json(await page(c, query, which), 200);
+  },
+);
+
+bookingRoutes.openapi(
+  operation("listBookings", ["not_found"], {
+    method: "get",
+    path: "/",
+    tags,
+    summary: "Everybody's test drives, newest start first",
+    request: { query: bookingsQuery },
+    responses: { 200: jsonAnswer("One page of them", pageOf(bookingSchema)) },
+  }),
+  async (c) => {
+    const query = c.req.valid("query");
+    const which = and(
+      hasStatus(query.status),
+      query.car ? eq(bookings.carId, query.car) : undefined,
+      query.customer ? eq(bookings.customerId, query.customer) : undefined,
+      query.date ? startsOn(query.date, c.var.config.showroom.timeZone) : undefined,
+    );
+    return c.json(await page(c, query, which), 200);
   },
 );
 
@@ -130,24 +139,52 @@ for (const { id, verb, to, summary } of TRANSITIONS)
     }),
     async (c) => {
       const booking = await visibleBooking(c, c.req.valid("param").id);
-      const command: Command = { type: "transition", bookingId: booking.id, to };
+      const caller = callerOf(c);
+      const by = isStaff(caller) ? caller.id : undefined;
+      const command: Command = { type: "transition", bookingId: booking.id, to, by };
       const changed = settle(c, await calendarOf(c.env, booking.carId).perform(command));
       return c.json(bookingBody(changed), 200);
     },
   );
+
+bookingRoutes.openapi(
+  operation(
+    "rescheduleBooking",
+    ["not_found", "car_not_bookable", "slot_taken", "illegal_transition", "busy"],
+    {
+      method: "patch",
+      path: "/{id}/reschedule/",
+      tags,
+      summary: "Move a test drive to another time",
+      description:
+        "The old time is held until the new one is won. Moved by its customer, the booking waits for approval again.",
+      request: { params: idParam, body: jsonBody(newStart) },
+      responses: { 200: jsonAnswer("The booking as it is now", bookingSchema) },
+    },
+  ),
+  async (c) => {
+    const startAt = readStart(c, c.req.valid("json").start_at);
+    const booking = await visibleBooking(c, c.req.valid("param").id);
+    const confirmed = isStaff(callerOf(c));
+    const command: Command = { type: "reschedule", bookingId: booking.id, startAt, confirmed };
+    const changed = settle(c, await calendarOf(c.env, booking.carId).perform(command));
+    return c.json(bookingBody(changed), 200);
+  },
+);
 
 slotRoutes.openapi(
   operation("listAvailableSlots", ["car_not_found"], {
     method: "get",
     path: "/{id}/available-slots/",
     tags: ["Cars"],
-    summary: "When a car can be driven on a day",
+    summary: "When a car can be driven on a day, or on the days from one to another",
+    description: "Takes either `date`, or `from` and `to` (inclusive, at most 31 days).",
     request: { params: idParam, query: slotsQuery },
     responses: { 200: jsonAnswer("Free future slots, earliest first", slotSchema.array()) },
   }),
   async (c) => {
-    const { date } = c.req.valid("query");
-    const outcome = await calendarOf(c.env, c.req.valid("param").id).openSlots(date, date);
+    const { date = "", from = date, to = date } = c.req.valid("query");
+    const outcome = await calendarOf(c.env, c.req.valid("param").id).openSlots(from, to);
     if (!outcome.ok) throw new Problem(outcome.code);
     return c.json(outcome.slots.map(slotBody(c)), 200);
   },
@@ -159,6 +196,38 @@ const slotBody =
     const { timeZone } = c.var.config.showroom;
     return { start_at: formatLocal(startAt, timeZone), end_at: formatLocal(endAt, timeZone) };
   };
+
+const hasStatus = (status: BookingStatus | undefined): SQL | undefined =>
+  status && eq(bookings.status, status);
+
+/** That a booking starts on a local day. */
+function startsOn(date: string, timeZone: string): SQL | undefined {
+  const { from, to } = daySpan(date, date, timeZone);
+  return and(gte(bookings.startAt, from ?? 0), lt(bookings.startAt, to ?? 0));
+}
+
+/** One page of the bookings that match, newest start first. */
+async function page(c: Context<AppEnv>, query: Page, which: SQL | undefined) {
+  const { limit, offset } = window(query);
+  const [rows, [total]] = await c.var.db.batch([
+    c.var.db
+      .select()
+      .from(bookings)
+      .where(which)
+      .orderBy(desc(bookings.startAt), desc(bookings.id))
+      .limit(limit)
+      .offset(offset),
+    c.var.db.select({ count: count() }).from(bookings).where(which),
+  ]);
+  return framePage(c, query, total?.count ?? 0, rows.map(bookingBody));
+}
+
+/** Reads the start a client sent; throws a problem that names it when it is no instant. */
+function readStart(c: Context<AppEnv>, text: string): number {
+  const startAt = parseInstant(text, c.var.config.showroom.timeZone);
+  if (startAt === undefined) throw startProblem("invalid_instant");
+  return startAt;
+}
 
 /** The booking, if it exists and the caller may see it: staff sees all, a customer their own. */
 async function visibleBooking(c: Context<AppEnv>, id: string): Promise<Booking> {

@@ -1,10 +1,10 @@
 /** What goes over the wire under /api/bookings. */
 import { z } from "@hono/zod-openapi";
 import { pageQuery } from "../http/pagination.ts";
-import { closed, formatInstant, id, instant, prose } from "../http/validation.ts";
+import { closed, formatInstant, id, instant, prose, rule } from "../http/validation.ts";
 import { BOOKING_STATUSES } from "../vocabulary.ts";
 import type { Booking } from "./calendar.ts";
-import { isDate } from "./slots.ts";
+import { daysBetween, isDate } from "./slots.ts";
 
 /** A booking. */
 export const bookingSchema = z
@@ -35,23 +35,72 @@ export const bookingBody = (booking: Booking): z.infer<typeof bookingSchema> => 
 /** Where a booking is found. */
 export const bookingPath = (bookingId: string): string => `/api/bookings/${bookingId}/`;
 
-/** Body of `POST /`. `start_at` is read by `parseInstant`, which knows the showroom's zone. */
+/** The start of a slot as a client sends it; read by `parseInstant`, which knows the showroom's zone. */
+const start = z.string().max(40).openapi({
+  description: "A slot's start. Without an offset it is the showroom's local time.",
+  example: "2026-12-01T09:00:00+01:00",
+});
+
+/** Body of `POST /`. */
 export const newBooking = closed({
   car: id,
-  start_at: z.string().max(40).openapi({
-    description: "A slot's start. Without an offset it is the showroom's local time.",
-    example: "2026-12-01T09:00:00+01:00",
-  }),
+  start_at: start,
   notes: prose(2000).optional(),
 }).openapi("NewBooking");
+
+/** Body of `PATCH {id}/reschedule/`. */
+export const newStart = closed({ start_at: start }).openapi("NewStart");
+
+const day = z
+  .string()
+  .refine(isDate, { error: "Must be an existing day, written YYYY-MM-DD", abort: true })
+  .openapi({ format: "date", example: "2026-12-01" });
 
 /** Query of `GET me/`. */
 export const myBookingsQuery = closed({ ...pageQuery, status: z.enum(BOOKING_STATUSES).optional() });
 
-const day = z.string().refine(isDate, "Must be an existing day, written YYYY-MM-DD");
+/** Query of `GET /`. `date` is the showroom's local day of the start. */
+export const bookingsQuery = closed({
+  ...pageQuery,
+  status: z.enum(BOOKING_STATUSES).optional(),
+  car: id.optional(),
+  customer: id.optional(),
+  date: day.optional(),
+});
 
-/** Query of `GET /api/cars/{id}/available-slots/`. */
-export const slotsQuery = closed({ date: day.openapi({ format: "date", example: "2026-12-01" }) });
+/** How many days one question about free slots may span. */
+const MAX_DAYS = 31;
+
+type Days = { date?: string | undefined; from?: string | undefined; to?: string | undefined };
+
+const given = (value: unknown): boolean => value !== undefined;
+
+/** Query of `GET /api/cars/{id}/available-slots/`: a `date`, or `from` and `to` (inclusive). */
+export const slotsQuery = closed({ date: day.optional(), from: day.optional(), to: day.optional() })
+  .check(
+    rule<Days>("required", "Give a date, or from and to", (q) => given(q.date ?? q.from ?? q.to), "date"),
+  )
+  .check(
+    rule<Days>(
+      "conflict",
+      "Give either a date or from and to",
+      (q) => !given(q.date) || !given(q.from ?? q.to),
+      "date",
+    ),
+  )
+  .check(rule<Days>("required", "Goes with to", (q) => given(q.from) || !given(q.to), "from"))
+  .check(rule<Days>("required", "Goes with from", (q) => given(q.to) || !given(q.from), "to"))
+  .check(
+    rule<Days>("before_from", "Must not be before from", ({ from, to }) => !from || !to || from <= to, "to"),
+  )
+  .check(
+    rule<Days>(
+      "too_many_days",
+      `At most ${MAX_DAYS} days are answered at once`,
+      ({ from, to }) => !from || !to || daysBetween(from, to) < MAX_DAYS,
+      "to",
+    ),
+  );
 
 /** A free slot, with the showroom's offset. */
 export const slotSchema = z

@@ -60,6 +60,9 @@ export const daySpan = (first: string | undefined, last: string | undefined, tim
   from: first === undefined ? undefined : dayStart(first, timeZone),
   to: last === undefined ? undefined : dayStart(addDays(last, 1), timeZone),
 });
+/** How many days after `from` the day `to` is. */
+export const daysBetween = (from: string, to: string): number =>
+  Temporal.PlainDate.from(from).until(to, { largestUnit: "day" }).days;
 
 /** Whether this is a day that exists, written `YYYY-MM-DD`. */
 export function isDate(text: string): boolean {
@@ -92,7 +95,10 @@ export const slotAt = (startAt: number): Slot => ({ startAt, endAt: startAt + SL
 /** Whether two times share a moment. */
 export const overlaps = (a: Slot, b: Slot): boolean => a.startAt < b.endAt && b.startAt < a.endAt;
 
-/** The slots of the days from `from` to `to` (inclusive) that can still be booked. */
+/**
+ * The slots of the days from `from` to `to` (inclusive) that can still be booked. However far apart the days are,
+ * only those between now and the horizon are looked at.
+ */
 export function freeSlots(
   from: string,
   to: string,
@@ -100,14 +106,20 @@ export function freeSlots(
   now: number,
   hours: Hours,
 ): Slot[] {
+  const horizon = now + hours.horizonDays * DAY_MS;
+  const last = earlier(to, localDate(horizon, hours.timeZone));
   const free: Slot[] = [];
-  for (let date = from; date <= to; date = addDays(date, 1))
+  for (let date = later(from, localDate(now, hours.timeZone)); date <= last; date = addDays(date, 1))
     for (const slot of slotsOn(date, hours.timeZone)) {
-      const open = slot.startAt > now && slot.startAt <= now + hours.horizonDays * DAY_MS;
+      const open = slot.startAt > now && slot.startAt <= horizon;
       if (open && !taken.some((other) => overlaps(slot, other))) free.push(slot);
     }
   return free;
 }
+
+// Days of four-digit years sort as text.
+const earlier = (a: string, b: string): string => (a < b ? a : b);
+const later = (a: string, b: string): string => (a > b ? a : b);
 
 /** How many days before and after a wanted time are searched for others. */
 const NEARBY_DAYS = 7;

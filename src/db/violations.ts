@@ -4,6 +4,7 @@ const RAISED = [
   "slot_taken",
   "car_not_bookable",
   "illegal_transition",
+  "fenced",
   "sold_needs_sale",
   "car_not_sellable",
   "last_admin",

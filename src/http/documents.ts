@@ -4,11 +4,14 @@ import type { AppEnv } from "./context.ts";
 import { openApiDocument } from "./openapi.ts";
 import { createRouter } from "./router.ts";
 
-// Swagger UI sets style attributes; everything else is ours alone.
-const DOCS_POLICY =
+// Swagger UI sets style attributes and shows images as data; everything else is our own files.
+const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** /openapi.json and /docs. */
+/** The files under public/ that anybody may have, by path. */
+const PAGES = { "/": "/", "/style.css": "/style.css", "/docs": "/docs/", "/docs/*": undefined } as const;
+
+/** The landing page, /openapi.json and /docs. */
 export function documentRoutes(app: OpenAPIHono<AppEnv>) {
   const routes = createRouter();
   let document: string | undefined;
@@ -18,14 +21,13 @@ export function documentRoutes(app: OpenAPIHono<AppEnv>) {
     return c.body(document, 200, { "Content-Type": "application/json" });
   });
 
-  for (const path of ["/docs", "/docs/*"])
+  for (const [path, file] of Object.entries(PAGES))
     routes.get(path, async (c) => {
-      const url = new URL(c.req.url);
-      if (url.pathname === "/docs") url.pathname = "/docs/";
-      const file = await c.env.ASSETS.fetch(new Request(url, c.req.raw));
-      if (!file.ok && file.status !== 304) return c.notFound();
-      const answer = new Response(file.body, file);
-      answer.headers.set("Content-Security-Policy", DOCS_POLICY);
+      const url = new URL(file ?? c.req.path, c.req.url);
+      const found = await c.env.ASSETS.fetch(new Request(url, c.req.raw));
+      if (!found.ok && found.status !== 304) return c.notFound();
+      const answer = new Response(found.body, found);
+      answer.headers.set("Content-Security-Policy", PAGE_POLICY);
       return answer;
     });
   return routes;

@@ -5,6 +5,7 @@
  */
 import { eq } from "drizzle-orm";
 import type { Context } from "hono";
+import { type Database, openDatabase } from "../db/client.ts";
 import { idempotencyKeys } from "../db/schema.ts";
 import type { AppEnv } from "./context.ts";
 import { sha256 } from "./digest.ts";
@@ -54,20 +55,22 @@ export async function once<R extends Response>(
     id: await sha256(`${caller}\n${key}`),
     fingerprint: await sha256(`${c.req.method} ${c.req.path}\n${JSON.stringify(body)}`),
   };
-  const earlier = await replay(c, claim);
+  const earlier = await replay(c.var.db, claim);
   if (earlier) return earlier as R;
   try {
     return await run(claim);
   } catch (error) {
-    // An equal request that came at the same moment may have done the work; then its answer is this one's too.
-    const twin = error instanceof Problem ? await replay(c, claim) : undefined;
+    // An equal request that came at the same moment may have done the work; then its answer is this one's too. It
+    // was committed after this request's session began, which a replica need not have heard of: the primary has.
+    const primary = openDatabase(c.env.DB, "first-primary");
+    const twin = error instanceof Problem ? await replay(primary, claim) : undefined;
     if (twin) return twin as R;
     throw error;
   }
 }
 
-async function replay(c: Context<AppEnv>, claim: Claim): Promise<Response | undefined> {
-  const stored = await c.var.db.select().from(idempotencyKeys).where(eq(idempotencyKeys.id, claim.id)).get();
+async function replay(db: Database, claim: Claim): Promise<Response | undefined> {
+  const stored = await db.select().from(idempotencyKeys).where(eq(idempotencyKeys.id, claim.id)).get();
   if (!stored) return undefined;
   if (stored.fingerprint !== claim.fingerprint) throw new Problem("idempotency_key_reused");
   return new Response(stored.body, {

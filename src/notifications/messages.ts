@@ -1,120 +1,211 @@
-/** What the e-mails say. Pure: facts in, text and HTML out. Everything that people typed is escaped. */
+/** What the e-mails say. Pure: facts in, words out; `layout.ts` sets and escapes them. */
+import type { BookingFacts } from "../bookings/notices.ts";
 import { formatDay, formatHour } from "../bookings/slots.ts";
 import type { NotificationKind } from "../vocabulary.ts";
+import { type Content, type Page, typeset } from "./layout.ts";
 
-/** What a message about a test drive needs to know. */
-export type BookingMessage = {
-  kind: NotificationKind;
-  showroom: { name: string; timeZone: string };
-  /** First name or username. */
-  customer: string;
-  /** Year, make and model. */
-  car: string;
-  carUrl: string;
-  startAt: number;
-  endAt: number;
+/** `facts` of a `sale_confirmed` notification, which also names the sale. */
+export type SaleFacts = {
+  /** In cents. */
+  price: number;
+  /** ISO 4217. */
+  currency: string;
+  /** Empty when there is none. */
+  contractNumber: string;
 };
 
-/** An e-mail, ready to be sent. */
-export type Mail = { subject: string; text: string; html: string };
+/** A car as messages speak of it: year, make and model, and where it is shown. */
+export type CarMention = { name: string; url: string };
 
-type Wording = { subject: string; paragraphs: string[] };
+type BookingKind = Extract<NotificationKind, `booking_${string}`>;
 
-function wording(message: BookingMessage): Wording {
-  const { kind, car, customer, showroom, startAt, endAt } = message;
-  const day = formatDay(startAt, showroom.timeZone);
-  const from = formatHour(startAt, showroom.timeZone);
-  const when = `${day}, ${from} to ${formatHour(endAt, showroom.timeZone)}`;
+/** Everything one message depends on. `customer` is the first name or username of whom it is about. */
+export type Message = { showroom: { name: string; timeZone: string }; customer: string } & (
+  | { kind: BookingKind; car: CarMention; booking: BookingFacts }
+  | { kind: "staff_booking"; car: CarMention; booking: BookingFacts; notes: string }
+  | { kind: "sale_confirmed"; car: CarMention; sale: SaleFacts }
+  | { kind: "password_reset"; url: string; token: string; validMinutes: number }
+);
+
+/** Writes the e-mail of a message. */
+export const writeMail = (message: Message): Page => typeset(contentOf(message), message.showroom.name);
+
+function contentOf(message: Message): Content {
+  switch (message.kind) {
+    case "sale_confirmed":
+      return saleContent(message);
+    case "password_reset":
+      return passwordContent(message);
+    case "staff_booking":
+      return staffContent(message);
+    default:
+      return bookingContent(message);
+  }
+}
+
+type About<Kind extends NotificationKind> = Message & { kind: Kind };
+
+/** A test drive's day and hours on the showroom's clocks. */
+const spoken = (startAt: number, endAt: number, timeZone: string): string =>
+  `${formatDay(startAt, timeZone)}, ${formatHour(startAt, timeZone)} to ${formatHour(endAt, timeZone)}`;
+
+function bookingContent({ kind, booking, car, customer, showroom }: About<BookingKind>): Content {
+  const { timeZone } = showroom;
+  const { startAt, endAt, previousStartAt } = booking;
+  const day = formatDay(startAt, timeZone);
+  const content = {
+    details: timesOf(booking, car, timeZone),
+    link: { label: "See the car", url: car.url },
+    footnotes: [zoneNote(timeZone)],
+  };
+  const hello = `Hello ${customer},`;
   switch (kind) {
     case "booking_received":
       return {
-        subject: `We have your request: ${car} on ${day}`,
+        ...content,
+        subject: `We have your request: ${car.name} on ${day}`,
+        heading: "We have your request",
         paragraphs: [
-          `Hello ${customer},`,
-          `Thank you for asking to drive the ${car} on ${when}.`,
-          "The time is held for you. We will confirm it shortly.",
+          hello,
+          "Thank you for asking for a test drive. This time is held for you, and we will write again as soon as it is confirmed.",
         ],
       };
     case "booking_approved":
       return {
-        subject: `Confirmed: your test drive of the ${car} on ${day}`,
-        paragraphs: [
-          `Hello ${customer},`,
-          `Your test drive of the ${car} is confirmed for ${when}.`,
-          "Please bring your driving licence. We look forward to seeing you.",
-        ],
+        ...content,
+        subject: `Confirmed: your test drive of the ${car.name} on ${day}`,
+        heading: "Your test drive is confirmed",
+        paragraphs: [hello, "We look forward to seeing you. Please bring your driving licence."],
       };
     case "booking_declined":
       return {
+        ...content,
         subject: `We cannot offer your test drive on ${day}`,
+        heading: "We cannot offer this test drive",
         paragraphs: [
-          `Hello ${customer},`,
-          `We are sorry: the test drive of the ${car} on ${when} cannot take place.`,
-          "You are welcome to choose another time.",
+          hello,
+          "We are sorry: the test drive you asked for cannot take place at this time. You are welcome to choose another one.",
         ],
       };
     case "booking_cancelled":
       return {
+        ...content,
+        // The page of a car that was taken out of stock is gone.
+        link: booking.reason === "car_removed" ? undefined : content.link,
         subject: `Cancelled: your test drive on ${day}`,
-        paragraphs: [
-          `Hello ${customer},`,
-          `Your test drive of the ${car} on ${when} is cancelled.`,
-          "You are welcome to choose another time.",
-        ],
+        heading: "Your test drive is cancelled",
+        paragraphs: [hello, whyCancelled(booking.reason)],
       };
-    case "staff_booking":
+    case "booking_rescheduled":
       return {
-        subject: `New test drive to confirm: ${car} on ${day}`,
+        ...content,
+        subject: `New time for your test drive: ${day}, ${formatHour(startAt, timeZone)}`,
+        heading: "Your test drive has a new time",
         paragraphs: [
-          `${customer} asks to drive the ${car} on ${when}.`,
-          "Please approve or decline the request.",
+          hello,
+          booking.status === "APPROVED"
+            ? "The new time is confirmed. We look forward to seeing you."
+            : "The new time is held for you, and we will write again as soon as it is confirmed.",
         ],
+        details: timesOf(booking, car, timeZone, previousStartAt),
       };
-    default:
-      throw new Error(`no wording for ${kind}`);
+    case "booking_reminder":
+      return {
+        ...content,
+        subject: `Reminder: your test drive on ${day}, ${formatHour(startAt, timeZone)}`,
+        heading: "Your test drive is coming up",
+        paragraphs: [
+          hello,
+          "We look forward to seeing you. Please bring your driving licence. If you cannot come, please let us know.",
+        ],
+        details: timesOf({ startAt, endAt }, car, timeZone),
+      };
   }
 }
 
-/** Writes the e-mail of a notification about a test drive. */
-export function bookingMail(message: BookingMessage): Mail {
-  const { subject, paragraphs } = wording(message);
-  const { showroom, carUrl, car } = message;
-  const zone = `Times are ${showroom.timeZone.replaceAll("_", " ")} time.`;
+function staffContent({ booking, car, customer, notes, showroom }: About<"staff_booking">): Content {
+  const { timeZone } = showroom;
+  const { startAt, status, previousStartAt } = booking;
+  const moved = previousStartAt !== undefined;
+  const when = `${formatDay(startAt, timeZone)}, ${formatHour(startAt, timeZone)}`;
   return {
-    subject: oneLine(subject),
-    text: [...paragraphs.map(oneLine), `${oneLine(car)}: ${carUrl}`, zone, oneLine(showroom.name)].join(
-      "\n\n",
-    ),
-    html: page(subject, [
-      ...paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`),
-      `<p><a href="${escapeHtml(carUrl)}">${escapeHtml(car)}</a></p>`,
-      `<p class="small">${escapeHtml(zone)}<br>${escapeHtml(showroom.name)}</p>`,
-    ]),
+    subject: `${moved ? "Moved" : "New"} test drive: ${car.name} on ${when}`,
+    heading: moved ? "A test drive was moved" : "New test drive request",
+    paragraphs: [
+      status === "APPROVED" ? "It is confirmed; there is nothing to do." : "Please approve or decline it.",
+    ],
+    details: [["Customer", customer], ...timesOf(booking, car, timeZone, previousStartAt)],
+    quote: notes.trim() === "" ? undefined : { label: "The customer's notes", words: notes },
+    link: { label: "See the car", url: car.url },
+    footnotes: [zoneNote(timeZone)],
   };
 }
 
-const page = (title: string, body: string[]): string => `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
-<style>
-body { margin: 0; background: #f4f4f2; font: 16px/1.5 system-ui, sans-serif; color: #1d1d1b; }
-main { max-width: 34em; margin: 0 auto; padding: 24px 20px; background: #fff; }
-a { color: #0b5394; }
-.small { color: #666; font-size: 14px; }
-</style></head><body><main>
-${body.join("\n")}
-</main></body></html>
-`;
+function saleContent({ car, customer, sale }: About<"sale_confirmed">): Content {
+  return {
+    subject: `Your purchase of the ${car.name}`,
+    heading: "Congratulations on your car",
+    paragraphs: [`Hello ${customer},`, "Thank you for buying from us. This is what we have on record."],
+    details: [
+      ["Car", car.name],
+      ["Price", spokenPrice(sale.price, sale.currency)],
+      ...(sale.contractNumber === "" ? [] : [["Contract", sale.contractNumber] as [string, string]]),
+    ],
+    link: { label: "See the car", url: car.url },
+    footnotes: ["If anything here is not right, please tell us."],
+  };
+}
 
-const ENTITIES: Record<string, string> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
+function passwordContent({ customer, token, url, validMinutes }: About<"password_reset">): Content {
+  return {
+    subject: "Choose a new password",
+    heading: "Choose a new password",
+    paragraphs: [
+      `Hello ${customer},`,
+      `Somebody, we hope you, asked for a new password. The link works once, within ${validMinutes} minutes.`,
+    ],
+    details: [["Or with this code", token]],
+    link: { label: "Choose a new password", url },
+    footnotes: ["If it was not you, do nothing: your password stays as it is. Never pass this message on."],
+  };
+}
 
-const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (sign) => ENTITIES[sign] ?? sign);
+function whyCancelled(reason: BookingFacts["reason"]): string {
+  switch (reason) {
+    case "car_sold":
+      return "We are sorry: the car has been sold, so this test drive cannot take place. We will gladly show you another one.";
+    case "car_removed":
+      return "We are sorry: the car is no longer for sale, so this test drive cannot take place. We will gladly show you another one.";
+    default:
+      return "This test drive will not take place. You are welcome to choose another time.";
+  }
+}
 
-/** Text that cannot start a header or a paragraph of its own. */
-const oneLine = (text: string): string => text.replace(/\s+/g, " ").trim();
+function timesOf(
+  { startAt, endAt }: { startAt: number; endAt: number },
+  car: CarMention,
+  timeZone: string,
+  previousStartAt?: number,
+): Content["details"] {
+  const now: [string, string] = ["When", spoken(startAt, endAt, timeZone)];
+  if (previousStartAt === undefined) return [["Car", car.name], now];
+  const before = spoken(previousStartAt, previousStartAt + (endAt - startAt), timeZone);
+  return [
+    ["Car", car.name],
+    ["New time", now[1]],
+    ["Before", before],
+  ];
+}
+
+const zoneNote = (timeZone: string): string =>
+  `Times are the showroom's own (${timeZone.replaceAll("_", " ")}).`;
+
+/** Two decimals whatever the currency, as amounts are kept. */
+const spokenPrice = (cents: number, currency: string): string =>
+  new Intl.NumberFormat("en-GB", {
+    style: "currency",
+    currency,
+    currencyDisplay: "code",
+    minimumFractionDigits: 2,
+    maximumFractionDigits: 2,
+  }).format(cents / 100);

@@ -2,7 +2,7 @@
  * What must be told, committed with the fact itself. The rows written here are picked up by the queue, or by the
  * sweep when the queue was not told.
  */
-import { and, asc, eq, lte } from "drizzle-orm";
+import { and, asc, eq, lte, type SQL, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Database } from "../db/client.ts";
 import { notifications } from "../db/schema.ts";
@@ -52,36 +52,54 @@ const QUEUE_BATCH = 100;
 
 /**
  * Tells the queue which notifications wait. A failure is only logged: the rows are committed, and the sweep finds
- * them.
+ * them. `false` when the queue did not take them all.
  */
-export async function enqueue(queue: Queue<Delivery>, ids: readonly string[]): Promise<void> {
+export async function enqueue(queue: Queue<Delivery>, ids: readonly string[]): Promise<boolean> {
   try {
     for (let at = 0; at < ids.length; at += QUEUE_BATCH)
       await queue.sendBatch(
         ids.slice(at, at + QUEUE_BATCH).map((notificationId) => ({ body: { notificationId } })),
       );
+    return true;
   } catch (error) {
     log.warn("notifications.enqueue_failed", { count: ids.length, error: describeError(error) });
+    return false;
   }
 }
 
-/** How many late notifications one sweep queues; the next one goes on. */
+/**
+ * Whether an earlier notification about the same booking for the same reader still waits. `rowid` is commit order.
+ * A reader is a user, whatever their address was at the time, or a fixed address.
+ */
+export const anEarlierOneWaits: SQL = sql`EXISTS (
+  SELECT 1 FROM notifications earlier
+  WHERE earlier.booking_id = "notifications"."booking_id" AND earlier.status = 'PENDING'
+    AND coalesce(earlier.user_id, earlier.recipient)
+      = coalesce("notifications"."user_id", "notifications"."recipient")
+    AND earlier.rowid < "notifications".rowid)`;
+
+/** How many late notifications one sweep takes up; the next one goes on. */
 const SWEEP_LIMIT = 500;
 
-/** How long after its commit a notification is left to the message that was queued with it. */
-const SWEEP_AFTER_MS = 30_000;
+/** How long after its time a notification is left to the message that was queued for it. */
+export const SWEEP_AFTER_MS = 30_000;
 
-/** Queues again what is due and was not delivered. Returns how many. */
-export async function sweepOutbox(db: Database, queue: Queue<Delivery>, now: number): Promise<number> {
+/**
+ * The notifications that are due and were not delivered, longest waiting first. Those that wait for an earlier one
+ * are left out: its delivery takes them along, and they must not crowd out the rest.
+ */
+export async function lateNotifications(db: Database, now: number): Promise<string[]> {
   const late = await db
     .select({ id: notifications.id })
     .from(notifications)
-    .where(and(eq(notifications.status, "PENDING"), lte(notifications.nextAttemptAt, now - SWEEP_AFTER_MS)))
+    .where(
+      and(
+        eq(notifications.status, "PENDING"),
+        lte(notifications.nextAttemptAt, now - SWEEP_AFTER_MS),
+        sql`NOT ${anEarlierOneWaits}`,
+      ),
+    )
     .orderBy(asc(notifications.nextAttemptAt))
     .limit(SWEEP_LIMIT);
-  await enqueue(
-    queue,
-    late.map((row) => row.id),
-  );
-  return late.length;
+  return late.map(({ id }) => id);
 }

@@ -267,6 +267,15 @@ describe("the life of a booking", () => {
     expect([cancelled.status, cancelled.body.status]).toEqual([200, "CANCELLED"]);
   });
 
+  test("a customer calls an approved one off, once, and the time is free", async () => {
+    const [customer, other, carId] = [await person(), await person(), await car()];
+    const id = await booking({ carId, customerId: customer.id, startAt: slot(2), status: "APPROVED" });
+    const cancel = () => answer(call("PATCH", `/api/bookings/${id}/cancel/`, { token: customer.token }));
+    expect((await cancel()).body.status).toBe("CANCELLED");
+    expect([(await cancel()).status, (await cancel()).body.code]).toEqual([409, "illegal_transition"]);
+    expect((await book(other.token, carId, slot(2))).status).toBe(201);
+  });
+
   test("of twenty simultaneous approvals one succeeds and the customer is told once", async () => {
     const [customer, staff, carId] = [await person(), await person("SALES"), await car()];
     const made = await book(customer.token, carId, slot(2));

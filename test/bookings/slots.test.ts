@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
+  daySpan,
+  daysBetween,
   formatLocal,
   freeSlots,
   isDate,
@@ -31,6 +33,24 @@ describe("the slots of a day", () => {
     // Samoa went from 29 to 31 December 2011.
     expect(slotsOn("2011-12-30", "Pacific/Apia")).toEqual([]);
     expect(slotsOn("2011-12-31", "Pacific/Apia")).toHaveLength(8);
+  });
+});
+
+describe("a local day", () => {
+  test.each([
+    ["2026-12-01", BERLIN, "2026-11-30T23:00:00Z", 24],
+    ["2026-03-29", BERLIN, "2026-03-28T23:00:00Z", 23],
+    ["2026-10-25", BERLIN, "2026-10-24T22:00:00Z", 25],
+    ["2011-12-30", "Pacific/Apia", "2011-12-30T10:00:00Z", 0],
+  ])("%s in %s begins at %s and has %d hours", (date, zone, begin, length) => {
+    const { from = 0, to = 0 } = daySpan(date, date, zone);
+    expect([from, (to - from) / 3_600_000]).toEqual([at(begin), length]);
+  });
+
+  test("is so many days after another", () => {
+    expect(daysBetween("2026-12-01", "2026-12-31")).toBe(30);
+    expect(daysBetween("2026-12-01", "2026-11-30")).toBe(-1);
+    expect(daysBetween("9999-12-31", "9999-12-31")).toBe(0);
   });
 });
 
@@ -96,6 +116,14 @@ describe("free slots", () => {
     const taken = [{ startAt: at("2026-12-02T08:30:00Z"), endAt: at("2026-12-02T09:30:00Z") }];
     const free = freeSlots("2026-12-02", "2026-12-02", taken, now, hours);
     expect(free[0]?.startAt).toBe(at("2026-12-02T10:00:00Z"));
+  });
+
+  test.each([
+    ["9999-12-31", "9999-12-31"],
+    ["0000-01-01", "9999-12-31"],
+  ])("from %s to %s are found at once, however far away the days are", (from, to) => {
+    const free = freeSlots(from, to, [], now, { timeZone: BERLIN, horizonDays: 1 });
+    expect(free).toHaveLength(from === to ? 0 : 5 + 3);
   });
 
   test("nearest to a wanted time come first", () => {

@@ -13,7 +13,7 @@ export const SECRET = "a secret of the black-box tests, nothing else";
 
 /** Starts the server with its migrations applied. Variables given override the configured ones. */
 export async function startServer(vars: Record<string, string> = {}) {
-  const harness = createTestHarness({
+  const options = {
     workers: [
       {
         configPath: "./wrangler.toml",
@@ -21,7 +21,8 @@ export async function startServer(vars: Record<string, string> = {}) {
         secrets: { JWT_SECRET: SECRET },
       },
     ],
-  });
+  };
+  const harness = createTestHarness(options);
   const { url } = await harness.listen();
   const worker = harness.getWorker<Env>();
   await worker.applyD1Migrations("DB");
@@ -30,7 +31,7 @@ export async function startServer(vars: Record<string, string> = {}) {
   async function call(
     method: string,
     path: string,
-    more: { token?: string | undefined; json?: unknown } = {},
+    more: { token?: string | undefined; json?: unknown; form?: FormData } = {},
   ): Promise<Answer> {
     const response = await fetch(new URL(path, url), {
       method,
@@ -40,6 +41,7 @@ export async function startServer(vars: Record<string, string> = {}) {
         ...(more.token === undefined ? {} : { Authorization: `Bearer ${more.token}` }),
       },
       ...(more.json === undefined ? {} : { body: JSON.stringify(more.json) }),
+      ...(more.form === undefined ? {} : { body: more.form }),
     });
     const text = await response.text();
     const isJson = /json/.test(response.headers.get("Content-Type") ?? "");
@@ -81,6 +83,8 @@ export async function startServer(vars: Record<string, string> = {}) {
     db: DB,
     worker,
     logs: () => harness.getLogs(),
+    /** Ends the runtime's process, whatever it is at, and starts another on the same storage. Queues are lost. */
+    kill: () => harness.update(options),
     close: () => harness.close(),
   };
 }

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { and, eq, gt, inArray } from "drizzle-orm";
 import { afterEach, describe, expect, test } from "vitest";
+import { createApp } from "../../src/app.ts";
 import {
   bookings,
   cars,
@@ -12,6 +13,7 @@ import {
   users,
 } from "../../src/db/schema.ts";
 import { saleSchema } from "../../src/sales/schemas.ts";
+import { databaseWith, writerOf } from "../support/faults.ts";
 import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
 
 const sell = (
@@ -389,4 +391,53 @@ describe("a database that fails in the middle of a sale", () => {
       expect(await entriesOf(sam.id)).toHaveLength(1);
     },
   );
+});
+
+describe("an answer of the database that is lost after a sale was committed", () => {
+  /** The Worker, with this way of reaching the database behind the car's calendar. */
+  function workerWith(carId: string, around: Parameters<typeof databaseWith>[0]) {
+    const writer = writerOf(carId, databaseWith(around));
+    const surroundings = { ...env, CAR_CALENDAR: { getByName: () => writer } } as unknown as Env;
+    const context = { waitUntil() {}, passThroughOnException() {} } as unknown as ExecutionContext;
+    return (request: Request) => Promise.resolve(createApp().fetch(request, surroundings, context));
+  }
+
+  const request = (token: string, carId: string, customer: string, key: string) =>
+    new Request("http://dealership.test/api/sales/", {
+      method: "POST",
+      headers: {
+        "Content-Type": "application/json",
+        Authorization: `Bearer ${token}`,
+        "Idempotency-Key": key,
+      },
+      body: JSON.stringify({ car: carId, customer, sale_price: "20000.00", payment_method: "CASH" }),
+    });
+
+  test("is found out, and the sale acknowledged", async () => {
+    const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
+    // The first batch loads the calendar, the second is the sale.
+    const worker = workerWith(carId, async (batch, index) => {
+      const result = await batch();
+      if (index === 2) throw new Error("D1_ERROR: the answer was lost");
+      return result;
+    });
+    const sold = await answer(worker(request(sam.token, carId, buyer.id, "lost-1")));
+    expect([sold.status, (await salesOf(carId)).map(({ id }) => id)]).toEqual([201, [sold.body.id]]);
+  });
+
+  test("is a 503 when nothing can be found out, and the retry with the same key gets the one sale", async () => {
+    const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
+    const worker = workerWith(carId, async (batch, index) => {
+      const result = await batch();
+      if (index >= 2) throw new Error("D1_ERROR: the answer was lost");
+      return result;
+    });
+    const first = await answer(worker(request(sam.token, carId, buyer.id, "lost-2")));
+    // The stored answer says more than the calendar could: an equal request was carried out, this one.
+    const retried = await answer(worker(request(sam.token, carId, buyer.id, "lost-2")));
+    expect([201, 503]).toContain(first.status);
+    const [sale, ...more] = await salesOf(carId);
+    expect([retried.status, retried.body.id, more]).toEqual([201, sale?.id, []]);
+    expect(await entriesOf(sam.id)).toHaveLength(1);
+  });
 });

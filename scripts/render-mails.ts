@@ -1,0 +1,22 @@
+/** Writes every e-mail, as text and as HTML, to dist/mails/: to be looked at in a browser. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { writeMail } from "../src/notifications/messages.ts";
+import { sampleMessages } from "../test/support/messages.ts";
+
+const FOLDER = "dist/mails";
+const hostile = `"><script>alert(1)</script>\r\nBcc: everybody@example.com`;
+
+mkdirSync(FOLDER, { recursive: true });
+for (const [prefix, messages] of [
+  ["", sampleMessages()],
+  [
+    "hostile-",
+    sampleMessages({ showroom: hostile, customer: hostile, car: hostile, notes: hostile, contract: hostile }),
+  ],
+] as const)
+  for (const [name, message] of messages) {
+    const { subject, text, html } = writeMail(message);
+    writeFileSync(`${FOLDER}/${prefix}${name}.txt`, `Subject: ${subject}\n\n${text}`);
+    writeFileSync(`${FOLDER}/${prefix}${name}.html`, html);
+  }
+console.log(`Wrote the e-mails to ${FOLDER}/.`);

@@ -1,0 +1,78 @@
+/** From a notification's row to the e-mail that is sent. */
+import { issueResetToken, PASSWORD_RESET_MS } from "../auth/password-resets.ts";
+import type { BookingFacts } from "../bookings/notices.ts";
+import type { Config } from "../config.ts";
+import type { Database } from "../db/client.ts";
+import { calendarFile } from "./calendar-file.ts";
+import type { Row } from "./ledger.ts";
+import { type Message, type SaleFacts, writeMail } from "./messages.ts";
+import { oneLine } from "./text.ts";
+
+/** A message that will never be right to send. */
+export class Undeliverable extends Error {}
+
+/** Writes the mail of a notification. */
+export async function compose(
+  row: Row,
+  config: Config,
+  db: Database,
+  now: number,
+): Promise<EmailMessageBuilder> {
+  const sender = { email: config.email.from, name: oneLine(config.showroom.name) };
+  const message = await messageOf(row, config, db, now);
+  return {
+    from: sender,
+    to: row.recipient,
+    // An answer goes to those who can do something about it.
+    replyTo: config.email.staff,
+    ...writeMail(message),
+    // With which a reader, or their mail program, can tell that the same was told twice.
+    headers: { "X-Notification-Id": row.id },
+    ...("booking" in message && message.kind !== "staff_booking" && row.bookingId
+      ? {
+          attachments: [
+            {
+              disposition: "attachment",
+              filename: "test-drive.ics",
+              type: "text/calendar",
+              // Bytes: a string would be taken for base64.
+              content: new TextEncoder().encode(
+                calendarFile({
+                  bookingId: row.bookingId,
+                  booking: message.booking,
+                  writtenAt: row.createdAt,
+                  car: message.car.name,
+                  carUrl: message.car.url,
+                  organizer: sender,
+                  attendee: { name: message.customer, email: row.recipient },
+                }),
+              ),
+            },
+          ],
+        }
+      : {}),
+  };
+}
+
+async function messageOf(row: Row, config: Config, db: Database, now: number): Promise<Message> {
+  const { kind, facts } = row;
+  const common = { showroom: config.showroom, customer: row.firstName || row.username || "" };
+  if (kind === "password_reset") {
+    if (!row.userId || !row.isActive || row.email !== row.recipient)
+      throw new Undeliverable("the account is closed or has another address by now");
+    const token = await issueResetToken(db, row.userId, now);
+    const url = `${config.publicUrl}/reset-password?token=${token}`;
+    return { ...common, kind, url, token, validMinutes: PASSWORD_RESET_MS / 60_000 };
+  }
+  if (!row.carId) throw new Undeliverable("the booking or sale it speaks of does not exist");
+  const car = {
+    name: `${row.year} ${row.make} ${row.model}`,
+    url: `${config.publicUrl}/api/cars/${row.carId}/`,
+  };
+  if (kind === "sale_confirmed") return { ...common, kind, car, sale: facts as SaleFacts };
+  const booking = facts as BookingFacts;
+  if (kind === "staff_booking") return { ...common, kind, car, booking, notes: row.notes ?? "" };
+  if (kind === "booking_reminder" && booking.startAt <= now)
+    throw new Undeliverable("the test drive had begun before the reminder could be sent");
+  return { ...common, kind, car, booking };
+}

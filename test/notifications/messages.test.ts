@@ -1,0 +1,83 @@
+import { describe, expect, test } from "vitest";
+import { writeMail } from "../../src/notifications/messages.ts";
+import { linesOf, oneLine } from "../../src/notifications/text.ts";
+import { NOTIFICATION_KINDS } from "../../src/vocabulary.ts";
+import { sampleMessages } from "../support/messages.ts";
+
+const mails = Object.fromEntries(sampleMessages().map(([name, message]) => [name, writeMail(message)]));
+const textOf = (name: string) => mails[name]?.text ?? "";
+
+describe("an e-mail", () => {
+  test("exists for every kind of notification", () => {
+    expect([...new Set(sampleMessages().map(([, { kind }]) => kind))].sort()).toEqual(
+      [...NOTIFICATION_KINDS].sort(),
+    );
+  });
+
+  test("tells the time as the showroom's clocks do, in summer as in winter", () => {
+    expect(textOf("booking_received")).toContain("When: Tuesday, 1 December 2026, 09:00 to 10:00");
+    const [, message] = sampleMessages()[0] ?? [];
+    if (message?.kind !== "booking_received") throw new Error("no sample");
+    const startAt = Date.parse("2026-07-01T07:00:00Z");
+    const summer = writeMail({
+      ...message,
+      booking: { ...message.booking, startAt, endAt: startAt + 3_600_000 },
+    });
+    expect(summer.text).toContain("When: Wednesday, 1 July 2026, 09:00 to 10:00");
+  });
+
+  test("names the car and where to see it, in text and in HTML", () => {
+    for (const [name, { text, html }] of Object.entries(mails)) {
+      if (name === "password_reset") continue;
+      expect(text).toContain("Car: 2024 Škoda Octavia Combi");
+      expect(html).toContain("2024 Škoda Octavia Combi");
+      // A removed car has no page any more.
+      const shown = name !== "booking_cancelled-removed";
+      expect(text.includes("https://dealership.example/api/cars/")).toBe(shown);
+      expect(html.includes('href="https://dealership.example/api/cars/')).toBe(shown);
+    }
+  });
+
+  test("about a cancelled test drive says why, when that was not a person's wish", () => {
+    expect(textOf("booking_cancelled")).toContain("This test drive will not take place.");
+    expect(textOf("booking_cancelled-sold")).toContain("the car has been sold");
+    expect(textOf("booking_cancelled-removed")).toContain("the car is no longer for sale");
+  });
+
+  test("about a moved test drive tells the old and the new time, and whether it is confirmed", () => {
+    for (const name of ["booking_rescheduled", "booking_rescheduled-approved", "staff_booking-moved"]) {
+      expect(textOf(name)).toContain("New time: Tuesday, 1 December 2026, 09:00 to 10:00");
+      expect(textOf(name)).toContain("Before: Monday, 30 November 2026, 15:00 to 16:00");
+    }
+    expect(textOf("booking_rescheduled")).toContain("as soon as it is confirmed");
+    expect(textOf("booking_rescheduled-approved")).toContain("The new time is confirmed");
+  });
+});
+
+const hostile = `"><script>alert('1')</script>\r\nBcc: everybody@example.com\u2028\u0000\u202e--\r`;
+const words = { showroom: hostile, customer: hostile, car: hostile, notes: hostile, contract: hostile };
+
+describe.each(sampleMessages(words))("hostile words in every field of %s", (name, message) => {
+  const { subject, text, html } = writeMail(message);
+
+  test("stay words in the HTML", () => {
+    expect(html).not.toMatch(/<script/i);
+    expect(html).toContain("&quot;&gt;&lt;script&gt;");
+    // No element or attribute is left early: the page has the tags that it has around harmless words.
+    const tags = (page: string) => page.match(/<[a-z][^>]*>/g);
+    const harmless = { showroom: "x", customer: "x", car: "x", notes: "x\nx\nx\nx", contract: "x" };
+    const plain = new Map(sampleMessages(harmless)).get(name);
+    expect(tags(html)).toEqual(plain && tags(writeMail(plain).html));
+  });
+
+  test("become no header and no line of their own", () => {
+    expect(subject).not.toMatch(/[\p{Cc}\u2028\u2029\u202e]/u);
+    expect(text).not.toMatch(/^(Bcc:|--\S)/m);
+    expect(text.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\u2028\u2029\u202e]/u);
+  });
+});
+
+test("text is made one line, or harmless lines", () => {
+  expect(oneLine(" a\r\n\tb\u0000c\u202e ")).toBe("a bc");
+  expect(linesOf("a\r\nb\rc\n\nd")).toEqual(["a", "b", "c", "", "d"]);
+});

@@ -1,0 +1,160 @@
+import { eq } from "drizzle-orm";
+import { describe, expect, test } from "vitest";
+import { notifications, users } from "../../src/db/schema.ts";
+import { pageOf } from "../../src/http/pagination.ts";
+import { deliver } from "../../src/notifications/deliver.ts";
+import { notificationSchema } from "../../src/notifications/schemas.ts";
+import {
+  booked,
+  mailbox,
+  noticeOf,
+  outboxOf,
+  refusal,
+  rowOf,
+  statusOf,
+  tell,
+  tools,
+} from "../support/outbox.ts";
+import { answer, call, db, person } from "../support/world.ts";
+
+const get = (token: string | undefined, query = "") =>
+  answer(call("GET", `/api/notifications/${query}`, { token }));
+const replay = (token: string | undefined, id: string) =>
+  answer(call("POST", `/api/notifications/${id}/replay/`, { token }));
+const idsOf = (body: { results: Array<{ id: string }> }) => body.results.map(({ id }) => id);
+
+describe("listing notifications", () => {
+  test("gives each in the promised form, newest first", async () => {
+    const admin = await person("ADMIN");
+    const { ids, first, second, bookingId, customer } = await outboxOf([
+      "booking_received",
+      "booking_approved",
+    ]);
+    await deliver(first, tools(mailbox().send));
+    const { status, body } = await get(admin.token, `?booking=${bookingId}`);
+    expect(status).toBe(200);
+    expect(pageOf(notificationSchema.strict()).parse(body).count).toBe(2);
+    expect(idsOf(body)).toEqual([...ids].reverse());
+    expect(body.results[1]).toMatchObject({
+      id: first,
+      kind: "booking_received",
+      to: customer.email,
+      booking: bookingId,
+      sale: null,
+      status: "SENT",
+      attempts: 1,
+      last_error: null,
+      created_at: expect.stringMatching(/Z$/),
+      sent_at: expect.stringMatching(/Z$/),
+    });
+    expect(body.results[0]).toMatchObject({ id: second, status: "PENDING", sent_at: null });
+  });
+
+  test("narrows down by status, kind and booking together", async () => {
+    const admin = await person("ADMIN");
+    const { first, second, bookingId } = await outboxOf(["booking_received", "booking_approved"]);
+    await deliver(first, tools(mailbox(1, refusal("E_RECIPIENT_SUPPRESSED")).send));
+    const listed = async (query: string) =>
+      idsOf((await get(admin.token, `?booking=${bookingId}&${query}`)).body);
+    expect(await listed("status=FAILED")).toEqual([first]);
+    expect(await listed("status=PENDING")).toEqual([second]);
+    expect(await listed("kind=booking_approved")).toEqual([second]);
+    expect(await listed("status=SENT&kind=booking_approved")).toEqual([]);
+    expect((await get(admin.token, `?sale=${crypto.randomUUID()}`)).body.count).toBe(0);
+  });
+
+  test("finds the late ones: what still waits five minutes after the fact", async () => {
+    const admin = await person("ADMIN");
+    const made = await booked();
+    const [old = ""] = await tell([noticeOf("booking_received", made)], Date.now() - 6 * 60_000);
+    const [fresh = ""] = await tell([noticeOf("booking_approved", made)]);
+    const listed = async (late: boolean) =>
+      idsOf((await get(admin.token, `?booking=${made.bookingId}&late=${late}`)).body);
+    expect(await listed(true)).toEqual([old]);
+    expect(await listed(false)).toEqual([fresh]);
+    await deliver(old, tools(mailbox().send));
+    expect(await listed(true)).toEqual([]);
+  });
+
+  test.each(["status=LOST", "kind=gossip", "booking=1", "late=maybe", "late=", "user=1", "page=0"])(
+    "refuses %s by name",
+    async (query) => {
+      const admin = await person("ADMIN");
+      const { status, body } = await get(admin.token, `?${query}`);
+      expect(status).toBe(400);
+      expect(body.errors[0].field).toBe(query.split("=")[0]);
+    },
+  );
+
+  test("and replaying are for ADMIN alone", async () => {
+    const { first } = await outboxOf(["booking_received"]);
+    for (const [token, status] of [
+      [undefined, 401],
+      [(await person("CUSTOMER")).token, 403],
+      [(await person("SALES")).token, 403],
+    ] as const) {
+      expect((await get(token)).status).toBe(status);
+      expect((await replay(token, first)).status).toBe(status);
+    }
+  });
+});
+
+describe("replaying a notification", () => {
+  const failed = async () => {
+    const made = await outboxOf(["booking_received"]);
+    await deliver(made.first, tools(mailbox(1, refusal("E_RECIPIENT_SUPPRESSED")).send));
+    return made;
+  };
+
+  test("that failed makes it wait again with all its attempts, and it is delivered", async () => {
+    const admin = await person("ADMIN");
+    const { first } = await failed();
+    const { status, body } = await replay(admin.token, first);
+    expect(status).toBe(200);
+    expect(notificationSchema.parse(body)).toMatchObject({ id: first, status: "PENDING", attempts: 0 });
+    // The queue of the test has a consumer: the Worker itself.
+    await expect.poll(() => statusOf(first), { timeout: 10_000 }).toBe("SENT");
+  });
+
+  test("sends it to the address its reader has now", async () => {
+    const admin = await person("ADMIN");
+    const { first, customer } = await failed();
+    const right = `right-${customer.email}`;
+    await db.update(users).set({ email: right, emailKey: right }).where(eq(users.id, customer.id));
+    expect((await replay(admin.token, first)).body.to).toBe(right);
+  });
+
+  test("that was delivered is refused: nobody is told twice", async () => {
+    const admin = await person("ADMIN");
+    const { first } = await outboxOf(["booking_received"]);
+    await deliver(first, tools(mailbox().send));
+    const { status, body } = await replay(admin.token, first);
+    expect([status, body.code]).toEqual([409, "already_sent"]);
+    expect(await statusOf(first)).toBe("SENT");
+  });
+
+  test("that waits takes nothing from whoever is at it", async () => {
+    const admin = await person("ADMIN");
+    const { first } = await outboxOf(["booking_received"]);
+    const leased = { attempts: 3, nextAttemptAt: Date.now() + 60_000 };
+    await db.update(notifications).set(leased).where(eq(notifications.id, first));
+    expect((await replay(admin.token, first)).body).toMatchObject({ status: "PENDING", attempts: 3 });
+    expect(await rowOf(first)).toMatchObject(leased);
+  });
+
+  test("twice at once has one effect", async () => {
+    const admin = await person("ADMIN");
+    const { first } = await failed();
+    const answers = await Promise.all([replay(admin.token, first), replay(admin.token, first)]);
+    // The second may find it delivered already.
+    for (const { status } of answers) expect([200, 409]).toContain(status);
+    await expect.poll(() => statusOf(first), { timeout: 10_000 }).toBe("SENT");
+    expect(await rowOf(first)).toMatchObject({ attempts: 1 });
+  });
+
+  test("that does not exist is not found", async () => {
+    const admin = await person("ADMIN");
+    expect((await replay(admin.token, crypto.randomUUID())).status).toBe(404);
+    expect((await replay(admin.token, "1")).status).toBe(404);
+  });
+});

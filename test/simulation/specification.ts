@@ -1,0 +1,170 @@
+/**
+ * What one car's calendar does when commands come one at a time, as clients see it. Written from the contract
+ * alone: it shares no code with the calendar it judges.
+ */
+import type { Specification } from "./linearizability.ts";
+
+const HOUR = 3_600_000;
+
+/** A booking as the specification keeps it; `id` is unknown when its maker never got an answer. */
+export type Entry = { id: string | undefined; startAt: number; status: string };
+
+/** The specification's state. `keys`: which booking an Idempotency-Key made, by its place among the entries. */
+export type State = {
+  status: string;
+  entries: readonly Entry[];
+  keys: Readonly<Record<string, number>>;
+};
+
+/** What a client learned. `unknown`: no answer, or one that promises nothing (503). */
+export type Result<Ok> = { type: "ok"; value: Ok } | { type: "refused"; code: string } | { type: "unknown" };
+
+/** A command with the answer it got. */
+export type Operation =
+  /** `made`: the id of the booking whose maker never heard of it, if others may have. */
+  | {
+      type: "book";
+      startAt: number;
+      key?: string | undefined;
+      made?: string | undefined;
+      result: Result<{ id: string; replayed: boolean }>;
+    }
+  | { type: "transition"; id: string; to: string; result: Result<{ status: string }> }
+  | {
+      type: "reschedule";
+      id: string;
+      startAt: number;
+      confirmed: boolean;
+      result: Result<{ status: string; startAt: number }>;
+    }
+  /** `at`: what the clock may have said. `cancelled`: the starts of the bookings called off. */
+  | { type: "set_status"; to: string; at: number[]; result: Result<{ cancelled: number[]; at: number }> }
+  /** The active bookings as "start status", sorted. */
+  | { type: "read"; result: Result<{ status: string; active: string[] }> }
+  /** All bookings there ever were, as "start status", sorted: what the database says. */
+  | { type: "inspect"; result: Result<{ status: string; all: string[] }> };
+
+type Of<Type extends Operation["type"]> = Extract<Operation, { type: Type }>;
+
+const WAYS: Record<string, string[]> = {
+  PENDING: ["APPROVED", "DECLINED", "CANCELLED"],
+  APPROVED: ["COMPLETED", "NO_SHOW", "CANCELLED"],
+};
+
+const isActive = ({ status }: Entry): boolean => status === "PENDING" || status === "APPROVED";
+const isForSale = ({ status }: State): boolean => status === "AVAILABLE" || status === "RESERVED";
+
+const isTaken = ({ entries }: State, startAt: number, except?: Entry): boolean =>
+  entries.some((e) => e !== except && isActive(e) && Math.abs(e.startAt - startAt) < HOUR);
+
+const written = (entries: readonly Entry[]): string[] =>
+  entries.map(({ startAt, status }) => `${startAt} ${status}`).sort();
+
+const replace = (state: State, old: Entry, changes: Partial<Entry>): State => ({
+  ...state,
+  entries: state.entries.map((entry) => (entry === old ? { ...entry, ...changes } : entry)),
+});
+
+const when = (holds: boolean, state: State): State[] => (holds ? [state] : []);
+
+const equal = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+  a.length === b.length && a.every((value, i) => value === b[i]);
+
+function book(state: State, { startAt, key, made, result }: Of<"book">): State[] {
+  const earlier = key === undefined ? undefined : state.keys[key];
+  const entry = earlier === undefined ? undefined : state.entries[earlier];
+  if (result.type === "ok" && entry) {
+    if (!result.value.replayed) return [];
+    // The key's maker never heard the id; from now on it is known.
+    if (entry.id === undefined) return [replace(state, entry, { id: result.value.id })];
+    return when(entry.id === result.value.id, state);
+  }
+  const possible = isForSale(state) && !isTaken(state, startAt) && earlier === undefined;
+  if (result.type === "refused") {
+    if (result.code === "slot_taken") return when(isForSale(state) && isTaken(state, startAt), state);
+    if (result.code === "car_not_bookable") return when(!isForSale(state), state);
+    return when(result.code === "invalid_start" || result.code === "busy", state);
+  }
+  if (!possible) return [];
+  const added = { id: result.type === "ok" ? result.value.id : made, startAt, status: "PENDING" };
+  return [
+    {
+      ...state,
+      entries: [...state.entries, added],
+      keys: key === undefined ? state.keys : { ...state.keys, [key]: state.entries.length },
+    },
+  ];
+}
+
+function transition(state: State, { id, to, result }: Of<"transition">): State[] {
+  const entry = state.entries.find((e) => e.id === id);
+  const possible = entry !== undefined && (WAYS[entry.status] ?? []).includes(to);
+  if (result.type === "refused")
+    return when(result.code === "busy" || (result.code === "illegal_transition" && !possible), state);
+  if (!possible || (result.type === "ok" && result.value.status !== to)) return [];
+  return [replace(state, entry, { status: to })];
+}
+
+function reschedule(state: State, { id, startAt, confirmed, result }: Of<"reschedule">): State[] {
+  const entry = state.entries.find((e) => e.id === id);
+  const active = entry !== undefined && isActive(entry);
+  if (result.type === "refused")
+    switch (result.code) {
+      case "illegal_transition":
+        return when(!active, state);
+      case "slot_taken":
+        return when(active && isForSale(state) && isTaken(state, startAt, entry), state);
+      case "car_not_bookable":
+        return when(active && !isForSale(state), state);
+      default:
+        return when(result.code === "busy" || (result.code === "invalid_start" && active), state);
+    }
+  if (!active) return [];
+  const stays = entry.startAt === startAt;
+  if (!stays && (!isForSale(state) || isTaken(state, startAt, entry))) return [];
+  const status = stays || confirmed ? entry.status : "PENDING";
+  const fits =
+    result.type === "unknown" || (result.value.status === status && result.value.startAt === startAt);
+  return when(fits, stays ? state : replace(state, entry, { startAt, status }));
+}
+
+function setStatus(state: State, { to, at, result }: Of<"set_status">): State[] {
+  if (result.type === "refused") return when(result.code === "busy", state);
+  const after = (now: number) => {
+    const leaves = to === "SOLD" || to === "REMOVED";
+    const over = state.entries.filter((e) => leaves && isActive(e) && e.startAt > now);
+    const entries = state.entries.map((e) => (over.includes(e) ? { ...e, status: "CANCELLED" } : e));
+    return { state: { ...state, status: to, entries }, cancelled: over.map((e) => e.startAt).sort() };
+  };
+  if (result.type === "unknown") return at.map((now) => after(now).state);
+  const { state: next, cancelled } = after(result.value.at);
+  return when(equal(cancelled, result.value.cancelled.toSorted()), next);
+}
+
+/** The specification of a calendar whose car is for sale and which nobody booked yet. */
+export const calendarSpecification: Specification<State, Operation> = {
+  initial: { status: "AVAILABLE", entries: [], keys: {} },
+  step(state, operation) {
+    switch (operation.type) {
+      case "book":
+        return book(state, operation);
+      case "transition":
+        return transition(state, operation);
+      case "reschedule":
+        return reschedule(state, operation);
+      case "set_status":
+        return setStatus(state, operation);
+      case "read": {
+        if (operation.result.type !== "ok") return [state];
+        const { status, active } = operation.result.value;
+        return when(status === state.status && equal(active, written(state.entries.filter(isActive))), state);
+      }
+      case "inspect": {
+        if (operation.result.type !== "ok") return [state];
+        const { status, all } = operation.result.value;
+        return when(status === state.status && equal(all, written(state.entries)), state);
+      }
+    }
+  },
+  keyOf: (state) => JSON.stringify(state),
+};

@@ -1,0 +1,48 @@
+/** A database with something happening around it, and the writer of a calendar over it. */
+import { env } from "cloudflare:workers";
+import { D1CalendarStore } from "../../src/bookings/calendar-store.ts";
+import { CalendarWriter } from "../../src/bookings/calendar-writer.ts";
+import { ZONE } from "./world.ts";
+
+/** How the database is reached: `around` is called with each batch. */
+type Around = (batch: () => Promise<D1Result[]>, index: number) => Promise<D1Result[]>;
+
+/** The database, with something happening around each batch sent to it. */
+export function databaseWith(around: Around): D1Database {
+  let batches = 0;
+  return new Proxy(env.DB, {
+    get(d1, member) {
+      if (member !== "withSession") return Reflect.get(d1, member);
+      return (start: string) =>
+        new Proxy(d1.withSession(start), {
+          get(session, name) {
+            if (name !== "batch") {
+              const value = Reflect.get(session, name);
+              return typeof value === "function" ? value.bind(session) : value;
+            }
+            return (statements: D1PreparedStatement[]) => {
+              batches += 1;
+              return around(() => session.batch(statements), batches);
+            };
+          },
+        });
+    },
+  });
+}
+
+/** The store of a car's calendar. */
+export const storeOf = (carId: string, d1 = env.DB) =>
+  new D1CalendarStore(d1, { carId, staffAddress: "sales@example.com", onOutbox: () => {} });
+
+/** The writer of a car's calendar. */
+export const writerOf = (carId: string, d1 = env.DB) =>
+  new CalendarWriter(
+    storeOf(carId, d1),
+    () => ({
+      carId,
+      now: Date.now(),
+      newId: crypto.randomUUID(),
+      hours: { timeZone: ZONE, horizonDays: 365 },
+    }),
+    () => {},
+  );
