@@ -91,3 +91,17 @@ CREATE TRIGGER users_last_admin_is_not_deleted BEFORE DELETE ON users
 WHEN OLD.role = 'ADMIN' AND OLD.is_active = 1
   AND NOT EXISTS (SELECT 1 FROM users other WHERE other.role = 'ADMIN' AND other.is_active = 1 AND other.id <> OLD.id)
 BEGIN SELECT RAISE(ABORT, 'last_admin'); END;
+--> statement-breakpoint
+
+-- Who may ask for something now. A write that inserts its caller here (which stores nothing) fails for anybody else,
+-- so that it need not ask before it begins.
+CREATE VIEW signed_in AS
+SELECT users.id AS user_id, sessions.id AS session_id, users.role AS role
+FROM users JOIN sessions ON sessions.user_id = users.id
+WHERE users.is_active = 1 AND sessions.ended_at IS NULL;
+--> statement-breakpoint
+CREATE TRIGGER signed_in_callers_only INSTEAD OF INSERT ON signed_in
+WHEN NOT EXISTS (
+  SELECT 1 FROM signed_in WHERE user_id = NEW.user_id AND session_id = NEW.session_id AND role = NEW.role
+)
+BEGIN SELECT RAISE(ABORT, 'not_signed_in'); END;

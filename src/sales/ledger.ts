@@ -102,9 +102,9 @@ const sellerIds = (db: Database, id: string) =>
     .from(staffProfiles)
     .where(or(eq(staffProfiles.userId, id), eq(staffProfiles.id, id)));
 
-/** Everything a sale is checked against: the car's currency, the buyer, and the seller with their rate. One round trip. */
-export async function partiesOf(db: Database, ids: { car: string; customer: string; salesperson: string }) {
-  const [car, customer, seller] = await db.batch([
+/** The questions about everything a sale is checked against: the car's currency, the buyer, and the seller with their rate. */
+export const partiesOf = (db: Database, ids: { car: string; customer: string; salesperson: string }) =>
+  [
     db.select({ currency: cars.currency }).from(cars).where(eq(cars.id, ids.car)),
     db.select({ role: users.role, isActive: users.isActive }).from(users).where(eq(users.id, ids.customer)),
     db
@@ -112,9 +112,7 @@ export async function partiesOf(db: Database, ids: { car: string; customer: stri
       .from(staffProfiles)
       .innerJoin(users, eq(users.id, staffProfiles.userId))
       .where(or(eq(staffProfiles.userId, ids.salesperson), eq(staffProfiles.id, ids.salesperson))),
-  ]);
-  return { car: car[0], customer: customer[0], seller: seller[0] };
-}
+  ] as const;
 
 /** The statements that put a sale and its commission on record. */
 export const recordSale = (db: Database, sale: Sale, commission: Commission): Statement[] => [
