@@ -21,6 +21,7 @@ export default defineConfig({
                 CORS_ORIGINS: "http://shop.example",
                 JWT_SECRET: "a secret of the tests that opens nothing else",
                 TEST_MIGRATIONS: await readD1Migrations("migrations"),
+                ...(process.env["TEST_STOCK"] ? { TEST_STOCK: process.env["TEST_STOCK"] } : {}),
               },
             },
           })),

@@ -30,6 +30,16 @@ CREATE TABLE `calendars` (
 	FOREIGN KEY (`car_id`) REFERENCES `cars`(`id`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
+CREATE TABLE `car_counts` (
+	`facet` text NOT NULL,
+	`value` blob NOT NULL,
+	`status` text NOT NULL,
+	`label` text NOT NULL,
+	`n` integer NOT NULL,
+	PRIMARY KEY(`facet`, `value`, `status`),
+	CONSTRAINT "car_counts_n_not_negative" CHECK("car_counts"."n" >= 0)
+);
+--> statement-breakpoint
 CREATE TABLE `car_photos` (
 	`id` text PRIMARY KEY NOT NULL,
 	`car_id` text NOT NULL,
@@ -70,7 +80,8 @@ CREATE TABLE `cars` (
 	`drive_type` text,
 	`base_price_cents` integer NOT NULL,
 	`discount_price_cents` integer,
-	`price_cents` integer GENERATED ALWAYS AS (coalesce(discount_price_cents, base_price_cents)) VIRTUAL NOT NULL,
+	`price_cents` integer GENERATED ALWAYS AS (coalesce(discount_price_cents, base_price_cents)) STORED NOT NULL,
+	`discount_rank` integer GENERATED ALWAYS AS (coalesce(discount_price_cents, -1)) STORED NOT NULL,
 	`currency` text NOT NULL,
 	`status` text DEFAULT 'AVAILABLE' NOT NULL,
 	`location` text DEFAULT 'SHOWROOM' NOT NULL,
@@ -100,11 +111,18 @@ CREATE TABLE `cars` (
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `cars_vin` ON `cars` (`vin`);--> statement-breakpoint
-CREATE INDEX `cars_created` ON `cars` (`created_at`,`id`);--> statement-breakpoint
-CREATE INDEX `cars_make_model` ON `cars` (`make_key`,`model_key`);--> statement-breakpoint
-CREATE INDEX `cars_year` ON `cars` (`year`,`id`);--> statement-breakpoint
-CREATE INDEX `cars_price` ON `cars` (`price_cents`,`id`);--> statement-breakpoint
-CREATE INDEX `cars_mileage` ON `cars` (`mileage`,`id`);--> statement-breakpoint
+CREATE INDEX `cars_by_created` ON `cars` (`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_year` ON `cars` (`year`,`id`,`created_at`,`status`,`make_key`,`model_key`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_mileage` ON `cars` (`mileage`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_price` ON `cars` (`price_cents`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`mileage`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_base_price` ON `cars` (`base_price_cents`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_discount_price` ON `cars` (`discount_rank`,`id`,`created_at`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_make` ON `cars` (`make_key`,`created_at`,`id`,`status`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_model` ON `cars` (`model_key`,`created_at`,`id`,`status`,`make_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_fuel_type` ON `cars` (`fuel_type`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`body_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_body_type` ON `cars` (`body_type`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`transmission`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_transmission` ON `cars` (`transmission`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`drive_type`,`location`);--> statement-breakpoint
+CREATE INDEX `cars_by_drive_type` ON `cars` (`drive_type`,`created_at`,`id`,`status`,`make_key`,`model_key`,`year`,`mileage`,`price_cents`,`fuel_type`,`body_type`,`transmission`,`location`);--> statement-breakpoint
 CREATE TABLE `commissions` (
 	`id` text PRIMARY KEY NOT NULL,
 	`sale_id` text NOT NULL,
@@ -134,6 +152,14 @@ CREATE TABLE `idempotency_keys` (
 );
 --> statement-breakpoint
 CREATE INDEX `idempotency_keys_age` ON `idempotency_keys` (`created_at`);--> statement-breakpoint
+CREATE TABLE `loose_objects` (
+	`key` text PRIMARY KEY NOT NULL,
+	`doomed` integer DEFAULT false NOT NULL,
+	`since` integer NOT NULL,
+	CONSTRAINT "loose_objects_doomed_boolean" CHECK("loose_objects"."doomed" BETWEEN 0 AND 1)
+);
+--> statement-breakpoint
+CREATE INDEX `loose_objects_age` ON `loose_objects` (`since`);--> statement-breakpoint
 CREATE TABLE `notifications` (
 	`id` text PRIMARY KEY NOT NULL,
 	`kind` text NOT NULL,

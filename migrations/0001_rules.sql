@@ -105,3 +105,85 @@ WHEN NOT EXISTS (
   SELECT 1 FROM signed_in WHERE user_id = NEW.user_id AND session_id = NEW.session_id AND role = NEW.role
 )
 BEGIN SELECT RAISE(ABORT, 'not_signed_in'); END;
+--> statement-breakpoint
+
+-- The counts of the stock (car_counts). The view says what a car counts as; the triggers keep the sums. An update
+-- takes the car away as it was and adds it as it is. Should the table of cars ever be rebuilt, make these again, and
+-- fill car_counts anew by counting the view.
+CREATE VIEW car_count_keys AS
+  SELECT cars.id, cars.status, counted.key AS facet, counted.value AS value,
+    CASE counted.key WHEN 'make' THEN cars.make WHEN 'model' THEN cars.model ELSE '' END AS label
+  FROM cars, json_each(json_object(
+    'status', cars.status, 'make', cars.make_key, 'model', cars.model_key, 'year', cars.year,
+    'fuel_type', cars.fuel_type, 'body_type', cars.body_type, 'transmission', cars.transmission,
+    'drive_type', cars.drive_type, 'location', cars.location,
+    'created_at_step', cars.created_at / 86400000,
+    'mileage_step', cars.mileage / 1000,
+    'price_step', coalesce(cars.discount_price_cents, cars.base_price_cents) / 50000,
+    'base_price_step', cars.base_price_cents / 50000,
+    'discount_price_step', coalesce(cars.discount_price_cents / 50000, -1)
+  )) counted
+  WHERE counted.type <> 'null';
+--> statement-breakpoint
+CREATE TRIGGER car_counts_on_insert AFTER INSERT ON cars
+BEGIN
+  INSERT INTO car_counts (facet, value, status, label, n)
+  SELECT facet, value, status, label, 1 FROM car_count_keys WHERE id = NEW.id
+  ON CONFLICT DO UPDATE SET n = n + 1, label = excluded.label;
+END;
+--> statement-breakpoint
+CREATE TRIGGER car_counts_before_update BEFORE UPDATE OF status, make, make_key, model, model_key, year, fuel_type,
+  body_type, transmission, drive_type, location, created_at, mileage, base_price_cents, discount_price_cents ON cars
+BEGIN
+  UPDATE car_counts SET n = n - 1
+  FROM (SELECT facet, value, status FROM car_count_keys WHERE id = OLD.id) was
+  WHERE car_counts.facet = was.facet AND car_counts.value = was.value AND car_counts.status = was.status;
+END;
+--> statement-breakpoint
+CREATE TRIGGER car_counts_after_update AFTER UPDATE OF status, make, make_key, model, model_key, year, fuel_type,
+  body_type, transmission, drive_type, location, created_at, mileage, base_price_cents, discount_price_cents ON cars
+BEGIN
+  INSERT INTO car_counts (facet, value, status, label, n)
+  SELECT facet, value, status, label, 1 FROM car_count_keys WHERE id = NEW.id
+  ON CONFLICT DO UPDATE SET n = n + 1, label = excluded.label;
+END;
+--> statement-breakpoint
+CREATE TRIGGER car_counts_on_delete BEFORE DELETE ON cars
+BEGIN
+  UPDATE car_counts SET n = n - 1
+  FROM (SELECT facet, value, status FROM car_count_keys WHERE id = OLD.id) was
+  WHERE car_counts.facet = was.facet AND car_counts.value = was.value AND car_counts.status = was.status;
+END;
+--> statement-breakpoint
+
+-- The words of each car, for the full-text search. The table keeps only the index and reads the text from cars;
+-- should cars ever be rebuilt, make the triggers again and run INSERT INTO cars_search (cars_search) VALUES ('rebuild').
+CREATE VIRTUAL TABLE cars_search USING fts5(
+  make, model, year, color, fuel_type, body_type, transmission, drive_type, vin, description,
+  content = 'cars', content_rowid = 'rowid', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3', detail = 'full'
+);
+--> statement-breakpoint
+CREATE TRIGGER cars_search_on_insert AFTER INSERT ON cars
+BEGIN
+  INSERT INTO cars_search (rowid, make, model, year, color, fuel_type, body_type, transmission, drive_type, vin, description)
+  VALUES (NEW.rowid, NEW.make, NEW.model, NEW.year, NEW.color, NEW.fuel_type, NEW.body_type, NEW.transmission,
+    NEW.drive_type, NEW.vin, NEW.description);
+END;
+--> statement-breakpoint
+CREATE TRIGGER cars_search_on_update AFTER UPDATE OF make, model, year, color, fuel_type, body_type, transmission,
+  drive_type, vin, description ON cars
+BEGIN
+  INSERT INTO cars_search (cars_search, rowid, make, model, year, color, fuel_type, body_type, transmission, drive_type, vin, description)
+  VALUES ('delete', OLD.rowid, OLD.make, OLD.model, OLD.year, OLD.color, OLD.fuel_type, OLD.body_type, OLD.transmission,
+    OLD.drive_type, OLD.vin, OLD.description);
+  INSERT INTO cars_search (rowid, make, model, year, color, fuel_type, body_type, transmission, drive_type, vin, description)
+  VALUES (NEW.rowid, NEW.make, NEW.model, NEW.year, NEW.color, NEW.fuel_type, NEW.body_type, NEW.transmission,
+    NEW.drive_type, NEW.vin, NEW.description);
+END;
+--> statement-breakpoint
+CREATE TRIGGER cars_search_on_delete AFTER DELETE ON cars
+BEGIN
+  INSERT INTO cars_search (cars_search, rowid, make, model, year, color, fuel_type, body_type, transmission, drive_type, vin, description)
+  VALUES ('delete', OLD.rowid, OLD.make, OLD.model, OLD.year, OLD.color, OLD.fuel_type, OLD.body_type, OLD.transmission,
+    OLD.drive_type, OLD.vin, OLD.description);
+END;

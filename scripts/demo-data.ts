@@ -3,9 +3,10 @@ import { faker } from "@faker-js/faker";
 import { uuidv7 } from "uuidv7";
 import { newUserRow } from "../src/auth/accounts.ts";
 import { addDays, localDate, slotsOn } from "../src/bookings/slots.ts";
-import type { bookings, cars, staffProfiles, users } from "../src/db/schema.ts";
+import type { bookings, carPhotos, cars, staffProfiles, users } from "../src/db/schema.ts";
 import { foldCase } from "../src/http/text.ts";
 import type { BODY_TYPES, FUEL_TYPES, Role } from "../src/vocabulary.ts";
+import { PHOTO_HEIGHT, PHOTO_WIDTH } from "./demo-photos.ts";
 
 type Insert<Table extends { $inferInsert: unknown }> = Table["$inferInsert"];
 
@@ -146,6 +147,29 @@ export function demoCars(count: number, now: number): Insert<typeof cars>[] {
       updatedAt: createdAt,
     };
   });
+}
+
+/** The photos of the demo cars: each in the showroom, every eighth outside too; and what there is to be drawn. */
+export function demoPhotos(stock: readonly Insert<typeof cars>[]) {
+  return stock.flatMap((car, index) =>
+    (index % 8 === 0 ? [false, true] : [false]).map((outside, place) => {
+      const id = uuidv7();
+      const row = {
+        id,
+        carId: car.id,
+        key: `${id}.png`,
+        thumbnailKey: `${id}-small.png`,
+        contentType: "image/png",
+        width: PHOTO_WIDTH,
+        height: PHOTO_HEIGHT,
+        altText: `${car.color} ${car.make} ${car.model}, ${outside ? "left side, outside" : "right side, in the showroom"}`,
+        sortOrder: place,
+        isPrimary: place === 0,
+        createdAt: car.createdAt,
+      } satisfies Insert<typeof carPhotos>;
+      return { row, shows: [car.bodyType, car.color, outside] as const };
+    }),
+  );
 }
 
 type Person = {

@@ -7,6 +7,8 @@ import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import { authRoutes } from "./auth/routes.ts";
 import { bookingRoutes, slotRoutes } from "./bookings/routes.ts";
+import { photoFileRoutes, photoRoutes } from "./cars/photo-routes.ts";
+import { MAX_PHOTO_BYTES } from "./cars/pictures.ts";
 import { carRoutes } from "./cars/routes.ts";
 import { Misconfigured, readConfig } from "./config.ts";
 import { openDatabase } from "./db/client.ts";
@@ -20,8 +22,11 @@ import { notificationRoutes } from "./notifications/routes.ts";
 import { saleRoutes } from "./sales/routes.ts";
 import { staffRoutes } from "./staff/routes.ts";
 
-/** The largest JSON body. The longest legal one is a booking with 2,000 characters of notes. */
+/** The largest JSON body. The longest legal one is a car with 10,000 characters of description. */
 const MAX_BODY_BYTES = 64 * 1024;
+/** The largest body of a photo upload: the file and what frames it. */
+const MAX_UPLOAD_BYTES = MAX_PHOTO_BYTES + MAX_BODY_BYTES;
+const UPLOAD_PATH = /^\/api\/cars\/[^/]+\/photos\/?$/;
 
 const BOOKMARK = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/;
 
@@ -34,6 +39,11 @@ export function createApp() {
     await next();
     // Set at the end, so that answers made elsewhere (static files, replays) carry it too.
     c.header("X-Request-Id", c.var.requestId);
+  });
+  app.use("/photos/*", async (c, next) => {
+    await next();
+    // Shops of other origins show them.
+    c.header("Cross-Origin-Resource-Policy", "cross-origin");
   });
   app.use(secureHeaders());
 
@@ -62,15 +72,15 @@ export function createApp() {
       maxAge: 600,
     }),
   );
-  app.use(
-    "/api/*",
+  const limitBody = (maxSize: number) =>
     bodyLimit({
-      maxSize: MAX_BODY_BYTES,
+      maxSize,
       onError: () => {
-        throw new Problem("too_large", `At most ${MAX_BODY_BYTES} bytes are read`);
+        throw new Problem("too_large", `At most ${maxSize} bytes are read`);
       },
-    }),
-  );
+    });
+  const [limitUpload, limitOther] = [limitBody(MAX_UPLOAD_BYTES), limitBody(MAX_BODY_BYTES)];
+  app.use("/api/*", (c, next) => (UPLOAD_PATH.test(c.req.path) ? limitUpload : limitOther)(c, next));
   app.use("/api/*", async (c, next) => {
     const bookmark = c.req.header("X-D1-Bookmark");
     if (bookmark !== undefined && !BOOKMARK.test(bookmark))
@@ -87,11 +97,13 @@ export function createApp() {
   // The slash at the end keeps the one of each area's own root.
   app.route("/api/auth/", authRoutes);
   app.route("/api/cars/", carRoutes);
+  app.route("/api/cars/", photoRoutes);
   app.route("/api/cars/", slotRoutes);
   app.route("/api/bookings/", bookingRoutes);
   app.route("/api/sales/", saleRoutes);
   app.route("/api/staff/", staffRoutes);
   app.route("/api/notifications/", notificationRoutes);
+  app.route("/photos/", photoFileRoutes);
   app.route("/", documentRoutes(app));
 
   app.notFound((c) => {

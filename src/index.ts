@@ -26,6 +26,6 @@ export default {
   },
 
   async scheduled(_controller, env) {
-    await sweep(env.NOTIFICATIONS, deliveryTools(env));
+    await sweep(env.NOTIFICATIONS, env.PHOTOS, deliveryTools(env));
   },
 } satisfies ExportedHandler<Env, Delivery>;

@@ -1,5 +1,6 @@
 /** What the cron does every minute: sends again what was not told, reminds, and forgets what has had its time. */
 import { lt } from "drizzle-orm";
+import { sweepObjects } from "./cars/photos.ts";
 import { idempotencyKeys, passwordResets, refreshTokens, sessions } from "./db/schema.ts";
 import { IDEMPOTENCY_KEPT_MS } from "./http/idempotency.ts";
 import { log } from "./log.ts";
@@ -11,7 +12,7 @@ import { writeReminders } from "./notifications/reminders.ts";
 const DIRECT_LIMIT = 50;
 
 /** One round of the sweep. */
-export async function sweep(queue: Queue<Delivery>, tools: DeliveryTools): Promise<void> {
+export async function sweep(queue: Queue<Delivery>, photos: R2Bucket, tools: DeliveryTools): Promise<void> {
   const { db } = tools;
   const now = tools.now();
   const late = await lateNotifications(db, now);
@@ -28,4 +29,6 @@ export async function sweep(queue: Queue<Delivery>, tools: DeliveryTools): Promi
     db.delete(sessions).where(lt(sessions.expiresAt, now)),
     db.delete(passwordResets).where(lt(passwordResets.expiresAt, now)),
   ]);
+  const lost = await sweepObjects(db, photos, now);
+  if (lost > 0) log.info("sweep.lost_photo_objects", { lost });
 }

@@ -35,7 +35,17 @@ export const ACCESS = {
   resetPassword: "public",
 
   listCars: "optional",
+  countCarFacets: "optional",
   getCar: "optional",
+  createCar: STAFF,
+  replaceCar: STAFF,
+  updateCar: STAFF,
+  removeCar: STAFF,
+  addPhoto: STAFF,
+  orderPhotos: STAFF,
+  updatePhoto: STAFF,
+  removePhoto: STAFF,
+  getPhotoFile: "public",
   listAvailableSlots: "optional",
 
   createBooking: CUSTOMER,

@@ -1,16 +1,19 @@
 /** Reading the stock. */
 
 import type { z } from "@hono/zod-openapi";
-import { and, asc, count, desc, eq, gte, lte, ne, type SQL, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, ne, type SQL, sql } from "drizzle-orm";
+import type { AnySQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { Context } from "hono";
 import type { Database } from "../db/client.ts";
-import { carPhotos, cars } from "../db/schema.ts";
+import { carCounts, carPhotos, cars } from "../db/schema.ts";
 import { formatCents } from "../http/money.ts";
 import { window } from "../http/pagination.ts";
-import { foldCase } from "../http/text.ts";
 import { formatInstant } from "../http/validation.ts";
+import { conditions, countedStatus, countOf, isWholeStock } from "./filters.ts";
 import type { CarsQuery, carSchema, ORDERINGS, photoSchema } from "./schemas.ts";
 
-type PhotoFacts = Pick<
+/** What the wire form of a photo is made of. */
+export type PhotoFacts = Pick<
   typeof carPhotos.$inferSelect,
   "id" | "key" | "thumbnailKey" | "altText" | "sortOrder" | "isPrimary" | "width" | "height"
 >;
@@ -22,81 +25,95 @@ const carWithPhotos = {
     SELECT json_group_array(json_object(
       'id', p.id, 'key', p.key, 'thumbnailKey', p.thumbnail_key, 'altText', p.alt_text, 'sortOrder', p.sort_order,
       'isPrimary', p.is_primary, 'width', p.width, 'height', p.height) ORDER BY p.sort_order, p.id)
-    FROM ${carPhotos} p WHERE p.car_id = ${cars.id})`.as("photos"),
+    FROM ${carPhotos} p WHERE p.car_id = cars.id)`.as("photos"),
 };
 
-const ORDER_COLUMNS = {
-  year: cars.year,
-  mileage: cars.mileage,
-  price: cars.priceCents,
-  base_price: cars.basePriceCents,
-  discount_price: cars.discountPriceCents,
-  created_at: cars.createdAt,
-} satisfies Record<(typeof ORDERINGS)[number], unknown>;
+type Order = {
+  by: AnySQLiteColumn;
+  /** The rows of `car_counts` that count the stock in steps along this order, and how wide a step is. */
+  steps: { facet: string; width: number };
+};
+
+// The facets and widths are those of the view car_count_keys in migrations/.
+const ORDERS: Record<(typeof ORDERINGS)[number], Order> = {
+  year: { by: cars.year, steps: { facet: "year", width: 1 } },
+  mileage: { by: cars.mileage, steps: { facet: "mileage_step", width: 1000 } },
+  price: { by: cars.priceCents, steps: { facet: "price_step", width: 50_000 } },
+  base_price: { by: cars.basePriceCents, steps: { facet: "base_price_step", width: 50_000 } },
+  discount_price: { by: cars.discountRank, steps: { facet: "discount_price_step", width: 50_000 } },
+  created_at: { by: cars.createdAt, steps: { facet: "created_at_step", width: 86_400_000 } },
+};
 
 /** One page of the cars that match, and how many match in all. One round trip. */
-export async function findCars(db: Database, query: CarsQuery, seesRemoved: boolean) {
-  const which = conditions(query, seesRemoved);
-  const { limit, offset } = window(query);
+export async function findCars(db: Database, query: CarsQuery, seesRemoved: boolean, origin: string) {
+  const { page, page_size, ordering, ...filters } = query;
+  const descending = ordering.startsWith("-");
+  const order = ORDERS[ordering.replace(/^-/, "") as (typeof ORDERINGS)[number]];
+  // Total, and in one direction, so that one index serves it.
+  const direction = descending ? desc : asc;
+  const orderBy = [direction(order.by), direction(cars.id)];
+  const { limit, offset } = window({ page, page_size });
+  const which = conditions(filters, seesRemoved);
+  const start =
+    offset > 0 && isWholeStock(filters)
+      ? startOfPage(order, descending, offset, countedStatus(filters, seesRemoved))
+      : { as: sql``, which: undefined, offset: sql`${offset}` };
+  const count = countOf(filters, seesRemoved);
+  // Where the count is known, nothing is looked for past the last match.
+  const rest = count.isKept ? sql`min(${limit}, max(0, (${count.query}) - ${offset}))` : sql`${limit}`;
+  // The page is found in an index; only its own rows are fetched.
+  const ids = sql`(${start.as} SELECT ${cars.id} FROM ${cars} WHERE ${and(which, start.which) ?? sql`TRUE`}
+    ORDER BY ${sql.join(orderBy, sql`, `)} LIMIT ${rest} OFFSET ${start.offset}) AS page`;
   const [rows, [total]] = await db.batch([
     db
       .select(carWithPhotos)
-      .from(cars)
-      .where(which)
-      .orderBy(...order(query.ordering))
-      .limit(limit)
-      .offset(offset),
-    db.select({ count: count() }).from(cars).where(which),
+      .from(ids)
+      .crossJoin(cars)
+      .where(sql`page.id = ${cars.id}`)
+      .orderBy(...orderBy),
+    db.select({ count: sql<number>`count` }).from(sql`(${count.query})`),
   ]);
-  return { count: total?.count ?? 0, cars: rows.map(carBody) };
+  return { count: total?.count ?? 0, cars: rows.map((row) => carBody(row, origin)) };
 }
 
-/** One car in its wire form; `undefined` when there is none, or it was removed and the caller may not see that. */
-export async function findCar(db: Database, id: string, seesRemoved: boolean) {
-  const row = await db
+/**
+ * Where a page far down the whole stock begins: the last step of the order that starts at or before it, and how many
+ * rows of that step come before the page. So only a step is walked, not all the rows before the page.
+ */
+function startOfPage({ by, steps }: Order, descending: boolean, offset: number, status: SQL | undefined) {
+  const counted = and(eq(carCounts.facet, steps.facet), gt(carCounts.n, 0), status);
+  const [first, passed] = [sql`(SELECT value FROM start)`, sql`(SELECT passed FROM start)`];
+  return {
+    as: sql`WITH start AS MATERIALIZED (
+      SELECT value, passed FROM (
+        SELECT value, sum(sum(n)) OVER (ORDER BY value ${sql.raw(descending ? "DESC" : "ASC")}) - sum(n) AS passed
+        FROM ${carCounts} WHERE ${counted} GROUP BY value)
+      WHERE passed <= ${offset} ORDER BY passed DESC LIMIT 1)`,
+    which: descending
+      ? sql`${by} < (${first} + 1) * ${steps.width}`
+      : sql`${by} >= ${first} * ${steps.width}`,
+    offset: sql`${offset} - ${passed}`,
+  };
+}
+
+/** One car in its wire form and its version; `undefined` when there is none, or it was removed and the caller may not see that. */
+export async function findCar(db: Database, id: string, seesRemoved: boolean, origin: string) {
+  const row = await carById(db, id, seesRemoved).get();
+  return row && { body: carBody(row, origin), version: row.car.version };
+}
+
+/** The query of one car with its photos. */
+export const carById = (db: Database, id: string, seesRemoved = true) =>
+  db
     .select(carWithPhotos)
     .from(cars)
-    .where(and(eq(cars.id, id), seesRemoved ? undefined : ne(cars.status, "REMOVED")))
-    .get();
-  return row && carBody(row);
-}
+    .where(and(eq(cars.id, id), seesRemoved ? undefined : ne(cars.status, "REMOVED")));
 
-function conditions(query: CarsQuery, seesRemoved: boolean): SQL | undefined {
-  const when = <T>(value: T | undefined, condition: (value: T) => SQL) =>
-    value === undefined ? undefined : condition(value);
-  return and(
-    seesRemoved ? undefined : ne(cars.status, "REMOVED"),
-    when(query.make, (make) => eq(cars.makeKey, foldCase(make))),
-    when(query.model, (model) => eq(cars.modelKey, foldCase(model))),
-    when(query.year, (year) => eq(cars.year, year)),
-    when(query.min_year, (year) => gte(cars.year, year)),
-    when(query.max_year, (year) => lte(cars.year, year)),
-    when(query.min_price, (price) => gte(cars.priceCents, price)),
-    when(query.max_price, (price) => lte(cars.priceCents, price)),
-    when(query.max_mileage, (mileage) => lte(cars.mileage, mileage)),
-    when(query.fuel_type, (fuel) => eq(cars.fuelType, fuel)),
-    when(query.body_type, (body) => eq(cars.bodyType, body)),
-    when(query.transmission, (transmission) => eq(cars.transmission, transmission)),
-    when(query.drive_type, (drive) => eq(cars.driveType, drive)),
-    when(query.status, (status) => eq(cars.status, status)),
-    when(query.location, (location) => eq(cars.location, location)),
-  );
-}
-
-/** The order asked for, made total by the id, in the same direction so that one index serves both. */
-function order(ordering: CarsQuery["ordering"]): SQL[] {
-  const direction = ordering.startsWith("-") ? desc : asc;
-  const column = ORDER_COLUMNS[ordering.replace(/^-/, "") as (typeof ORDERINGS)[number]];
-  return [direction(column), direction(cars.id)];
-}
-
-function carBody({
-  car,
-  photos,
-}: {
-  car: typeof cars.$inferSelect;
-  photos: string;
-}): z.infer<typeof carSchema> {
+/** The wire form of a car; `origin` is where its photos are served. */
+export function carBody(
+  { car, photos }: { car: typeof cars.$inferSelect; photos: string },
+  origin: string,
+): z.infer<typeof carSchema> {
   return {
     id: car.id,
     vin: car.vin,
@@ -121,17 +138,21 @@ function carBody({
     description: car.description,
     created_at: formatInstant(car.createdAt),
     updated_at: formatInstant(car.updatedAt),
-    photos: (JSON.parse(photos) as PhotoFacts[]).map(photoBody),
+    photos: (JSON.parse(photos) as PhotoFacts[]).map((photo) => photoBody(photo, origin)),
   };
 }
 
-const photoBody = (photo: PhotoFacts): z.infer<typeof photoSchema> => ({
+/** The wire form of a photo; `origin` is where it is served. */
+export const photoBody = (photo: PhotoFacts, origin: string): z.infer<typeof photoSchema> => ({
   id: photo.id,
-  url: `/photos/${photo.key}`,
-  thumbnail_url: `/photos/${photo.thumbnailKey}`,
+  url: `${origin}/photos/${photo.key}`,
+  thumbnail_url: `${origin}/photos/${photo.thumbnailKey}`,
   alt_text: photo.altText,
   sort_order: photo.sortOrder,
   is_primary: Boolean(photo.isPrimary),
   width: photo.width,
   height: photo.height,
 });
+
+/** Where the caller reached us, without a slash at the end. */
+export const originOf = (c: Context): string => new URL(c.req.url).origin;

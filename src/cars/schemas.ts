@@ -1,8 +1,8 @@
 /** What goes over the wire under /api/cars. */
 import { z } from "@hono/zod-openapi";
-import { money, moneyQuery } from "../http/money.ts";
+import { currencyInput, money, moneyInput, moneyQuery } from "../http/money.ts";
 import { pageQuery } from "../http/pagination.ts";
-import { closed, id, instant, line, wholeNumber } from "../http/validation.ts";
+import { closed, id, instant, line, prose, rule, wholeNumber } from "../http/validation.ts";
 import {
   BODY_TYPES,
   CAR_LOCATIONS,
@@ -11,6 +11,10 @@ import {
   FUEL_TYPES,
   TRANSMISSIONS,
 } from "../vocabulary.ts";
+
+const MAX_MILEAGE = 10_000_000;
+/** How many photos a car may have. */
+export const MAX_PHOTOS = 40;
 
 /** A photo of a car. */
 export const photoSchema = z
@@ -64,9 +68,7 @@ const orderings = ORDERINGS.flatMap((key) => [key, `-${key}`] as const);
 
 const year = wholeNumber(0, 9999).openapi({ type: "integer" });
 
-/** Query of `GET /api/cars/`. */
-export const carsQuery = closed({
-  ...pageQuery,
+const filters = {
   make: line(50).optional(),
   model: line(50).optional(),
   year: year.optional(),
@@ -74,15 +76,182 @@ export const carsQuery = closed({
   max_year: year.optional(),
   min_price: moneyQuery.optional(),
   max_price: moneyQuery.optional(),
-  max_mileage: wholeNumber(0, 10_000_000).openapi({ type: "integer" }).optional(),
+  max_mileage: wholeNumber(0, MAX_MILEAGE).openapi({ type: "integer" }).optional(),
   fuel_type: z.enum(FUEL_TYPES).optional(),
   body_type: z.enum(BODY_TYPES).optional(),
   transmission: z.enum(TRANSMISSIONS).optional(),
   drive_type: z.enum(DRIVE_TYPES).optional(),
   status: z.enum(CAR_STATUSES).optional(),
   location: z.enum(CAR_LOCATIONS).optional(),
+  search: line(100).optional().openapi({
+    description:
+      "Words that all occur in the make, model, year, colour, kinds, VIN or description, without regard to case and accents; the last may be the beginning of one",
+    example: "skoda oct",
+  }),
+};
+
+/** Query of `GET /api/cars/`. */
+export const carsQuery = closed({
+  ...pageQuery,
+  ...filters,
   ordering: z.enum(orderings).default("-created_at").openapi({ example: "price" }),
 });
 
-/** The filters and ordering of a list of cars. */
+/** The filters, ordering and page of a list of cars. */
 export type CarsQuery = z.infer<typeof carsQuery>;
+
+/** Query of `GET /api/cars/facets/`. */
+export const facetsQuery = closed(filters);
+
+/** What narrows a list of cars down. Prices in cents. */
+export type CarFilters = z.infer<typeof facetsQuery>;
+
+const counted = <Value extends z.ZodType>(value: Value) => z.object({ value, count: z.int() });
+
+/** Answer of `GET /api/cars/facets/`. */
+export const facetsSchema = z
+  .object({
+    make: z.array(counted(z.string())),
+    model: z.array(counted(z.string())),
+    fuel_type: z.array(counted(z.enum(FUEL_TYPES))),
+    body_type: z.array(counted(z.enum(BODY_TYPES))),
+    transmission: z.array(counted(z.enum(TRANSMISSIONS))),
+    drive_type: z.array(counted(z.enum(DRIVE_TYPES))),
+    status: z.array(counted(z.enum(CAR_STATUSES))),
+    year: z.array(counted(z.int())).openapi({ description: "Newest first" }),
+    price: z
+      .array(z.object({ min: money, max: money, count: z.int() }))
+      .openapi({ description: "Ranges of `price` in rising order; those without cars are left out" }),
+  })
+  .openapi("CarFacets");
+
+/** Whole numbers as the columns hold them. */
+const whole = (min: number, max: number) => z.int().min(min).max(max);
+
+const vin = line(32)
+  .min(1)
+  .toUpperCase()
+  .check(
+    rule(
+      "invalid_vin",
+      "A VIN of 17 characters has only digits and letters, and none of I, O and Q",
+      (text) => text.length !== 17 || /^[0-9A-HJ-NPR-Z]{17}$/.test(text),
+    ),
+  )
+  .openapi({ type: "string", maxLength: 32, example: "WVWZZZ1KZAW000001" });
+
+const modelYear = z
+  .int()
+  .min(1886)
+  .check(
+    rule(
+      "too_far_ahead",
+      "Must be next year at the latest",
+      (value) => value <= new Date().getUTCFullYear() + 1,
+    ),
+  )
+  .openapi({ type: "integer", minimum: 1886, example: 2024 });
+
+const ignored = z.unknown().optional().openapi({ readOnly: true });
+
+/** Members of a car that are ours to set: they may be sent back, and are ignored. */
+const readOnly = { id: ignored, price: ignored, created_at: ignored, updated_at: ignored, photos: ignored };
+
+const described = {
+  vin,
+  make: line(50).min(1),
+  model: line(50).min(1),
+  year: modelYear,
+  mileage: whole(0, MAX_MILEAGE),
+  fuel_type: z.enum(FUEL_TYPES),
+  transmission: z.enum(TRANSMISSIONS),
+  color: line(30),
+  body_type: z.enum(BODY_TYPES),
+  engine_cc: whole(0, 100_000).nullable(),
+  doors: whole(0, 20).nullable(),
+  seats: whole(0, 200).nullable(),
+  drive_type: z.enum(DRIVE_TYPES).nullable(),
+  base_price: moneyInput,
+  discount_price: moneyInput.nullable(),
+  currency: currencyInput,
+  status: z.enum(CAR_STATUSES),
+  location: z.enum(CAR_LOCATIONS),
+  description: prose(10_000),
+};
+
+const discountFits = rule<{ base_price?: number | undefined; discount_price?: number | null | undefined }>(
+  "above_base_price",
+  "Must not be more than base_price",
+  ({ base_price, discount_price }) =>
+    base_price === undefined || discount_price === undefined || (discount_price ?? 0) <= base_price,
+  "discount_price",
+);
+
+/** Body of `POST /api/cars/` and of `PUT /api/cars/{id}/`. What is left out is as in a new car; a PUT leaves the status alone. */
+export const wholeCar = closed({
+  ...readOnly,
+  ...described,
+  mileage: described.mileage.default(0),
+  color: described.color.default(""),
+  engine_cc: described.engine_cc.default(null),
+  doors: described.doors.default(null),
+  seats: described.seats.default(null),
+  drive_type: described.drive_type.default(null),
+  discount_price: described.discount_price.default(null),
+  currency: described.currency.optional(),
+  status: described.status.optional(),
+  location: described.location.default("SHOWROOM"),
+  description: described.description.default(""),
+}).check(discountFits);
+
+/** Body of `PATCH /api/cars/{id}/`. */
+export const carChange = closed({ ...readOnly, ...z.object(described).partial().shape }).check(discountFits);
+
+/** A change of a car as it was asked for. Prices in cents. */
+export type CarChange = z.infer<typeof carChange>;
+/** A car as it was asked for. Prices in cents. */
+export type WholeCar = z.infer<typeof wholeCar>;
+
+const altText = line(255);
+
+/** Body of `POST /api/cars/{id}/photos/`. */
+export const newPhoto = closed({
+  file: z.instanceof(File).openapi({ type: "string", format: "binary" }),
+  alt_text: altText.default(""),
+  is_primary: z
+    .enum(["true", "false"])
+    .default("false")
+    .transform((word) => word === "true"),
+});
+
+/** Body of `PATCH /api/cars/{id}/photos/{photo_id}/`. */
+export const photoChange = closed({
+  id: ignored,
+  url: ignored,
+  thumbnail_url: ignored,
+  width: ignored,
+  height: ignored,
+  alt_text: altText.optional(),
+  is_primary: z.boolean().optional(),
+  sort_order: whole(0, 9999).optional(),
+});
+
+/** A change of a photo as it was asked for. */
+export type PhotoChange = z.infer<typeof photoChange>;
+
+/** Body of `PUT /api/cars/{id}/photos/order/`. */
+export const photoOrder = closed({ photos: z.array(id).max(MAX_PHOTOS) });
+
+/** The `{id}` and `{photo_id}` of a path. */
+export const photoParams = z.object({ id, photo_id: id });
+
+/** The `{name}` of a photo's file. */
+export const fileParam = z.object({ name: z.string().regex(/^[\w-]{1,64}\.(webp|png)$/) });
+
+/** The header that makes a write depend on the state the caller knows. */
+export const ifMatch = z.object({
+  "if-match": z
+    .string()
+    .optional()
+    .openapi({ description: "The `ETag` of the car as the caller knows it; 412 when it has changed since" }),
+});

@@ -8,8 +8,10 @@ import { type SQL, sql } from "drizzle-orm";
 import {
   type AnySQLiteColumn,
   check,
+  customType,
   index,
   integer,
+  primaryKey,
   sqliteTable,
   text,
   uniqueIndex,
@@ -143,6 +145,30 @@ export const passwordResets = sqliteTable(
   (t) => [index("password_resets_user").on(t.userId), index("password_resets_expiry").on(t.expiresAt)],
 );
 
+type FilterColumn =
+  | "createdAt"
+  | "status"
+  | "makeKey"
+  | "modelKey"
+  | "year"
+  | "mileage"
+  | "priceCents"
+  | "fuelType"
+  | "bodyType"
+  | "transmission"
+  | "driveType"
+  | "location";
+
+/** The columns of an index that begins with `first` and holds every column that filters and the usual order look at. */
+const covering = (
+  t: Record<FilterColumn, AnySQLiteColumn>,
+  ...first: [AnySQLiteColumn, ...AnySQLiteColumn[]]
+): [AnySQLiteColumn, ...AnySQLiteColumn[]] => {
+  const looked = [t.createdAt, t.status, t.makeKey, t.modelKey, t.year, t.mileage, t.priceCents];
+  const kinds = [t.fuelType, t.bodyType, t.transmission, t.driveType, t.location];
+  return [...first, ...[...looked, ...kinds].filter((column) => !first.includes(column))];
+};
+
 /** The stock. `makeKey` and `modelKey` are the case-folded forms that filters compare. */
 export const cars = sqliteTable(
   "cars",
@@ -167,7 +193,11 @@ export const cars = sqliteTable(
     discountPriceCents: integer("discount_price_cents"),
     priceCents: integer("price_cents")
       .notNull()
-      .generatedAlwaysAs(sql`coalesce(discount_price_cents, base_price_cents)`, { mode: "virtual" }),
+      .generatedAlwaysAs(sql`coalesce(discount_price_cents, base_price_cents)`, { mode: "stored" }),
+    /** The discount price as an ordering takes it: no discount ranks below any. */
+    discountRank: integer("discount_rank")
+      .notNull()
+      .generatedAlwaysAs(sql`coalesce(discount_price_cents, -1)`, { mode: "stored" }),
     currency: text().notNull(),
     status: text({ enum: CAR_STATUSES }).notNull().default("AVAILABLE"),
     location: text({ enum: CAR_LOCATIONS }).notNull().default("SHOWROOM"),
@@ -179,11 +209,20 @@ export const cars = sqliteTable(
   },
   (t) => [
     uniqueIndex("cars_vin").on(t.vin),
-    index("cars_created").on(t.createdAt, t.id),
-    index("cars_make_model").on(t.makeKey, t.modelKey),
-    index("cars_year").on(t.year, t.id),
-    index("cars_price").on(t.priceCents, t.id),
-    index("cars_mileage").on(t.mileage, t.id),
+    // One index per ordering, and one per filter that rules most cars out, in the order that lists have unless asked
+    // otherwise. Each holds every column that filters look at, so a page's ids are found without touching the table.
+    index("cars_by_created").on(...covering(t, t.createdAt, t.id)),
+    index("cars_by_year").on(...covering(t, t.year, t.id)),
+    index("cars_by_mileage").on(...covering(t, t.mileage, t.id)),
+    index("cars_by_price").on(...covering(t, t.priceCents, t.id)),
+    index("cars_by_base_price").on(...covering(t, t.basePriceCents, t.id)),
+    index("cars_by_discount_price").on(...covering(t, t.discountRank, t.id)),
+    index("cars_by_make").on(...covering(t, t.makeKey, t.createdAt, t.id)),
+    index("cars_by_model").on(...covering(t, t.modelKey, t.createdAt, t.id)),
+    index("cars_by_fuel_type").on(...covering(t, t.fuelType, t.createdAt, t.id)),
+    index("cars_by_body_type").on(...covering(t, t.bodyType, t.createdAt, t.id)),
+    index("cars_by_transmission").on(...covering(t, t.transmission, t.createdAt, t.id)),
+    index("cars_by_drive_type").on(...covering(t, t.driveType, t.createdAt, t.id)),
     check("cars_vin_form", sql`${t.vin} = upper(${t.vin}) AND length(${t.vin}) BETWEEN 1 AND 32`),
     check("cars_make_length", sql`length(${t.make}) BETWEEN 1 AND 50`),
     check("cars_model_length", sql`length(${t.model}) BETWEEN 1 AND 50`),
@@ -201,9 +240,49 @@ export const cars = sqliteTable(
     check("cars_seats_range", between(t.seats, 0, 200)),
     check("cars_base_price_range", between(t.basePriceCents, 0, MAX_CENTS)),
     check("cars_discount_price_range", sql`${t.discountPriceCents} BETWEEN 0 AND ${t.basePriceCents}`),
-    // Also how a batch is made to fail when the version it expects is stale: see expectVersion in cars/versions.ts.
+    // Also how a batch is made to fail when the version it expects is stale: see raiseVersion in cars/versions.ts.
     check("cars_version_positive", sql`${t.version} > 0`),
     check("cars_currency_form", sql`${t.currency} GLOB '[A-Z][A-Z][A-Z]'`),
+  ],
+);
+
+/** A column without a type of its own: text stays text, and a number a number. */
+const textOrNumber = customType<{ data: string | number }>({ dataType: () => "blob" });
+
+/**
+ * How many cars of each status have a value: kept by triggers, so that neither the length of the stock nor that of
+ * a list with one filter has to be counted row by row. `facet` names a column, or a step along an ordering
+ * (`price_step` and so on), which tells where a page far down the list begins. `label` is the value as written.
+ */
+export const carCounts = sqliteTable(
+  "car_counts",
+  {
+    facet: text().notNull(),
+    value: textOrNumber().notNull(),
+    status: text({ enum: CAR_STATUSES }).notNull(),
+    label: text().notNull(),
+    n: integer().notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.facet, t.value, t.status] }),
+    check("car_counts_n_not_negative", sql`${t.n} >= 0`),
+  ],
+);
+
+/**
+ * Objects in R2 that no photo row speaks of: not yet, because an upload is under way, or no more (`doomed`). Written
+ * before the bytes are, and taken away in the batch that writes the photo's row. Whatever stays, the sweep deletes.
+ */
+export const looseObjects = sqliteTable(
+  "loose_objects",
+  {
+    key: text().primaryKey(),
+    doomed: integer({ mode: "boolean" }).notNull().default(false),
+    since: integer().notNull(),
+  },
+  (t) => [
+    index("loose_objects_age").on(t.since),
+    check("loose_objects_doomed_boolean", between(t.doomed, 0, 1)),
   ],
 );
 

@@ -64,3 +64,15 @@ export const rate = z.string().openapi({ example: "2.50" });
 
 /** An amount in an answer. */
 export const money = z.string().openapi({ example: "25990.00" });
+
+const currencies = new Set(Intl.supportedValuesOf("currency"));
+
+/** A currency in a JSON body: its ISO 4217 code. */
+export const currencyInput = z
+  .string()
+  .max(10)
+  .refine((code) => currencies.has(code), {
+    error: "Must be an ISO 4217 code, such as EUR",
+    params: { code: "unknown_currency" },
+  })
+  .openapi({ type: "string", example: "EUR" });

@@ -40,7 +40,8 @@ export const sharedParameters = (...names: Array<keyof typeof PARAMETERS>) =>
 
 const TAGS = {
   Auth: "Accounts, sessions and passwords",
-  Cars: "The stock, its photos, and when a car can be driven",
+  Cars: "The stock, and when a car can be driven",
+  Photos: "Photos of cars, and the files themselves",
   Bookings: "Test drives",
   Sales: "Selling cars, and taking a sale back",
   Staff: "The people who work here",

@@ -98,14 +98,6 @@ export const line = (max: number) =>
 /** Text of any number of lines, at most `max` characters. */
 export const prose = (max: number) => z.string().max(max).check(printable);
 
-const currencies = new Set(Intl.supportedValuesOf("currency"));
-
-/** A currency by its ISO 4217 code. */
-export const currency = z
-  .string()
-  .refine((code) => currencies.has(code), "Must be an ISO 4217 code")
-  .openapi({ example: "EUR" });
-
 /** The id of anything: a UUID. */
 export const id = z.uuid().openapi({ example: "01936f7e-8a3b-7c4d-9e5f-123456789abc" });
 

@@ -1,9 +1,9 @@
 /** What goes over the wire under /api/sales. */
 import { z } from "@hono/zod-openapi";
 import { isDate } from "../bookings/slots.ts";
-import { money, moneyInput, rate } from "../http/money.ts";
+import { currencyInput, money, moneyInput, rate } from "../http/money.ts";
 import { pageQuery } from "../http/pagination.ts";
-import { closed, currency, id, instant, line, prose, rule } from "../http/validation.ts";
+import { closed, id, instant, line, prose, rule } from "../http/validation.ts";
 import { PAYMENT_METHODS } from "../vocabulary.ts";
 
 /** One entry of the commission ledger. A void sale has a second one that takes the first back. */
@@ -48,7 +48,7 @@ export const newSale = closed({
   customer: id,
   salesperson: someone.optional(),
   sale_price: moneyInput.check(rule("not_positive", "Must be more than zero", (cents: number) => cents > 0)),
-  currency: currency.optional().openapi({ description: "The car's currency unless given" }),
+  currency: currencyInput.optional().openapi({ description: "The car's currency unless given" }),
   payment_method: z.enum(PAYMENT_METHODS),
   sale_datetime: z.string().max(40).optional().openapi({
     description: "Now unless given; not in the future. Without an offset it is the showroom's local time.",

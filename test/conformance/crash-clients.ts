@@ -1,6 +1,6 @@
 /** Clients who book, cancel, move and approve over HTTP while the server is killed, and remember what they were told. */
 import { uuidv7 } from "uuidv7";
-import { Random } from "../simulation/random.ts";
+import { Random } from "../support/random.ts";
 import type { KillableServer } from "./killable-server.ts";
 
 /** Somebody who calls. */

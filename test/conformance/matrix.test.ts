@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { signAccessToken } from "../../src/auth/tokens.ts";
+import { png } from "../support/images.ts";
 import { PASSWORD, SECRET, type Server, startServer } from "./server.ts";
 
 const CALLERS = [
@@ -19,12 +20,15 @@ const CALLERS = [
 ] as const;
 type Caller = (typeof CALLERS)[number];
 
-type Asked = { path: string; json?: unknown };
+type Asked = { path: string; json?: unknown; form?: FormData };
 
 /** The things an operation is tried on, made anew for each try. What belongs to somebody belongs to `customer` or `SALES`. */
 interface Things {
   caller: Caller;
   car(): Promise<string>;
+  description(): object;
+  photo(): Promise<{ car: string; photo: string }>;
+  upload(): Promise<FormData>;
   booking(status?: string): Promise<string>;
   sale(): Promise<string>;
   failedNotification(): Promise<string>;
@@ -167,6 +171,114 @@ const MATRIX: Record<string, Row> = {
     401,
     401,
   ],
+
+  countCarFacets: [() => ({ path: "/api/cars/facets/" }), 200, 200, 200, 200, 200, 200, 401, 401, 401],
+  createCar: [
+    (t) => ({ path: "/api/cars/", json: t.description() }),
+    401,
+    403,
+    403,
+    201,
+    201,
+    201,
+    401,
+    401,
+    401,
+  ],
+  replaceCar: [
+    async (t) => ({ path: `/api/cars/${await t.car()}/`, json: t.description() }),
+    401,
+    403,
+    403,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+  updateCar: [
+    async (t) => ({ path: `/api/cars/${await t.car()}/`, json: { mileage: 7 } }),
+    401,
+    403,
+    403,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+  removeCar: [
+    async (t) => ({ path: `/api/cars/${await t.car()}/` }),
+    401,
+    403,
+    403,
+    204,
+    204,
+    204,
+    401,
+    401,
+    401,
+  ],
+  addPhoto: [
+    async (t) => ({ path: `/api/cars/${await t.car()}/photos/`, form: await t.upload() }),
+    401,
+    403,
+    403,
+    201,
+    201,
+    201,
+    401,
+    401,
+    401,
+  ],
+  orderPhotos: [
+    async (t) => {
+      const { car, photo } = await t.photo();
+      return { path: `/api/cars/${car}/photos/order/`, json: { photos: [photo] } };
+    },
+    401,
+    403,
+    403,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+  updatePhoto: [
+    async (t) => {
+      const { car, photo } = await t.photo();
+      return { path: `/api/cars/${car}/photos/${photo}/`, json: { alt_text: "x" } };
+    },
+    401,
+    403,
+    403,
+    200,
+    200,
+    200,
+    401,
+    401,
+    401,
+  ],
+  removePhoto: [
+    async (t) => {
+      const { car, photo } = await t.photo();
+      return { path: `/api/cars/${car}/photos/${photo}/` };
+    },
+    401,
+    403,
+    403,
+    204,
+    204,
+    204,
+    401,
+    401,
+    401,
+  ],
+  getPhotoFile: [() => ({ path: "/photos/unknown.webp" }), 404, 404, 404, 404, 404, 404, 404, 404, 404],
 
   createBooking: [
     async (t) => ({ path: "/api/bookings/", json: { car: await t.car(), start_at: await t.slot() } }),
@@ -458,6 +570,31 @@ describe("each caller is answered as the matrix says", () => {
   const things = (caller: Caller): Things => ({
     caller,
     car: () => server.car(`MATRIX${++made}`),
+    description: () => ({
+      vin: `NEW${++made}`,
+      make: "Fiat",
+      model: "500",
+      year: 2024,
+      fuel_type: "HYBRID",
+      transmission: "MANUAL",
+      body_type: "HATCHBACK",
+      base_price: "19000.00",
+    }),
+    async photo() {
+      const [car, photo] = [await this.car(), crypto.randomUUID()];
+      await server.db
+        .prepare(
+          "INSERT INTO car_photos (id, car_id, key, thumbnail_key, content_type, width, height, sort_order, is_primary, created_at) VALUES (?1, ?2, ?1 || '.webp', ?1 || '-t.webp', 'image/webp', 1, 1, 0, 1, 0)",
+        )
+        .bind(photo, car)
+        .run();
+      return { car, photo };
+    },
+    async upload() {
+      const form = new FormData();
+      form.set("file", new File([await png(4, 3)], "car.png"));
+      return form;
+    },
     async booking(status = "PENDING") {
       const id = crypto.randomUUID();
       const start = Date.now() + 86_400_000;
@@ -521,8 +658,8 @@ describe("each caller is answered as the matrix says", () => {
       expect(statuses).toHaveLength(CALLERS.length);
       const answered: number[] = [];
       for (const caller of CALLERS) {
-        const { path, json } = await ask(things(caller));
-        const { status, body } = await server.call(method, path, { token: tokens.get(caller), json });
+        const { path, ...content } = await ask(things(caller));
+        const { status, body } = await server.call(method, path, { token: tokens.get(caller), ...content });
         answered.push(status);
         if (status >= 400) expect(body).toMatchObject({ status, code: expect.stringMatching(/^[a-z_]+$/) });
       }

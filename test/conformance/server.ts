@@ -31,7 +31,7 @@ export async function startServer(vars: Record<string, string> = {}) {
   async function call(
     method: string,
     path: string,
-    more: { token?: string | undefined; json?: unknown } = {},
+    more: { token?: string | undefined; json?: unknown; form?: FormData } = {},
   ): Promise<Answer> {
     const response = await fetch(new URL(path, url), {
       method,
@@ -41,6 +41,7 @@ export async function startServer(vars: Record<string, string> = {}) {
         ...(more.token === undefined ? {} : { Authorization: `Bearer ${more.token}` }),
       },
       ...(more.json === undefined ? {} : { body: JSON.stringify(more.json) }),
+      ...(more.form === undefined ? {} : { body: more.form }),
     });
     const text = await response.text();
     const isJson = /json/.test(response.headers.get("Content-Type") ?? "");

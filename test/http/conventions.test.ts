@@ -25,7 +25,7 @@ describe("paths", () => {
     for (const path of ["/api/cars", "/api/cars/"]) {
       const refused = await answer(call("PATCH", path));
       expect(refused.status).toBe(405);
-      expect(refused.headers.get("Allow")).toBe("GET, HEAD, OPTIONS");
+      expect(refused.headers.get("Allow")).toBe("GET, HEAD, OPTIONS, POST");
       expect(problemSchema.parse(refused.body).code).toBe("method_not_allowed");
     }
   });

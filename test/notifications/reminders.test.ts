@@ -45,9 +45,9 @@ describe("the reminder of a test drive", () => {
     const { bookingId, startAt, customer } = await approved();
     const { ids, queue } = queueOf();
     const { send } = mailbox();
-    await sweep(queue, tools(send, startAt - REMIND_BEFORE_MS - 1));
+    await sweep(queue, env.PHOTOS, tools(send, startAt - REMIND_BEFORE_MS - 1));
     expect(await remindersOf(bookingId)).toEqual([]);
-    await sweep(queue, tools(send, startAt - REMIND_BEFORE_MS));
+    await sweep(queue, env.PHOTOS, tools(send, startAt - REMIND_BEFORE_MS));
     const [reminder] = await remindersOf(bookingId);
     expect(reminder).toMatchObject({
       recipient: customer.email,
@@ -162,9 +162,9 @@ describe("the sweep", () => {
       now,
     );
     const [early, later] = [queueOf(), queueOf()];
-    await sweep(early.queue, tools(mailbox().send, now));
+    await sweep(early.queue, env.PHOTOS, tools(mailbox().send, now));
     expect(early.ids).not.toContain(first);
-    await sweep(later.queue, tools(mailbox().send, now + 60_000));
+    await sweep(later.queue, env.PHOTOS, tools(mailbox().send, now + 60_000));
     expect(later.ids).toContain(first);
     expect(later.ids).not.toContain(second);
   });
@@ -174,7 +174,7 @@ describe("the sweep", () => {
     const now = Date.now();
     const ids = await tell([noticeOf("booking_received", made), noticeOf("booking_approved", made)], now);
     const { sent, send } = mailbox();
-    await sweep(queueOf(false).queue, tools(send, now + 60_000));
+    await sweep(queueOf(false).queue, env.PHOTOS, tools(send, now + 60_000));
     expect(sent.filter(({ to }) => to === made.customer.email)).toHaveLength(2);
     for (const id of ids) expect((await rowOf(id))?.status).toBe("SENT");
   });

@@ -194,7 +194,7 @@ class Simulation {
       await Promise.all(Array.from({ length: this.#consumers }, () => this.#consumeOnce()));
     // A cron run that fails is over; the next one goes on.
     if (Math.floor(this.now / 60_000) > minute)
-      await this.#mortal((using) => sweep(this.queue, using).catch(() => {}));
+      await this.#mortal((using) => sweep(this.queue, env.PHOTOS, using).catch(() => {}));
   }
 }
 
@@ -320,7 +320,7 @@ test("while the queue is away bookings are made as ever, and the sweep delivers 
   expect((await rows()).map(({ status }) => status)).toEqual(Array(48).fill("PENDING"));
 
   const { sent, send } = mailbox();
-  await sweep(queue, tools(send, Date.now() + 60_000));
+  await sweep(queue, env.PHOTOS, tools(send, Date.now() + 60_000));
   expect((await rows()).map(({ status }) => status)).toEqual(Array(48).fill("SENT"));
   expect(new Set(sent.map(({ headers }) => headers?.["X-Notification-Id"])).size).toBe(sent.length);
 });

@@ -4,9 +4,9 @@
  */
 import type { Calendar, Change } from "../../src/bookings/calendar.ts";
 import type { Attached, CalendarStore, CalendarWriter, Commit } from "../../src/bookings/calendar-writer.ts";
+import { Random } from "../support/random.ts";
 import { Ledger, type Rules } from "./ledger.ts";
 import type { Observed } from "./linearizability.ts";
-import { Random } from "./random.ts";
 import type { Operation } from "./specification.ts";
 
 /** What is put to the test. */

@@ -1,6 +1,8 @@
 declare namespace Cloudflare {
   interface Env {
     TEST_MIGRATIONS: import("cloudflare:test").D1Migration[];
+    /** How many cars the walk through the catalog takes, if not the usual few. */
+    TEST_STOCK: string | undefined;
   }
 }
 

@@ -1,0 +1,126 @@
+/**
+ * `npm run measure:catalog`: what the catalog's requests cost in D1 round trips and rows read, at three sizes of the
+ * stock, as a table for README. `npm run measure:catalog -- 1000` takes other sizes.
+ */
+import { findCar, findCars } from "../src/cars/catalog.ts";
+import { countFacets } from "../src/cars/facets.ts";
+import { carsQuery, facetsQuery } from "../src/cars/schemas.ts";
+import { openDatabase } from "../src/db/client.ts";
+import { carPhotos, cars } from "../src/db/schema.ts";
+import { insertAll } from "./bulk.ts";
+import { demoCars } from "./demo-data.ts";
+import { type Cost, openLocalDatabase } from "./local-database.ts";
+
+const given = process.argv.slice(2).map(Number);
+const SIZES = given.length > 0 ? given : [1_000, 10_000, 100_000];
+
+const ORDERINGS = ["created_at", "year", "mileage", "price", "base_price", "discount_price"];
+const FILTERS = [
+  "make=toyota",
+  "model=corolla",
+  "year=2024",
+  "min_year=2024",
+  "max_year=2019",
+  "min_price=90000",
+  "max_price=9000",
+  "max_mileage=1000",
+  "fuel_type=DIESEL",
+  "fuel_type=CNG",
+  "body_type=SUV",
+  "transmission=MANUAL",
+  "transmission=CVT",
+  "drive_type=4WD",
+  "status=RESERVED",
+  "location=WAREHOUSE",
+  "search=matrix",
+  "search=911 carrera",
+];
+const PAIRS = [
+  "make=bmw&fuel_type=DIESEL",
+  "make=volvo&max_price=30000",
+  "fuel_type=ELECTRIC&body_type=SUV",
+  "body_type=WAGON&max_mileage=50000",
+  "min_price=20000&max_price=30000",
+  "fuel_type=HYBRID&ordering=price",
+  "make=bmw&ordering=-price",
+  "transmission=AUTOMATIC&min_year=2023&ordering=mileage",
+];
+
+type Row = { request: string; costs: Cost[] };
+const rows = new Map<string, Row>();
+
+function record(request: string, cost: Cost): void {
+  const row = rows.get(request) ?? { request, costs: [] };
+  row.costs.push(cost);
+  rows.set(request, row);
+}
+
+for (const size of SIZES) {
+  const local = await openLocalDatabase();
+  try {
+    await load(local.d1, size);
+    const db = openDatabase(local.counted, "first-primary");
+    const list = (text: string) => {
+      const query = carsQuery.parse(Object.fromEntries(new URLSearchParams(text)));
+      return findCars(db, query, false, "");
+    };
+    const measure = async (text: string) => {
+      const { count } = await list(text);
+      const last = Math.max(1, Math.ceil(count / 20));
+      const pages: [string, number][] = [
+        ["first", 1],
+        ["middle", Math.ceil(last / 2)],
+        ["last", last],
+      ];
+      for (const [name, page] of pages)
+        record(`\`?${text}\` ${name} page`, await local.costOf(() => list(`${text}&page=${page}`)));
+    };
+    for (const ordering of ORDERINGS)
+      for (const sign of ["", "-"]) await measure(`ordering=${sign}${ordering}`);
+    for (const filter of [...FILTERS, ...PAIRS]) await measure(filter);
+    const [some] = (await list("")).cars;
+    record("one car", await local.costOf(() => findCar(db, some?.id ?? "", false, "")));
+    for (const text of ["", "make=bmw", "fuel_type=ELECTRIC", "make=bmw&fuel_type=DIESEL", "search=matrix"]) {
+      const filters = facetsQuery.parse(Object.fromEntries(new URLSearchParams(text)));
+      record(`\`facets/?${text}\``, await local.costOf(() => countFacets(db, filters, false)));
+    }
+  } finally {
+    await local.close();
+  }
+}
+
+const heads = SIZES.map((size) => `${size.toLocaleString("en")} cars`);
+console.log(`| request | D1 round trips | ${heads.map((head) => `rows read, ${head}`).join(" | ")} |`);
+console.log(`|---|---:|${heads.map(() => "---:|").join("")}`);
+for (const { request, costs } of rows.values()) {
+  const trips = [...new Set(costs.map((cost) => cost.trips))].join("/");
+  console.log(
+    `| ${request} | ${trips} | ${costs.map((cost) => cost.rowsRead.toLocaleString("en")).join(" | ")} |`,
+  );
+}
+
+/** Puts demo cars into the database, each with two photos. */
+async function load(d1: D1Database, size: number): Promise<void> {
+  const began = Date.now();
+  const stock = demoCars(size, began);
+  await insertAll(d1, cars, stock);
+  await insertAll(
+    d1,
+    carPhotos,
+    stock.flatMap((car) =>
+      [0, 1].map((place) => ({
+        id: `${car.id}-${place}`,
+        carId: car.id,
+        key: `${car.id}-${place}`,
+        thumbnailKey: `${car.id}-${place}-small`,
+        contentType: "image/webp",
+        width: 1600,
+        height: 1000,
+        sortOrder: place,
+        isPrimary: place === 0,
+        createdAt: 0,
+      })),
+    ),
+  );
+  console.error(`${size} cars loaded in ${Math.round((Date.now() - began) / 1000)} s`);
+}

@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { exifWithPlace, png, pngChunk } from "../support/images.ts";
+import { PASSWORD, type Server, startServer } from "./server.ts";
+
+let server: Server;
+let token: string;
+beforeAll(async () => {
+  server = await startServer();
+  await server.customer("stocker");
+  await server.db.prepare("UPDATE users SET role = 'SALES' WHERE username = 'stocker'").run();
+  const json = { username: "stocker", password: PASSWORD };
+  token = (await server.call("POST", "/api/auth/login/", { json })).body.access;
+});
+afterAll(() => server?.close());
+
+const described = (vin: string) => ({
+  vin,
+  make: "Citroën",
+  model: "C3",
+  year: 2023,
+  fuel_type: "PETROL",
+  transmission: "MANUAL",
+  body_type: "HATCHBACK",
+  base_price: 15990.5,
+});
+
+describe("the catalog over HTTP", () => {
+  test("a car is taken into stock, found, changed under its tag, and taken out", async () => {
+    const made = await server.call("POST", "/api/cars", { token, json: described("over-http-1") });
+    expect(made.status).toBe(201);
+    const path = made.headers.get("Location") ?? "";
+    const found = await server.call("GET", "/api/cars?search=citroen%20c&max_price=15990.50");
+    expect(found.body.results).toEqual([made.body]);
+    const facets = await server.call("GET", "/api/cars/facets?fuel_type=DIESEL");
+    expect(facets.body.fuel_type).toEqual([{ value: "PETROL", count: 1 }]);
+
+    const send = (method: string, headers: Record<string, string>, body?: string) =>
+      fetch(new URL(path, server.url), {
+        method,
+        headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json", ...headers },
+        ...(body === undefined ? {} : { body }),
+      });
+    const tag = made.headers.get("ETag") ?? "";
+    expect((await send("GET", { "If-None-Match": tag })).status).toBe(304);
+    expect((await send("PATCH", { "If-Match": tag }, '{"status":"RESERVED"}')).status).toBe(200);
+    expect((await send("PATCH", { "If-Match": tag }, '{"status":"AVAILABLE"}')).status).toBe(412);
+    expect((await send("DELETE", {})).status).toBe(204);
+    expect((await server.call("GET", path)).status).toBe(404);
+  });
+
+  test("a photo is uploaded with the place it was taken, and served in parts without it", async () => {
+    const { body: car } = await server.call("POST", "/api/cars/", { token, json: described("over-http-2") });
+    const body = new FormData();
+    body.set("file", new File([await png(300, 200, pngChunk("eXIf", exifWithPlace().subarray(6)))], "a.png"));
+    const made = await fetch(new URL(`/api/cars/${car.id}/photos`, server.url), {
+      method: "POST",
+      headers: { Authorization: `Bearer ${token}` },
+      body,
+    });
+    expect(made.status).toBe(201);
+    const { url } = (await made.json()) as { url: string };
+    const whole = await fetch(url);
+    const bytes = Buffer.from(await whole.arrayBuffer());
+    expect([whole.status, bytes.toString("latin1").includes("FINDME")]).toEqual([200, false]);
+    const part = await fetch(url, { headers: { Range: "bytes=4-" } });
+    expect([part.status, Buffer.from(await part.arrayBuffer())]).toEqual([206, bytes.subarray(4)]);
+    const known = await fetch(url, { headers: { "If-None-Match": whole.headers.get("ETag") ?? "" } });
+    expect(known.status).toBe(304);
+    expect((await fetch(url, { method: "HEAD" })).headers.get("Content-Length")).toBe(String(bytes.length));
+  });
+});
