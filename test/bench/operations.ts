@@ -21,6 +21,8 @@ export type Operation = {
   against: "L1" | "L2" | "nothing";
   /** Each call can be made only once. */
   once?: boolean;
+  /** The calendar of the car was asked before. */
+  isWarm?: boolean;
   /** L2 takes the answer's bytes out of a bare Durable Object. */
   fromCalendar?: boolean;
   photo?: boolean;
@@ -41,6 +43,7 @@ const ofCars = (call: (car: Car, index: number) => Call) => async (stage: Stage)
 
 /** Cars with names of makes that stock has many of. */
 const MAKES = ["bmw", "toyota", "volkswagen", "audi", "ford", "fiat"];
+const ORDERS = ["year", "-mileage", "price", "-price", "base_price", "-created_at", "mileage"];
 const WORDS = ["matrix", "panorama", "heated", "golf", "wagon", "sport", "premium", "911"];
 
 let slotsUsed = 0;
@@ -52,7 +55,7 @@ export const OPERATIONS: Operation[] = [
   {
     name: "list",
     against: "L2",
-    calls: different((i) => get(`/api/cars/?ordering=-price&max_mileage=${1_000_000 + i}`)),
+    calls: different((i) => get(`/api/cars/?ordering=${ORDERS[i % 7]}&page_size=20&page=${1 + (i % 400)}`)),
   },
   {
     name: "list, filtered",
@@ -94,11 +97,12 @@ export const OPERATIONS: Operation[] = [
     name: "book",
     against: "L2",
     once: true,
+    isWarm: true,
     async calls(stage, count) {
       const from = slotsUsed;
       slotsUsed += count;
-      // Two hundred cars that people are looking at.
-      return spread(stage.stock.slice(0, 200), stage.customers, from + count, 40, ZONE)
+      // Fifty cars that people are looking at.
+      return spread(stage.stock.slice(0, 50), stage.customers, from + count, 40, ZONE)
         .slice(from)
         .map(({ carId, customerId, startAt, endAt }) => ({
           method: "POST",
