@@ -3,10 +3,7 @@
  * The password is asked for, or taken from ADMIN_PASSWORD; it is never an argument, so no shell remembers it.
  * Anything else on the command line (such as --persist-to) is handed to `wrangler d1 execute`.
  */
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { parseArgs } from "node:util";
@@ -15,6 +12,8 @@ import { newUserRow } from "../src/auth/accounts.ts";
 import { passwordFault } from "../src/auth/password-rules.ts";
 import { newUserShape } from "../src/auth/schemas.ts";
 import { closed } from "../src/http/validation.ts";
+import { executeSql } from "./d1.ts";
+import { literals } from "./literal.ts";
 
 const { values, tokens } = parseArgs({
   options: {
@@ -63,36 +62,19 @@ if (fault) fail(`password: ${fault.message}`);
 
 const now = Date.now();
 const user = await newUserRow(parsed.data, now);
-const literal = (value: string | number | null) =>
-  typeof value === "string" ? `'${value.replaceAll("'", "''")}'` : String(value);
-const list = (...given: Array<string | number | null>) => given.map(literal).join(", ");
 
 // Two statements in one file are one transaction of D1: a taken name leaves nothing behind.
 const sql = `INSERT INTO users (id, username, username_key, email, email_key, password_hash, role, created_at, updated_at)
-VALUES (${list(user.id, user.username, user.usernameKey, user.email, user.emailKey, user.passwordHash, "ADMIN", now, now)});
+VALUES (${literals(user.id, user.username, user.usernameKey, user.email, user.emailKey, user.passwordHash, "ADMIN", now, now)});
 INSERT INTO staff_profiles (id, user_id, salary_cents, commission_rate, hire_date, created_at, updated_at)
-VALUES (${list(uuidv7(), user.id, 0, 0, new Date(now).toISOString().slice(0, 10), now, now)});
+VALUES (${literals(uuidv7(), user.id, 0, 0, new Date(now).toISOString().slice(0, 10), now, now)});
 `;
 
-const folder = mkdtempSync(join(tmpdir(), "create-admin-"));
-try {
-  const file = join(folder, "admin.sql");
-  writeFileSync(file, sql, { mode: 0o600 });
-  const where = values.remote ? "--remote" : "--local";
-  const { status, stdout, stderr } = spawnSync(
-    "wrangler",
-    ["d1", "execute", "DB", where, "--yes", "--file", file, ...passedOn],
-    { encoding: "utf8" },
-  );
-  const output = `${stdout}${stderr}`;
-  if (output.includes("UNIQUE constraint failed: users.username_key"))
-    fail(`The username ${user.username} is taken.`);
-  if (output.includes("UNIQUE constraint failed: users.email_key"))
-    fail(`The e-mail ${user.email} is taken.`);
-  if (status !== 0) fail(output);
-  console.log(
-    `Administrator ${user.username} created ${values.remote ? "in the remote" : "in the local"} database.`,
-  );
-} finally {
-  rmSync(folder, { recursive: true });
-}
+const { ok, output } = executeSql(sql, { remote: values.remote === true, passedOn });
+if (output.includes("UNIQUE constraint failed: users.username_key"))
+  fail(`The username ${user.username} is taken.`);
+if (output.includes("UNIQUE constraint failed: users.email_key")) fail(`The e-mail ${user.email} is taken.`);
+if (!ok) fail(output);
+console.log(
+  `Administrator ${user.username} created ${values.remote ? "in the remote" : "in the local"} database.`,
+);

@@ -36,6 +36,8 @@ type Sent = {
   mustFail: boolean;
   /** Whether something else than the caller's role may be refused before it. */
   isOddOutside: boolean;
+  /** Whether the path was bent, so that it may lead to another operation, or to none. */
+  isElsewhere: boolean;
 };
 
 /** A one-pixel PNG. */
@@ -110,10 +112,9 @@ function fault(
   const { status } = response;
   if (status >= 500) return `answers ${status}`;
   if (!response.headers.get("X-Request-Id")) return "carries no X-Request-Id";
-  // What a path cannot name may not be this operation at all.
-  const isElsewhere = status === 404 || status === 405;
+  if (sent.isElsewhere) return undefined;
   const misfit = operation.judge(status, response.headers.get("Content-Type"), text);
-  if (misfit && !(isElsewhere && sent.isOddOutside)) return misfit;
+  if (misfit) return misfit;
   if (sent.mustFail && status < 400) return "accepts what is surely invalid";
   if (sent.isOddOutside || operation.roles === undefined) return undefined;
   if (caller === "anonymous" && status !== 401) return `answers ${status} to somebody who did not sign in`;
@@ -127,6 +128,7 @@ function prepare(document: Document, operation: Operation, world: World, random:
   const hints = (name: string) => world.hint(operation.id, name);
   const good = (schema: object, name: string) => goodValue(document, schema, random, hints, name);
   let isOddOutside = false;
+  let isElsewhere = false;
   let mustFail = false;
 
   let path = operation.path;
@@ -163,7 +165,7 @@ function prepare(document: Document, operation: Operation, world: World, random:
         mustFail = true;
       },
       () => {
-        isOddOutside = true;
+        isElsewhere = true;
         path = path.replace(
           /[0-9a-f]{8}-[0-9a-f-]{27}/,
           encodeURIComponent(random.pick(NASTY_TEXTS).toWellFormed()),
@@ -263,6 +265,7 @@ function prepare(document: Document, operation: Operation, world: World, random:
     body: raw,
     mustFail,
     isOddOutside,
+    isElsewhere,
   };
 }
 
@@ -288,22 +291,21 @@ async function makeWorld(server: Server, random: Random) {
   const spare = await server.customer("fuzz-spare");
 
   /** Ids by kind, newest kept. */
-  const pools: Record<"car" | "booking" | "sale" | "staff" | "photo" | "notification" | "refresh", string[]> =
-    {
-      car: await Promise.all(Array.from({ length: 10 }, (_, i) => server.car(`FUZZ${i}`))),
-      booking: [],
-      sale: [],
-      staff: [],
-      photo: [],
-      notification: [],
-      refresh: [spare.refresh],
-    };
+  const pools: Record<"car" | "booking" | "sale" | "staff" | "notification" | "refresh", string[]> = {
+    car: await Promise.all(Array.from({ length: 10 }, (_, i) => server.car(`FUZZ${i}`))),
+    booking: [],
+    sale: [],
+    staff: [],
+    notification: [],
+    refresh: [spare.refresh],
+  };
   const add = (kind: keyof typeof pools, id: unknown) => {
     if (typeof id === "string") pools[kind] = [...pools[kind].slice(-20), id];
   };
   const from = (kind: keyof typeof pools) =>
     pools[kind].length > 0 ? random.pick(pools[kind]) : crypto.randomUUID();
-  let photoCar = from("car");
+  /** A car with photos, as it was last seen. */
+  let pictured = { car: from("car"), photos: [crypto.randomUUID() as string], file: "none.webp" };
   let made = 0;
 
   const KIND_OF_PATH: Array<[RegExp, keyof typeof pools]> = [
@@ -320,9 +322,9 @@ async function makeWorld(server: Server, random: Random) {
     hint(operation: string, name: string): unknown {
       switch (name) {
         case "path:photo_id":
-          return from("photo");
+          return random.pick(pictured.photos);
         case "path:id":
-          if (/Photo/.test(operation)) return photoCar;
+          if (/Photo/.test(operation)) return operation === "addPhoto" ? from("car") : pictured.car;
           return from(KIND_OF_PATH.find(([pattern]) => pattern.test(operation))?.[1] ?? "car");
         case "car":
           return from("car");
@@ -330,9 +332,10 @@ async function makeWorld(server: Server, random: Random) {
           return customer.id;
         case "salesperson":
           return sales.id;
+        case "path:name":
+          return pictured.file;
         case "photos":
-        case "order":
-          return pools.photo.slice(-3);
+          return pictured.photos;
         case "start_at":
           return `${new Date(Date.now() + random.between(1, 40) * 86_400_000).toISOString().slice(0, 10)}T${String(random.between(9, 16)).padStart(2, "0")}:00`;
         case "sale_datetime":
@@ -376,18 +379,21 @@ async function makeWorld(server: Server, random: Random) {
 
     /** Notes what a successful answer speaks of. */
     remember(operation: string, text: string): void {
-      if (text === "") return;
+      if (text === "" || operation === "getPhotoFile") return;
       const body = JSON.parse(text);
       const things = Array.isArray(body?.results) ? body.results : [body];
       for (const thing of things) {
         if (/^(create|get|list|update|replace)Cars?$/.test(operation)) {
           add("car", thing.id);
-          for (const photo of thing.photos ?? []) {
-            add("photo", photo.id);
-            photoCar = thing.id;
+          if (thing.photos?.length > 0) {
+            const photos = thing.photos.map((photo: { id: string }) => photo.id);
+            pictured = {
+              car: thing.id,
+              photos,
+              file: new URL(thing.photos[0].url).pathname.replace("/photos/", ""),
+            };
           }
         }
-        if (/Photo/.test(operation)) add("photo", thing.id);
         if (/Booking/.test(operation)) add("booking", thing.id);
         if (/Sale/.test(operation)) add("sale", thing.id);
         // Never the callers' own: they are needed.

@@ -1,0 +1,37 @@
+/** Writing to a D1 database from the command line, through wrangler. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Which database, and what else wrangler is told, such as `--env` or `--persist-to`. */
+export type Target = { remote: boolean; passedOn: readonly string[] };
+
+function execute(target: Target, ...more: string[]): { ok: boolean; output: string; stdout: string } {
+  const where = target.remote ? "--remote" : "--local";
+  const { status, stdout, stderr } = spawnSync(
+    "wrangler",
+    ["d1", "execute", "DB", where, "--yes", ...more, ...target.passedOn],
+    { encoding: "utf8", maxBuffer: 256 * 1024 * 1024 },
+  );
+  return { ok: status === 0, output: `${stdout}${stderr}`, stdout };
+}
+
+/** Runs the statements of one text as one transaction: all of them, or none. */
+export function executeSql(sql: string, target: Target): { ok: boolean; output: string } {
+  const folder = mkdtempSync(join(tmpdir(), "d1-"));
+  try {
+    const file = join(folder, "statements.sql");
+    writeFileSync(file, sql, { mode: 0o600 });
+    return execute(target, "--file", file);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** The first row that a query gives. @throws when the database cannot be asked */
+export function queryRow(sql: string, target: Target): Record<string, unknown> {
+  const { ok, output, stdout } = execute(target, "--json", "--command", sql);
+  if (!ok) throw new Error(output);
+  return JSON.parse(stdout.slice(stdout.indexOf("[")))[0].results[0];
+}

@@ -1,0 +1,63 @@
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { hashPassword, isVerifiable, verifyPassword } from "../../src/auth/passwords.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+// Made by Django's own hasher.
+const DJANGO = [
+  ["Grüße aus Köln ", "pbkdf2_sha256$1000$saltyKitten$12mnrgohNLwd3igultiddBr7Ysl1n5/yDrgHe+VS0ys="],
+  ["", "pbkdf2_sha256$1000$emptiness$Abejg0UyDIH3K7zQ+Ee7Z68hFTuz5ALDlHXsRQmM2io="],
+  ["ﬁne", "pbkdf2_sha256$1000$ligature$B3tDo5pOZgDUQHICC8K8CGSq64njVskIM1NEpsblFgw="],
+] as const;
+
+const TOO_MANY = DJANGO[0][1].replace("$1000$", "$100001$");
+
+describe("hashes of Django's", () => {
+  test.each(DJANGO)("match their password, %j, and are stale", async (password, stored) => {
+    expect(await verifyPassword(password, stored)).toBe("stale");
+    expect(await verifyPassword(`${password}x`, stored)).toBe("wrong");
+  });
+
+  test("say whether they can be checked here", () => {
+    expect(isVerifiable(DJANGO[0][1])).toBe(true);
+    expect(isVerifiable(DJANGO[0][1].replace("$1000$", "$100000$"))).toBe(true);
+    for (const stored of [
+      TOO_MANY,
+      DJANGO[0][1].replace("$1000$", "$0$"),
+      DJANGO[0][1].replace("$1000$", "$1e3$"),
+      "pbkdf2_sha256$1000$salt",
+      "pbkdf2_sha1$1000$salt$12mnrgohNLwd3igultiddBr7Ysl=",
+      "argon2$argon2id$v=19$m=102400,t=2,p=8$c2VlZA$ZmFrZQ",
+      "!unusable",
+      "",
+    ])
+      expect(isVerifiable(stored), stored).toBe(false);
+  });
+});
+
+describe("checking a password", () => {
+  test("matches our own hash, and none that is broken or missing", async () => {
+    const stored = await hashPassword("a quiet engine");
+    expect(isVerifiable(stored)).toBe(true);
+    expect(await verifyPassword("a quiet engine", stored)).toBe("right");
+    expect(await verifyPassword("a loud engine", stored)).toBe("wrong");
+    for (const broken of [undefined, "", "!", "none", "scrypt$16384$8$5$$", TOO_MANY])
+      expect(await verifyPassword("", broken)).toBe("wrong");
+  });
+
+  test("is the same work for everybody, so that its time tells nobody apart", async () => {
+    const derive = vi.spyOn(crypto.subtle, "deriveBits");
+    for (const stored of [undefined, "!", TOO_MANY, DJANGO[0][1], await hashPassword("a quiet engine")]) {
+      derive.mockClear();
+      await verifyPassword("whatever", stored);
+      const rounds = derive.mock.calls.map(([how]) => Reflect.get(Object(how), "iterations"));
+      expect(
+        rounds.reduce((sum, count) => sum + count, 0),
+        stored,
+      ).toBe(100_000);
+      expect(Math.max(...rounds), stored).toBeLessThanOrEqual(100_000);
+    }
+  });
+});
