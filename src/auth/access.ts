@@ -3,10 +3,9 @@
  * `operation()`, which takes its name from the table; so there is no route without a rule.
  */
 import { createRoute, type RouteConfig } from "@hono/zod-openapi";
-import { and, eq, isNull } from "drizzle-orm";
-import type { BatchItem, BatchResponse } from "drizzle-orm/batch";
+import { type SQL, sql } from "drizzle-orm";
 import type { Context, MiddlewareHandler } from "hono";
-import { sessions, users } from "../db/schema.ts";
+import type { RowsOf } from "../db/client.ts";
 import type { Statement } from "../db/statement.ts";
 import type { AppEnv, Caller } from "../http/context.ts";
 import { sharedHeaders, sharedParameters } from "../http/openapi.ts";
@@ -156,10 +155,10 @@ function guard(operationId: OperationId, rule: Rule): MiddlewareHandler<AppEnv> 
     if (!claimed) return next();
     const roles = rule === "optional" ? ROLES : rule;
     c.set("asking", { claimed, roles });
-    if (!roles.includes(claimed.role) || !ASK_WITH_THE_WORK.has(operationId)) await askAs(c, []);
+    if (!roles.includes(claimed.role) || !ASK_WITH_THE_WORK.has(operationId)) await askAs(c);
     await next();
     // A refusal that came before anybody knew who asks. If nobody may ask, that is the answer instead.
-    if (!c.var.caller) await askAs(c, []);
+    if (!c.var.caller) await askAs(c);
   };
 }
 
@@ -176,36 +175,26 @@ async function readToken(c: Context<AppEnv>): Promise<Caller | undefined> {
   return { id: claims.userId, role: claims.role, sessionId: claims.sessionId };
 }
 
-type Query = BatchItem<"sqlite">;
-
 /**
- * Runs queries in the same round trip as the question who is asking. The user is read from the database each time, so
- * that deactivation, demotion, a logout or a password change bites on the next request.
+ * Asks queries in the same round trip as who is asking. The user is read from the database each time, so that
+ * deactivation, demotion, a logout or a password change bites on the next request.
  * @throws `invalid_token` or `forbidden` when the caller may not ask; what was read is then dropped
  */
-export async function askAs<const Queries extends readonly Query[]>(
+export async function askAs<const Queries extends readonly SQL[]>(
   c: Context<AppEnv>,
-  queries: Queries,
-): Promise<BatchResponse<Queries>> {
+  ...queries: Queries
+): Promise<RowsOf<Queries>> {
   const { claimed, roles } = askingOf(c);
-  const { db } = c.var;
-  const identity = db
-    .select({ role: users.role })
-    .from(users)
-    .innerJoin(sessions, eq(sessions.userId, users.id))
-    .where(
-      and(
-        eq(users.id, claimed.id),
-        eq(users.isActive, true),
-        eq(sessions.id, claimed.sessionId),
-        isNull(sessions.endedAt),
-      ),
-    );
-  const [[user], ...answers] = await db.batch([identity, ...queries]);
+  const [[user], ...answers] = await c.var.db.ask(
+    sql<{
+      role: Role;
+    }>`SELECT role FROM signed_in WHERE user_id = ${claimed.id} AND session_id = ${claimed.sessionId}`,
+    ...queries,
+  );
   if (!user) throw new Problem("invalid_token");
   if (!roles.includes(user.role)) throw new Problem("forbidden");
   c.set("caller", { ...claimed, role: user.role });
-  return answers as BatchResponse<Queries>;
+  return answers as RowsOf<Queries>;
 }
 
 /** Who the token says is asking, before the database has said whether they may. */

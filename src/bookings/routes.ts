@@ -1,5 +1,5 @@
 /** /api/bookings, and the slots of a car. */
-import { and, count, desc, eq, gte, lt, type SQL } from "drizzle-orm";
+import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { Context } from "hono";
 import {
   askAs,
@@ -11,6 +11,7 @@ import {
   operation,
   signedIn,
 } from "../auth/access.ts";
+import { columnsOf } from "../db/client.ts";
 import { bookings } from "../db/schema.ts";
 import type { AppEnv } from "../http/context.ts";
 import { once } from "../http/idempotency.ts";
@@ -217,20 +218,17 @@ function startsOn(date: string, timeZone: string): SQL | undefined {
   return and(gte(bookings.startAt, from ?? 0), lt(bookings.startAt, to ?? 0));
 }
 
+const BOOKING = columnsOf(bookings, "bookings");
+
 /** One page of the bookings that match, newest start first. */
 async function page(c: Context<AppEnv>, query: Page, which: SQL | undefined) {
   const { limit, offset } = window(query);
-  const { db } = c.var;
-  const [rows, [total]] = await askAs(c, [
-    db
-      .select()
-      .from(bookings)
-      .where(which)
-      .orderBy(desc(bookings.startAt), desc(bookings.id))
-      .limit(limit)
-      .offset(offset),
-    db.select({ count: count() }).from(bookings).where(which),
-  ]);
+  const narrowed = which ? sql`WHERE ${which}` : sql``;
+  const [rows, [total]] = await askAs(
+    c,
+    sql<Booking>`SELECT ${BOOKING} FROM bookings ${narrowed} ORDER BY start_at DESC, id DESC LIMIT ${limit} OFFSET ${offset}`,
+    sql<{ count: number }>`SELECT count(*) AS count FROM bookings ${narrowed}`,
+  );
   return framePage(c, query, total?.count ?? 0, rows.map(bookingBody));
 }
 
@@ -243,7 +241,7 @@ function readStart(c: Context<AppEnv>, text: string): number {
 
 /** The booking, if it exists and the caller may see it: staff sees all, a customer their own. */
 async function visibleBooking(c: Context<AppEnv>, id: string): Promise<Booking> {
-  const [[booking]] = await askAs(c, [c.var.db.select().from(bookings).where(eq(bookings.id, id))]);
+  const [[booking]] = await askAs(c, sql<Booking>`SELECT ${BOOKING} FROM bookings WHERE id = ${id}`);
   const caller = callerOf(c);
   if (!booking || !(isStaff(caller) || booking.customerId === caller.id)) throw new Problem("not_found");
   return booking;

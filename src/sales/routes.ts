@@ -204,7 +204,7 @@ function readSaleTime(c: Context<AppEnv>, text: string | undefined, now: number)
 /** The car, and the seller with their rate. @throws when car, buyer or seller cannot be part of a sale by this caller */
 async function checkParties(c: Context<AppEnv>, body: z.infer<typeof newSale>) {
   const salesperson = body.salesperson ?? claimedBy(c).id;
-  const [[car], [customer], [seller]] = await askAs(c, partiesOf(c.var.db, { ...body, salesperson }));
+  const [[car], [customer], [seller]] = await askAs(c, ...partiesOf({ ...body, salesperson }));
   const caller = callerOf(c);
   if (caller.role !== "ADMIN" && body.salesperson !== undefined && seller?.userId !== caller.id)
     throw new Problem("forbidden", "SALES credits itself only");

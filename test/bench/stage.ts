@@ -49,7 +49,13 @@ export async function setStage(size: Size, firstPort: number) {
         compatibilityDate: config.compatibility_date ?? "",
         compatibilityFlags: config.compatibility_flags,
         // No limit on guesses, and as in production in everything else.
-        bindings: { ...config.vars, RATE_LIMITS: "off", JWT_SECRET: secret },
+        bindings: {
+          ...config.vars,
+          RATE_LIMITS: "off",
+          JWT_SECRET: secret,
+          // What a request costs is what it costs when nobody asked the same before.
+          ...(name === "metered" ? { PUBLIC_FRESHNESS_SECONDS: "0" } : {}),
+        },
         d1Databases: { DB: `database-of-${name}` },
         r2Buckets: { PHOTOS: "photos" },
         durableObjects: { CAR_CALENDAR: { className: "CarCalendar", useSQLite: true } },
