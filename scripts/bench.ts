@@ -124,11 +124,18 @@ function withoutIdentity(trips: Trip[]): Trip[] {
     .filter(({ statements }) => statements.length > 0);
 }
 
+/** How many requests of each operation were sent. */
+const reached = new Map<string, number>();
+
 /** One run of the Worker and one of its limit, in turn. */
 async function round(operation: Operation, sample: Sample, width: number, time: number) {
   const count = operation.once ? Math.ceil(WRITES_PER_SECOND * time) : 0;
   const calls = await operation.calls(stage, count);
-  const own = await run("app", calls.map(textOf), width, time, operation.once);
+  // Goes on where the last round ended, so that what is asked is not what is still remembered.
+  const from = operation.once ? 0 : (reached.get(operation.name) ?? 0) % calls.length;
+  const rest = [...calls.slice(from), ...calls.slice(0, from)];
+  const own = await run("app", rest.map(textOf), width, time, operation.once);
+  reached.set(operation.name, from + own.requests);
   if (operation.against === "nothing") return { own };
   if (operation.once)
     await tell(operation, { ...sample.plan, variants: calls.map((call) => imitate(sample, call)) });

@@ -84,7 +84,7 @@ export const OPERATIONS: Operation[] = [
     fromCalendar: true,
     calls: async ({ stock }) =>
       Array.from({ length: DIFFERENT }, (_, i) => {
-        const car = stock[i % 200]?.id ?? "";
+        const car = stock[i % 20]?.id ?? "";
         return get(`/api/cars/${car}/available-slots/?date=${dayAhead(2 + (i % 30))}`, { car });
       }),
   },
@@ -101,8 +101,8 @@ export const OPERATIONS: Operation[] = [
     async calls(stage, count) {
       const from = slotsUsed;
       slotsUsed += count;
-      // Fifty cars that people are looking at.
-      return spread(stage.stock.slice(0, 50), stage.customers, from + count, 40, ZONE)
+      // Twenty cars that people are looking at.
+      return spread(stage.stock.slice(0, 20), stage.customers, from + count, 40, ZONE)
         .slice(from)
         .map(({ carId, customerId, startAt, endAt }) => ({
           method: "POST",
