@@ -4,6 +4,25 @@ import { defineConfig } from "vitest/config";
 // No test needs the network: no made-up request origin is fetched.
 process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
 
+/** workerd with the Worker's own configuration; `main` is another entry than its own. */
+const inWorkerd = (main?: string) =>
+  cloudflareTest(async () => ({
+    ...(main === undefined ? {} : { main }),
+    wrangler: { configPath: "./wrangler.toml" },
+    miniflare: {
+      bindings: {
+        ENVIRONMENT: "development",
+        RATE_LIMITS: "off",
+        // Tests write behind the API's back, and read at once.
+        PUBLIC_FRESHNESS_SECONDS: "0",
+        CORS_ORIGINS: "http://shop.example",
+        JWT_SECRET: "a secret of the tests that opens nothing else",
+        TEST_MIGRATIONS: await readD1Migrations("migrations"),
+        ...(process.env["TEST_STOCK"] ? { TEST_STOCK: process.env["TEST_STOCK"] } : {}),
+      },
+    },
+  }));
+
 export default defineConfig({
   test: {
     // What a passing test logged is noise.
@@ -11,27 +30,24 @@ export default defineConfig({
     projects: [
       {
         // Rules, routes, Durable Object and queue, inside workerd.
-        plugins: [
-          cloudflareTest(async () => ({
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: {
-              bindings: {
-                ENVIRONMENT: "development",
-                RATE_LIMITS: "off",
-                CORS_ORIGINS: "http://shop.example",
-                JWT_SECRET: "a secret of the tests that opens nothing else",
-                TEST_MIGRATIONS: await readD1Migrations("migrations"),
-                ...(process.env["TEST_STOCK"] ? { TEST_STOCK: process.env["TEST_STOCK"] } : {}),
-              },
-            },
-          })),
-        ],
+        plugins: [inWorkerd()],
         test: {
           name: "workerd",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/conformance/**", "test/simulation/**", "test/browser/**"],
+          exclude: ["test/bench/**", "test/conformance/**", "test/simulation/**", "test/browser/**"],
           setupFiles: ["test/support/migrate.ts"],
           testTimeout: 30_000,
+        },
+      },
+      {
+        // What each operation may cost, by the Worker that counts.
+        plugins: [inWorkerd("test/bench/metered-worker.ts")],
+        test: {
+          name: "budgets",
+          include: ["test/bench/**/*.test.ts"],
+          setupFiles: ["test/support/migrate.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -93,6 +93,20 @@ WHEN OLD.role = 'ADMIN' AND OLD.is_active = 1
 BEGIN SELECT RAISE(ABORT, 'last_admin'); END;
 --> statement-breakpoint
 
+-- Who may ask for something now. A write that inserts its caller here (which stores nothing) fails for anybody else,
+-- so that it need not ask before it begins.
+CREATE VIEW signed_in AS
+SELECT users.id AS user_id, sessions.id AS session_id, users.role AS role
+FROM users JOIN sessions ON sessions.user_id = users.id
+WHERE users.is_active = 1 AND sessions.ended_at IS NULL;
+--> statement-breakpoint
+CREATE TRIGGER signed_in_callers_only INSTEAD OF INSERT ON signed_in
+WHEN NOT EXISTS (
+  SELECT 1 FROM signed_in WHERE user_id = NEW.user_id AND session_id = NEW.session_id AND role = NEW.role
+)
+BEGIN SELECT RAISE(ABORT, 'not_signed_in'); END;
+--> statement-breakpoint
+
 -- The counts of the stock (car_counts). The view says what a car counts as; the triggers keep the sums. An update
 -- takes the car away as it was and adds it as it is. Should the table of cars ever be rebuilt, make these again, and
 -- fill car_counts anew by counting the view.

@@ -14,6 +14,7 @@ import { Misconfigured, readConfig } from "./config.ts";
 import { openDatabase } from "./db/client.ts";
 import type { AppEnv } from "./http/context.ts";
 import { allowedMethods, documentRoutes } from "./http/documents.ts";
+import { forgetPublic } from "./http/freshness.ts";
 import { readiness } from "./http/health.ts";
 import { answerProblem, invalid, Problem } from "./http/problems.ts";
 import { limitRequests } from "./http/rate-limit.ts";
@@ -95,6 +96,13 @@ export function createApp() {
     const reached = c.req.method === "GET" || c.res.headers.has("X-D1-Bookmark") ? null : db.bookmark();
     if (reached && c.res.ok) c.header("X-D1-Bookmark", reached);
   });
+
+  // What everybody sees of the stock is changed here and by sales.
+  for (const path of ["/api/cars/*", "/api/sales/*"])
+    app.use(path, async (c, next) => {
+      await next();
+      if (c.req.method !== "GET") forgetPublic();
+    });
 
   // The slash at the end keeps the one of each area's own root.
   app.route("/api/auth/", authRoutes);

@@ -22,6 +22,7 @@ const variables = z.object({
   EMAIL_FROM: z.email(),
   EMAIL_STAFF: z.email(),
   RATE_LIMITS: z.enum(["on", "off"]),
+  PUBLIC_FRESHNESS_SECONDS: z.coerce.number().int().min(0).max(3600),
   // 32 characters of randomness are what HS256 asks for (RFC 7518, section 3.2).
   JWT_SECRET: z.string().min(32),
   JWT_SECRET_PREVIOUS: z.string().min(32).optional(),
@@ -43,6 +44,8 @@ export type Config = Readonly<{
   bookingHorizonDays: number;
   defaultCurrency: string;
   email: { from: string; staff: string };
+  /** How old an answer to an anonymous reader may be: see http/freshness.ts. 0 keeps nothing. */
+  publicFreshnessSeconds: number;
   /** Whether guesses are damped. */
   rateLimits: boolean;
   /** Signs tokens. */
@@ -78,6 +81,7 @@ export function readConfig(env: Env): Config {
     bookingHorizonDays: v.BOOKING_HORIZON_DAYS,
     defaultCurrency: v.DEFAULT_CURRENCY,
     email: { from: v.EMAIL_FROM, staff: v.EMAIL_STAFF },
+    publicFreshnessSeconds: v.PUBLIC_FRESHNESS_SECONDS,
     rateLimits: v.RATE_LIMITS === "on",
     jwtSecret: v.JWT_SECRET,
     jwtSecrets: v.JWT_SECRET_PREVIOUS ? [v.JWT_SECRET, v.JWT_SECRET_PREVIOUS] : [v.JWT_SECRET],

@@ -3,9 +3,10 @@
  * `operation()`, which takes its name from the table; so there is no route without a rule.
  */
 import { createRoute, type RouteConfig } from "@hono/zod-openapi";
-import { and, eq, isNull } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import type { Context, MiddlewareHandler } from "hono";
-import { sessions, users } from "../db/schema.ts";
+import type { RowsOf } from "../db/client.ts";
+import type { Statement } from "../db/statement.ts";
 import type { AppEnv, Caller } from "../http/context.ts";
 import { sharedHeaders, sharedParameters } from "../http/openapi.ts";
 import { Problem, type ProblemCode, problemResponses } from "../http/problems.ts";
@@ -72,6 +73,24 @@ export const ACCESS = {
   replayNotification: ADMIN,
 } as const satisfies Record<string, Rule>;
 
+/**
+ * Operations that find out who is asking in the round trip of their own work, by `askAs`, or in their commit, by
+ * `signedIn`. The others ask before they begin.
+ */
+const ASK_WITH_THE_WORK: ReadonlySet<OperationId> = new Set([
+  "createBooking",
+  "listBookings",
+  "listMyBookings",
+  "getBooking",
+  "approveBooking",
+  "declineBooking",
+  "completeBooking",
+  "markBookingNoShow",
+  "cancelBooking",
+  "rescheduleBooking",
+  "createSale",
+]);
+
 /** The name of an operation. */
 export type OperationId = keyof typeof ACCESS;
 
@@ -120,7 +139,7 @@ export function operation<P extends string, R extends Operation<P>>(
   const whole = {
     ...route,
     operationId,
-    middleware: guard(rule),
+    middleware: guard(operationId, rule),
     security: rule === "public" ? [] : rule === "optional" ? [{}, { bearer: [] }] : [{ bearer: [] }],
     "x-roles": guarded ? rule : undefined,
     parameters: sharedParameters("X-D1-Bookmark", ...(isKeyed ? (["Idempotency-Key"] as const) : [])),
@@ -129,47 +148,78 @@ export function operation<P extends string, R extends Operation<P>>(
   return createRoute<P, R>(whole as unknown as R);
 }
 
-function guard(rule: Rule): MiddlewareHandler<AppEnv> {
+function guard(operationId: OperationId, rule: Rule): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    if (rule !== "public") {
-      const caller = await identify(c);
-      if (rule !== "optional") {
-        if (!caller) throw new Problem("not_authenticated");
-        if (!rule.includes(caller.role)) throw new Problem("forbidden");
-      }
-      c.set("caller", caller);
-    }
+    if (rule === "public") return next();
+    const claimed = await readToken(c);
+    if (!claimed && rule !== "optional") throw new Problem("not_authenticated");
+    if (!claimed) return next();
+    const roles = rule === "optional" ? ROLES : rule;
+    c.set("asking", { claimed, roles });
+    if (!roles.includes(claimed.role) || !ASK_WITH_THE_WORK.has(operationId)) await askAs(c);
     await next();
+    // A refusal that came before anybody knew who asks. If nobody may ask, that is the answer instead.
+    if (!c.var.caller) await askAs(c);
   };
 }
 
 /**
- * Who sent this request. The user is read from the database each time, so that deactivation, demotion, a logout or
- * a password change bites on the next request.
+ * What the request's token says, if it has one. Whether that is still so, only the database knows.
  * @throws `invalid_token` when credentials were sent that are not good
  */
-async function identify(c: Context<AppEnv>): Promise<Caller | undefined> {
+async function readToken(c: Context<AppEnv>): Promise<Caller | undefined> {
   const header = c.req.header("Authorization");
   if (header === undefined) return undefined;
   const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(header)?.[1];
   const claims = token ? await verifyAccessToken(token, c.var.config.jwtSecrets) : undefined;
   if (!claims) throw new Problem("invalid_token");
-  const user = await c.var.db
-    .select({ role: users.role })
-    .from(users)
-    .innerJoin(sessions, eq(sessions.userId, users.id))
-    .where(
-      and(
-        eq(users.id, claims.userId),
-        eq(users.isActive, true),
-        eq(sessions.id, claims.sessionId),
-        isNull(sessions.endedAt),
-      ),
-    )
-    .get();
-  if (!user) throw new Problem("invalid_token");
-  return { id: claims.userId, role: user.role, sessionId: claims.sessionId };
+  return { id: claims.userId, role: claims.role, sessionId: claims.sessionId };
 }
+
+/**
+ * Asks queries in the same round trip as who is asking. The user is read from the database each time, so that
+ * deactivation, demotion, a logout or a password change bites on the next request.
+ * @throws `invalid_token` or `forbidden` when the caller may not ask; what was read is then dropped
+ */
+export async function askAs<const Queries extends readonly SQL[]>(
+  c: Context<AppEnv>,
+  ...queries: Queries
+): Promise<RowsOf<Queries>> {
+  const { claimed, roles } = askingOf(c);
+  const [[user], ...answers] = await c.var.db.ask(
+    sql<{
+      role: Role;
+    }>`SELECT role FROM signed_in WHERE user_id = ${claimed.id} AND session_id = ${claimed.sessionId}`,
+    ...queries,
+  );
+  if (!user) throw new Problem("invalid_token");
+  if (!roles.includes(user.role)) throw new Problem("forbidden");
+  c.set("caller", { ...claimed, role: user.role });
+  return answers as RowsOf<Queries>;
+}
+
+/** Who the token says is asking, before the database has said whether they may. */
+export const claimedBy = (c: Context<AppEnv>): Caller => askingOf(c).claimed;
+
+function askingOf(c: Context<AppEnv>) {
+  const { asking } = c.var;
+  if (!asking) throw new Problem("not_authenticated");
+  return asking;
+}
+
+/**
+ * The statement that makes a batch fail, with `not_signed_in`, unless the caller is who the token says. A write that
+ * holds it need not ask beforehand; `committedBy` then says that it was carried out.
+ */
+export function signedIn({ id, sessionId, role }: Caller): Statement {
+  return {
+    sql: "INSERT INTO signed_in (user_id, session_id, role) VALUES (?, ?, ?)",
+    params: [id, sessionId, role],
+  };
+}
+
+/** Notes that a batch with the caller's `signedIn` was committed. */
+export const committedBy = (c: Context<AppEnv>, caller: Caller): void => c.set("caller", caller);
 
 /** The caller of an operation that only signed-in callers reach. */
 export function callerOf(c: Context<AppEnv>): Caller {

@@ -132,6 +132,9 @@ export class CalendarWriter {
         case "duplicate_request":
           return refuse({ code: "duplicate_request" });
         case "refused":
+          // The asker may not ask; the calendar is as it was.
+          if (commit.violation === "not_signed_in")
+            return refuse({ code: "rejected", violation: commit.violation });
           // Somebody else loaded or wrote, so memory is out of date; or what is attached is against the rules.
           this.#calendar = undefined;
           if (tries === MAX_TRIES) return refuse({ code: "rejected", violation: commit.violation });

@@ -1,7 +1,17 @@
 /** /api/bookings, and the slots of a car. */
-import { and, count, desc, eq, gte, lt, type SQL } from "drizzle-orm";
+import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { Context } from "hono";
-import { callerOf, isStaff, type OperationId, operation } from "../auth/access.ts";
+import {
+  askAs,
+  callerOf,
+  claimedBy,
+  committedBy,
+  isStaff,
+  type OperationId,
+  operation,
+  signedIn,
+} from "../auth/access.ts";
+import { columnsOf } from "../db/client.ts";
 import { bookings } from "../db/schema.ts";
 import type { AppEnv } from "../http/context.ts";
 import { once } from "../http/idempotency.ts";
@@ -49,7 +59,7 @@ bookingRoutes.openapi(
   ),
   async (c) => {
     const body = c.req.valid("json");
-    const caller = callerOf(c);
+    const caller = claimedBy(c);
     const command = {
       type: "book",
       carId: body.car,
@@ -58,7 +68,9 @@ bookingRoutes.openapi(
       notes: body.notes ?? "",
     } as const;
     return once(c, caller.id, body, async (claim) => {
-      const booking = settle(c, await calendarOf(c.env, body.car).perform(command, { claim }));
+      const attached = { claim, alongside: [signedIn(caller)] };
+      const booking = settle(c, await calendarOf(c.env, body.car).perform(command, attached));
+      committedBy(c, caller);
       return c.json(bookingBody(booking), 201, { Location: bookingPath(booking.id) });
     });
   },
@@ -75,7 +87,7 @@ bookingRoutes.openapi(
   }),
   async (c) => {
     const query = c.req.valid("query");
-    const which = and(eq(bookings.customerId, callerOf(c).id), hasStatus(query.status));
+    const which = and(eq(bookings.customerId, claimedBy(c).id), hasStatus(query.status));
     return c.json(await page(c, query, which), 200);
   },
 );
@@ -206,19 +218,17 @@ function startsOn(date: string, timeZone: string): SQL | undefined {
   return and(gte(bookings.startAt, from ?? 0), lt(bookings.startAt, to ?? 0));
 }
 
+const BOOKING = columnsOf(bookings, "bookings");
+
 /** One page of the bookings that match, newest start first. */
 async function page(c: Context<AppEnv>, query: Page, which: SQL | undefined) {
   const { limit, offset } = window(query);
-  const [rows, [total]] = await c.var.db.batch([
-    c.var.db
-      .select()
-      .from(bookings)
-      .where(which)
-      .orderBy(desc(bookings.startAt), desc(bookings.id))
-      .limit(limit)
-      .offset(offset),
-    c.var.db.select({ count: count() }).from(bookings).where(which),
-  ]);
+  const narrowed = which ? sql`WHERE ${which}` : sql``;
+  const [rows, [total]] = await askAs(
+    c,
+    sql<Booking>`SELECT ${BOOKING} FROM bookings ${narrowed} ORDER BY start_at DESC, id DESC LIMIT ${limit} OFFSET ${offset}`,
+    sql<{ count: number }>`SELECT count(*) AS count FROM bookings ${narrowed}`,
+  );
   return framePage(c, query, total?.count ?? 0, rows.map(bookingBody));
 }
 
@@ -231,14 +241,9 @@ function readStart(c: Context<AppEnv>, text: string): number {
 
 /** The booking, if it exists and the caller may see it: staff sees all, a customer their own. */
 async function visibleBooking(c: Context<AppEnv>, id: string): Promise<Booking> {
+  const [[booking]] = await askAs(c, sql<Booking>`SELECT ${BOOKING} FROM bookings WHERE id = ${id}`);
   const caller = callerOf(c);
-  const seen: SQL | undefined = isStaff(caller) ? undefined : eq(bookings.customerId, caller.id);
-  const booking = await c.var.db
-    .select()
-    .from(bookings)
-    .where(and(eq(bookings.id, id), seen))
-    .get();
-  if (!booking) throw new Problem("not_found");
+  if (!booking || !(isStaff(caller) || booking.customerId === caller.id)) throw new Problem("not_found");
   return booking;
 }
 
@@ -258,8 +263,8 @@ function settle(c: Context<AppEnv>, outcome: Outcome): Booking {
         members: { alternatives: refusal.alternatives.map(slotBody(c)) },
       });
     case "rejected":
-      // The customer was deleted since they were identified; anything else is a store that cannot make up its mind.
-      throw new Problem(refusal.violation === "foreign_key" ? "invalid_token" : "unavailable");
+      // Of somebody who may not ask, the guard says why not. Anything else is a store that cannot make up its mind.
+      throw new Problem(refusal.violation === "not_signed_in" ? "forbidden" : "unavailable");
     case "illegal_status":
       throw new Error("a booking command was answered about the car's status");
     default:

@@ -155,11 +155,22 @@ export function parseInstant(text: string, timeZone: string): number | undefined
   }
 }
 
+/** Instants written before: those of slots come again and again, and Temporal is slow. */
+const knownTexts = new Map<string, string>();
+const MAX_KNOWN_TEXTS = 20_000;
+
 /** Writes an instant with the showroom's offset: `2026-12-01T09:00:00+01:00`. */
-export const formatLocal = (at: number, timeZone: string): string =>
-  Temporal.Instant.fromEpochMilliseconds(at)
+export function formatLocal(at: number, timeZone: string): string {
+  const key = `${timeZone} ${at}`;
+  const known = knownTexts.get(key);
+  if (known) return known;
+  const text = Temporal.Instant.fromEpochMilliseconds(at)
     .toZonedDateTimeISO(timeZone)
     .toString({ timeZoneName: "never", smallestUnit: "second" });
+  if (knownTexts.size >= MAX_KNOWN_TEXTS) knownTexts.clear();
+  knownTexts.set(key, text);
+  return text;
+}
 
 const formatter = (timeZone: string, options: Intl.DateTimeFormatOptions) =>
   new Intl.DateTimeFormat("en-GB", { timeZone, ...options });

@@ -1,11 +1,11 @@
 /** Reading the stock. */
 
 import type { z } from "@hono/zod-openapi";
-import { and, asc, desc, eq, gt, ne, type SQL, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, type SQL, sql } from "drizzle-orm";
 import type { AnySQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Context } from "hono";
-import type { Database } from "../db/client.ts";
-import { carCounts, carPhotos, cars } from "../db/schema.ts";
+import { columnsOf, type Database } from "../db/client.ts";
+import { carCounts, type carPhotos, cars } from "../db/schema.ts";
 import { formatCents } from "../http/money.ts";
 import { window } from "../http/pagination.ts";
 import { formatInstant } from "../http/validation.ts";
@@ -18,15 +18,14 @@ export type PhotoFacts = Pick<
   "id" | "key" | "thumbnailKey" | "altText" | "sortOrder" | "isPrimary" | "width" | "height"
 >;
 
-/** A car with its photos in order, fetched as one row. */
-const carWithPhotos = {
-  car: cars,
-  photos: sql<string>`(
-    SELECT json_group_array(json_object(
-      'id', p.id, 'key', p.key, 'thumbnailKey', p.thumbnail_key, 'altText', p.alt_text, 'sortOrder', p.sort_order,
-      'isPrimary', p.is_primary, 'width', p.width, 'height', p.height) ORDER BY p.sort_order, p.id)
-    FROM ${carPhotos} p WHERE p.car_id = cars.id)`.as("photos"),
-};
+/** A car with its photos in order as JSON: a row of `CAR_WITH_PHOTOS`. */
+type CarRow = typeof cars.$inferSelect & { photos: string };
+
+const CAR_WITH_PHOTOS = sql`${columnsOf(cars, "cars")}, (
+  SELECT json_group_array(json_object(
+    'id', p.id, 'key', p.key, 'thumbnailKey', p.thumbnail_key, 'altText', p.alt_text, 'sortOrder', p.sort_order,
+    'isPrimary', p.is_primary, 'width', p.width, 'height', p.height) ORDER BY p.sort_order, p.id)
+  FROM car_photos p WHERE p.car_id = cars.id) AS photos`;
 
 type Order = {
   by: AnySQLiteColumn;
@@ -64,15 +63,11 @@ export async function findCars(db: Database, query: CarsQuery, seesRemoved: bool
   // The page is found in an index; only its own rows are fetched.
   const ids = sql`(${start.as} SELECT ${cars.id} FROM ${cars} WHERE ${and(which, start.which) ?? sql`TRUE`}
     ORDER BY ${sql.join(orderBy, sql`, `)} LIMIT ${rest} OFFSET ${start.offset}) AS page`;
-  const [rows, [total]] = await db.batch([
-    db
-      .select(carWithPhotos)
-      .from(ids)
-      .crossJoin(cars)
-      .where(sql`page.id = ${cars.id}`)
-      .orderBy(...orderBy),
-    db.select({ count: sql<number>`count` }).from(sql`(${count.query})`),
-  ]);
+  const [rows, [total]] = await db.ask(
+    sql<CarRow>`SELECT ${CAR_WITH_PHOTOS} FROM ${ids} CROSS JOIN cars WHERE page.id = cars.id
+        ORDER BY ${sql.join(orderBy, sql`, `)}`,
+    count.query,
+  );
   return { count: total?.count ?? 0, cars: rows.map((row) => carBody(row, origin)) };
 }
 
@@ -98,22 +93,19 @@ function startOfPage({ by, steps }: Order, descending: boolean, offset: number, 
 
 /** One car in its wire form and its version; `undefined` when there is none, or it was removed and the caller may not see that. */
 export async function findCar(db: Database, id: string, seesRemoved: boolean, origin: string) {
-  const row = await carById(db, id, seesRemoved).get();
-  return row && { body: carBody(row, origin), version: row.car.version };
+  const row = await carById(db, id);
+  const isSeen = row && (seesRemoved || row.status !== "REMOVED");
+  return isSeen ? { body: carBody(row, origin), version: row.version } : undefined;
 }
 
-/** The query of one car with its photos. */
-export const carById = (db: Database, id: string, seesRemoved = true) =>
-  db
-    .select(carWithPhotos)
-    .from(cars)
-    .where(and(eq(cars.id, id), seesRemoved ? undefined : ne(cars.status, "REMOVED")));
+/** One car with its photos. */
+export async function carById(db: Database, id: string): Promise<CarRow | undefined> {
+  const [[row]] = await db.ask(sql<CarRow>`SELECT ${CAR_WITH_PHOTOS} FROM cars WHERE id = ${id}`);
+  return row;
+}
 
 /** The wire form of a car; `origin` is where its photos are served. */
-export function carBody(
-  { car, photos }: { car: typeof cars.$inferSelect; photos: string },
-  origin: string,
-): z.infer<typeof carSchema> {
+export function carBody(car: CarRow, origin: string): z.infer<typeof carSchema> {
   return {
     id: car.id,
     vin: car.vin,
@@ -138,7 +130,7 @@ export function carBody(
     description: car.description,
     created_at: formatInstant(car.createdAt),
     updated_at: formatInstant(car.updatedAt),
-    photos: (JSON.parse(photos) as PhotoFacts[]).map((photo) => photoBody(photo, origin)),
+    photos: (JSON.parse(car.photos) as PhotoFacts[]).map((photo) => photoBody(photo, origin)),
   };
 }
 

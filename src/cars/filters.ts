@@ -72,7 +72,10 @@ export const countedStatus = (filters: CarFilters, seesRemoved: boolean): SQL | 
  * (`isKept`), and cost a handful of rows; any other list is counted along an index, a row for each car that the
  * index cannot rule out.
  */
-export function countOf(filters: CarFilters, seesRemoved: boolean): { query: SQL; isKept: boolean } {
+export function countOf(
+  filters: CarFilters,
+  seesRemoved: boolean,
+): { query: SQL<{ count: number }>; isKept: boolean } {
   const [name, ...more] = given(filters).filter((name) => name !== "status");
   const isKept = more.length === 0 && (name === undefined || name in COUNTED);
   const value = isKept && name ? COUNTED[name as keyof typeof COUNTED](filters) : undefined;
@@ -84,7 +87,9 @@ export function countOf(filters: CarFilters, seesRemoved: boolean): { query: SQL
   return {
     isKept,
     query: isKept
-      ? sql`SELECT coalesce(sum(n), 0) AS count FROM ${carCounts} WHERE ${kept}`
-      : sql`SELECT count(*) AS count FROM ${cars} WHERE ${conditions(filters, seesRemoved) ?? sql`TRUE`}`,
+      ? sql<{ count: number }>`SELECT coalesce(sum(n), 0) AS count FROM ${carCounts} WHERE ${kept}`
+      : sql<{
+          count: number;
+        }>`SELECT count(*) AS count FROM ${cars} WHERE ${conditions(filters, seesRemoved) ?? sql`TRUE`}`,
   };
 }

@@ -7,15 +7,9 @@ import { calendarOf } from "../bookings/car-calendar.ts";
 import { cars, idempotencyKeys } from "../db/schema.ts";
 import { type Statement, statementOf } from "../db/statement.ts";
 import { type Violation, violationOf } from "../db/violations.ts";
-import {
-  bodyTag,
-  isConditional,
-  notModified,
-  notModifiedAnswer,
-  requireMatch,
-  versionTag,
-} from "../http/conditional.ts";
+import { isConditional, notModifiedAnswer, requireMatch, versionTag } from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
+import { answerRead } from "../http/freshness.ts";
 import { CLAIM_TAKEN, claimRow, once } from "../http/idempotency.ts";
 import { framePage, pageOf } from "../http/pagination.ts";
 import { invalid, Problem, type ProblemCode } from "../http/problems.ts";
@@ -54,8 +48,10 @@ carRoutes.openapi(
   }),
   async (c) => {
     const query = c.req.valid("query");
-    const found = await findCars(c.var.db, query, isStaff(c.var.caller), originOf(c));
-    return taggedJson(c, framePage(c, query, found.count, found.cars));
+    return answerRead(c, async () => {
+      const found = await findCars(c.var.db, query, isStaff(c.var.caller), originOf(c));
+      return { body: framePage(c, query, found.count, found.cars) };
+    });
   },
 );
 
@@ -70,7 +66,10 @@ carRoutes.openapi(
     request: { query: facetsQuery },
     responses: { 200: jsonAnswer("Counts, most cars first", facetsSchema, "ETag"), 304: notModifiedAnswer },
   }),
-  async (c) => taggedJson(c, await countFacets(c.var.db, c.req.valid("query"), isStaff(c.var.caller))),
+  async (c) =>
+    answerRead(c, async () => ({
+      body: await countFacets(c.var.db, c.req.valid("query"), isStaff(c.var.caller)),
+    })),
 );
 
 carRoutes.openapi(
@@ -83,9 +82,11 @@ carRoutes.openapi(
     responses: { 200: jsonAnswer("The car", carSchema, "ETag"), 304: notModifiedAnswer },
   }),
   async (c) => {
-    const car = await findCar(c.var.db, c.req.valid("param").id, isStaff(c.var.caller), originOf(c));
-    if (!car) throw new Problem("car_not_found");
-    return notModified(c, versionTag(car.version)) ?? c.json(car.body, 200);
+    return answerRead(c, async () => {
+      const car = await findCar(c.var.db, c.req.valid("param").id, isStaff(c.var.caller), originOf(c));
+      if (!car) throw new Problem("car_not_found");
+      return { body: car.body, tag: versionTag(car.version) };
+    });
   },
 );
 
@@ -105,7 +106,7 @@ carRoutes.openapi(
       const now = Date.now();
       const { db } = c.var;
       const car = newCar(asked, { id: uuidv7(), now, currency: c.var.config.defaultCurrency });
-      const body = carBody({ car, photos: "[]" }, originOf(c));
+      const body = carBody({ ...car, photos: "[]" }, originOf(c));
       const location = `/api/cars/${car.id}/`;
       const { priceCents: _, discountRank: __, ...row } = car;
       await commit(c, [
@@ -198,18 +199,18 @@ async function changeCar(
   } else {
     await commit(c, [statementOf(updateOf(c.var.db, id, change, expected, Date.now()))]);
   }
-  const row = await carById(c.var.db, id).get();
+  const row = await carById(c.var.db, id);
   if (!row) throw new Problem("car_not_found");
-  c.header("ETag", versionTag(row.car.version));
+  c.header("ETag", versionTag(row.version));
   c.header("X-D1-Bookmark", c.var.db.bookmark() ?? undefined);
   return carBody(row, originOf(c));
 }
 
 /** The car's status, and the version that the write must find if the request insists on one. */
 async function carToChange(c: Context<AppEnv>, id: string) {
-  const row = await carById(c.var.db, id).get();
+  const row = await carById(c.var.db, id);
   if (!row) throw new Problem("car_not_found");
-  const { status, version } = row.car;
+  const { status, version } = row;
   requireMatch(c, versionTag(version));
   return { status, expected: isConditional(c) ? version : undefined };
 }
@@ -267,8 +268,3 @@ function refused(violation: Violation | undefined): Problem | undefined {
 
 const soldByHand = () =>
   invalid([{ field: "status", code: "sold_needs_sale", message: "SOLD is set by a sale alone" }]);
-
-/** An answer with the tag of its body, or the 304 if the reader has that body. */
-async function taggedJson<T extends object>(c: Context<AppEnv>, body: T) {
-  return notModified(c, await bodyTag(body)) ?? c.json(body, 200);
-}

@@ -1,14 +1,28 @@
 /** Opening the database: sessions that read at least a given state, and Drizzle over them. */
+import { getTableColumns, type SQL, sql } from "drizzle-orm";
 import { type DrizzleD1Database, drizzle } from "drizzle-orm/d1";
+import { SQLiteAsyncDialect, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { Statement } from "./statement.ts";
+
+/** The rows that each of some queries, written as sql<Row>`…`, answers with. */
+export type RowsOf<Queries extends readonly SQL[]> = {
+  [At in keyof Queries]: Queries[At] extends SQL<infer Row> ? Row[] : never;
+};
 
 /** A D1 session with Drizzle on top. */
 export type Database = DrizzleD1Database & {
+  /**
+   * Asks queries written as text in one round trip. Their rows come as SQLite has them, by the names that the query
+   * gives. For what is asked all the time: building a query with Drizzle can cost more than its answer.
+   */
+  ask<const Queries extends readonly SQL[]>(...queries: Queries): Promise<RowsOf<Queries>>;
   /** Runs statements as one transaction: all of them or none. */
   commit(statements: readonly Statement[]): Promise<void>;
   /** The state this session has reached, to be handed to a client as `X-D1-Bookmark`. */
   bookmark(): string | null;
 };
+
+const dialect = new SQLiteAsyncDialect();
 
 /**
  * Opens a session. Later queries in it never see an older state than earlier ones.
@@ -17,12 +31,29 @@ export type Database = DrizzleD1Database & {
  */
 export function openDatabase(d1: D1Database, start: string): Database {
   const session = d1.withSession(start);
+  const send = (statements: readonly Statement[]) =>
+    session.batch(statements.map(({ sql: text, params }) => session.prepare(text).bind(...params)));
   // Drizzle only calls prepare() and batch(), which a session has too.
   const db = drizzle(session as unknown as D1Database);
   return Object.assign(db, {
     bookmark: () => session.getBookmark(),
+    async ask<const Queries extends readonly SQL[]>(...queries: Queries) {
+      const answers = await send(queries.map((query) => dialect.sqlToQuery(query)));
+      return answers.map(({ results }) => results) as RowsOf<Queries>;
+    },
     async commit(statements: readonly Statement[]) {
-      await session.batch(statements.map(({ sql, params }) => session.prepare(sql).bind(...params)));
+      await send(statements);
     },
   });
 }
+
+/**
+ * All columns of a table by their members' names, for the text of a query: a row is then what Drizzle would give, in a
+ * table without converted values.
+ */
+export const columnsOf = (table: SQLiteTable, name: string): SQL =>
+  sql.raw(
+    Object.entries(getTableColumns(table))
+      .map(([member, column]) => `${name}.${column.name} AS "${member}"`)
+      .join(", "),
+  );

@@ -9,6 +9,7 @@ const RAISED = [
   "car_not_sellable",
   "last_admin",
   "immutable",
+  "not_signed_in",
 ] as const;
 
 /** A rule raised by a trigger, the first column of a unique index as `table.column`, a named CHECK, a foreign key, or another. */

@@ -1,6 +1,5 @@
 /** Conditional requests: entity tags, 304 for a reader who has the state already, 412 for a writer who has not. */
 import type { Context } from "hono";
-import type { AppEnv } from "./context.ts";
 import { sha256 } from "./digest.ts";
 import { Problem } from "./problems.ts";
 
@@ -28,20 +27,8 @@ export const isConditional = (c: Context): boolean => (c.req.header("If-Match") 
 /** The tag of a resource that counts its changes. */
 export const versionTag = (version: number): string => `"${version}"`;
 
-/** The tag of a body. */
-export const bodyTag = async (body: unknown): Promise<string> =>
-  `"${(await sha256(JSON.stringify(body))).slice(0, 32)}"`;
+/** The tag of a body's text. */
+export const bodyTag = async (text: string): Promise<string> => `"${(await sha256(text)).slice(0, 32)}"`;
 
 /** The OpenAPI response of a read that answers with a tag. */
 export const notModifiedAnswer = { description: "The caller has it already" } as const;
-
-/**
- * Sets the tag of the answer and how it may be kept: by anybody, but asked for again before each use, and not shown
- * to another caller. Returns the 304 if the reader has it already.
- */
-export function notModified(c: Context<AppEnv>, tag: string) {
-  c.header("ETag", tag);
-  c.header("Cache-Control", c.var.caller ? "private, no-cache" : "public, no-cache");
-  c.header("Vary", "Authorization", { append: true });
-  return isKnown(c, tag) ? c.body(null, 304) : undefined;
-}

@@ -13,6 +13,9 @@ export type AppEnv = {
     requestId: string;
     config: Config;
     db: Database;
+    /** Who the token says is asking, and whom the operation is for. */
+    asking: { claimed: Caller; roles: readonly Role[] } | undefined;
+    /** Who is asking, once the database has said so. */
     caller: Caller | undefined;
   };
 };

@@ -55,13 +55,12 @@ export async function once<R extends Response>(
     id: await sha256(`${caller}\n${key}`),
     fingerprint: await sha256(`${c.req.method} ${c.req.path}\n${JSON.stringify(body)}`),
   };
-  const earlier = await replay(c.var.db, claim);
-  if (earlier) return earlier as R;
   try {
+    // Most requests come once, so the work is tried first; the claim keeps a second one from having an effect.
     return await run(claim);
   } catch (error) {
-    // An equal request that came at the same moment may have done the work; then its answer is this one's too. It
-    // was committed after this request's session began, which a replica need not have heard of: the primary has.
+    // An equal request, earlier or at the same moment, may have done the work; then its answer is this one's too. A
+    // replica need not have heard of it: the primary has.
     const primary = openDatabase(c.env.DB, "first-primary");
     const twin = error instanceof Problem ? await replay(primary, claim) : undefined;
     if (twin) return twin as R;

@@ -4,11 +4,12 @@ import type { z } from "@hono/zod-openapi";
 import { and, count, desc, eq, gte, inArray, lt, or, type SQL, sql } from "drizzle-orm";
 import { daySpan } from "../bookings/slots.ts";
 import type { Database } from "../db/client.ts";
-import { cars, commissions, sales, staffProfiles, users } from "../db/schema.ts";
+import { commissions, sales, staffProfiles } from "../db/schema.ts";
 import { type Statement, statementOf } from "../db/statement.ts";
 import { formatCents } from "../http/money.ts";
 import { window } from "../http/pagination.ts";
 import { formatInstant } from "../http/validation.ts";
+import type { Role } from "../vocabulary.ts";
 import type { SalesQuery, saleSchema } from "./schemas.ts";
 
 /** A sale's row. */
@@ -102,19 +103,16 @@ const sellerIds = (db: Database, id: string) =>
     .from(staffProfiles)
     .where(or(eq(staffProfiles.userId, id), eq(staffProfiles.id, id)));
 
-/** Everything a sale is checked against: the car's currency, the buyer, and the seller with their rate. One round trip. */
-export async function partiesOf(db: Database, ids: { car: string; customer: string; salesperson: string }) {
-  const [car, customer, seller] = await db.batch([
-    db.select({ currency: cars.currency }).from(cars).where(eq(cars.id, ids.car)),
-    db.select({ role: users.role, isActive: users.isActive }).from(users).where(eq(users.id, ids.customer)),
-    db
-      .select({ userId: staffProfiles.userId, rate: staffProfiles.commissionRate, isActive: users.isActive })
-      .from(staffProfiles)
-      .innerJoin(users, eq(users.id, staffProfiles.userId))
-      .where(or(eq(staffProfiles.userId, ids.salesperson), eq(staffProfiles.id, ids.salesperson))),
-  ]);
-  return { car: car[0], customer: customer[0], seller: seller[0] };
-}
+/** The questions about everything a sale is checked against: the car's currency, the buyer, and the seller with their rate. */
+export const partiesOf = (ids: { car: string; customer: string; salesperson: string }) =>
+  [
+    sql<{ currency: string }>`SELECT currency FROM cars WHERE id = ${ids.car}`,
+    sql<{ role: Role }>`SELECT role FROM users WHERE id = ${ids.customer}`,
+    sql<{ userId: string; rate: number; isActive: 0 | 1 }>`
+      SELECT user_id AS "userId", commission_rate AS rate, is_active AS "isActive"
+      FROM staff_profiles JOIN users ON users.id = user_id
+      WHERE user_id = ${ids.salesperson} OR staff_profiles.id = ${ids.salesperson}`,
+  ] as const;
 
 /** The statements that put a sale and its commission on record. */
 export const recordSale = (db: Database, sale: Sale, commission: Commission): Statement[] => [

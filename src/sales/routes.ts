@@ -2,7 +2,7 @@
 import type { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { uuidv7 } from "uuidv7";
-import { callerOf, operation } from "../auth/access.ts";
+import { askAs, callerOf, claimedBy, operation } from "../auth/access.ts";
 import type { Attached, Outcome } from "../bookings/calendar-writer.ts";
 import { calendarOf } from "../bookings/car-calendar.ts";
 import { parseInstant } from "../bookings/slots.ts";
@@ -51,12 +51,11 @@ saleRoutes.openapi(
   ),
   async (c) => {
     const body = c.req.valid("json");
-    const caller = callerOf(c);
-    return once(c, caller.id, body, async (claim) => {
+    return once(c, claimedBy(c).id, body, async (claim) => {
       const { db } = c.var;
       const now = Date.now();
       const saleAt = readSaleTime(c, body.sale_datetime, now);
-      const { car, seller } = await checkParties(c, caller, body);
+      const { car, seller } = await checkParties(c, body);
       const sale: Sale = {
         id: uuidv7(),
         carId: body.car,
@@ -203,9 +202,10 @@ function readSaleTime(c: Context<AppEnv>, text: string | undefined, now: number)
 }
 
 /** The car, and the seller with their rate. @throws when car, buyer or seller cannot be part of a sale by this caller */
-async function checkParties(c: Context<AppEnv>, caller: Caller, body: z.infer<typeof newSale>) {
-  const salesperson = body.salesperson ?? caller.id;
-  const { car, customer, seller } = await partiesOf(c.var.db, { ...body, salesperson });
+async function checkParties(c: Context<AppEnv>, body: z.infer<typeof newSale>) {
+  const salesperson = body.salesperson ?? claimedBy(c).id;
+  const [[car], [customer], [seller]] = await askAs(c, ...partiesOf({ ...body, salesperson }));
+  const caller = callerOf(c);
   if (caller.role !== "ADMIN" && body.salesperson !== undefined && seller?.userId !== caller.id)
     throw new Problem("forbidden", "SALES credits itself only");
   if (!seller?.isActive) throw fault("salesperson", "not_active_staff", "Must be an active staff member");

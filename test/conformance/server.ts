@@ -17,7 +17,7 @@ export async function startServer(vars: Record<string, string> = {}) {
     workers: [
       {
         configPath: "./wrangler.toml",
-        vars: { ENVIRONMENT: "development", RATE_LIMITS: "off", ...vars },
+        vars: { ENVIRONMENT: "development", RATE_LIMITS: "off", PUBLIC_FRESHNESS_SECONDS: "0", ...vars },
         secrets: { JWT_SECRET: SECRET },
       },
     ],

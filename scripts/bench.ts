@@ -1,0 +1,283 @@
+/**
+ * `npm run bench`: what each operation costs and how fast it is, beside what could be reached at best on the machine
+ * (see test/bench/limits-worker.ts). Prints a table, and writes .bench/results.json. `--quick` for a first look,
+ * `--only list,book` for some operations, `--connections 1,16,64`, `--cars 100000` for a larger stock.
+ */
+import { fork } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import type { Plan } from "../test/bench/limits-worker.ts";
+import type { Outcome, Run } from "../test/bench/load.ts";
+import { type Account, costOf, type Trip } from "../test/bench/metering.ts";
+import { type Call, OPERATIONS, type Operation } from "../test/bench/operations.ts";
+import { type Stage, setStage } from "../test/bench/stage.ts";
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string" },
+    connections: { type: "string" },
+    rounds: { type: "string" },
+    seconds: { type: "string" },
+    cars: { type: "string", default: "10000" },
+    port: { type: "string", default: "8850" },
+  },
+});
+const connections = (values.connections ?? (values.quick ? "16" : "1,16,64")).split(",").map(Number);
+const rounds = Number(values.rounds ?? 3);
+const seconds = Number(values.seconds ?? (values.quick ? 0.7 : 1.5));
+const only = values.only?.split(",");
+/** No write is faster than this here; so many calls of each are made ready for a second. */
+const WRITES_PER_SECOND = 900;
+/** How many requests of an operation are recorded for L2. */
+const RECORDED = 150;
+
+const stage = await setStage(
+  { cars: Number(values.cars), customers: 200, bookings: 2000 },
+  Number(values.port),
+);
+const load = fork("test/bench/load.ts");
+type Spread = { median: number; low: number; high: number };
+type Result = {
+  operation: string;
+  connections: number;
+  cost: ReturnType<typeof costOf>;
+  bytes: number;
+  rate: Spread;
+  p50: number;
+  p99: number;
+  against: Operation["against"];
+  limit: Spread | undefined;
+  ratio: Spread | undefined;
+  statuses: Record<string, number>;
+};
+
+async function measure(operation: Operation): Promise<Result[]> {
+  const sample = await record(operation);
+  const found: Result[] = [];
+  for (const width of connections) {
+    const own: Outcome[] = [];
+    const limit: Outcome[] = [];
+    await round(operation, sample, width, seconds / 3);
+    for (let n = 0; n < rounds; n += 1) {
+      const one = await round(operation, sample, width, seconds);
+      own.push(one.own);
+      if (one.limit) limit.push(one.limit);
+    }
+    const rates = own.map(rateOf);
+    const limits = limit.map(rateOf);
+    found.push({
+      operation: operation.name,
+      connections: width,
+      cost: costOf(sample.account),
+      bytes: sample.plan.body.length,
+      rate: spreadOf(rates),
+      p50: spreadOf(own.map(({ p50 }) => p50)).median,
+      p99: spreadOf(own.map(({ p99 }) => p99)).median,
+      against: operation.against,
+      limit: limits.length > 0 ? spreadOf(limits) : undefined,
+      ratio: limits.length > 0 ? spreadOf(rates.map((rate, n) => rate / (limits[n] ?? 1))) : undefined,
+      statuses: Object.assign({}, ...own.map(({ statuses }) => statuses)),
+    });
+  }
+  return found;
+}
+
+type Sample = { account: Account; call: Call; plan: Plan };
+
+/** Learns from the twin that counts what an operation sends to D1 and answers, and tells it to the limits. */
+async function record(operation: Operation): Promise<Sample> {
+  const calls = await operation.calls(stage, 3);
+  const variants: Plan["variants"] = [];
+  const few = calls.slice(0, operation.once ? calls.length : RECORDED);
+  let last: { account: Account; call: Call; answer: Response; body: string } | undefined;
+  // So each car is asked once before it counts.
+  for (const call of operation.once ? [] : few) await fetch(urlOf("metered", call.path), init(call));
+  for (const call of few) {
+    if (operation.isWarm)
+      await fetch(urlOf("metered", `/api/cars/${call.car}/available-slots/?date=2030-01-01`));
+    await fetch(urlOf("metered", "/account"));
+    const answer = await fetch(urlOf("metered", call.path), init(call));
+    const body = await answer.text();
+    if (!answer.ok && answer.status !== 304) throw new Error(`${operation.name}: ${answer.status} ${body}`);
+    const account = (await (await fetch(urlOf("metered", "/account"))).json()) as Account;
+    last = { account, call, answer, body };
+    variants.push({ car: call.car ?? "none", trips: withoutIdentity(account.trips) });
+  }
+  if (!last) throw new Error(`${operation.name} has no calls`);
+  const plan: Plan = {
+    status: last.answer.status,
+    contentType: last.answer.headers.get("Content-Type") ?? "",
+    body: last.body,
+    fromCalendar: operation.fromCalendar ?? false,
+    variants,
+  };
+  await tell(operation, plan);
+  return { account: last.account, call: last.call, plan };
+}
+
+/** The SQL that finds out who is asking is ours, not the limit's. */
+function withoutIdentity(trips: Trip[]): Trip[] {
+  const isIdentity = ({ sql }: { sql: string }) => / signed_in /.test(sql);
+  return trips
+    .map((trip) => ({ ...trip, statements: trip.statements.filter((statement) => !isIdentity(statement)) }))
+    .filter(({ statements }) => statements.length > 0);
+}
+
+/** How many requests of each operation were sent. */
+const reached = new Map<string, number>();
+
+/** One run of the Worker and one of its limit, in turn. */
+async function round(operation: Operation, sample: Sample, width: number, time: number) {
+  const count = operation.once ? Math.ceil(WRITES_PER_SECOND * time) : 0;
+  const calls = await operation.calls(stage, count);
+  // Goes on where the last round ended, so that what is asked is not what is still remembered.
+  const from = operation.once ? 0 : (reached.get(operation.name) ?? 0) % calls.length;
+  const rest = [...calls.slice(from), ...calls.slice(0, from)];
+  const own = await run("app", rest.map(textOf), width, time, operation.once);
+  reached.set(operation.name, from + own.requests);
+  if (operation.against === "nothing") return { own };
+  if (operation.once)
+    await tell(operation, { ...sample.plan, variants: calls.map((call) => imitate(sample, call)) });
+  const name = encodeURIComponent(operation.name);
+  const length = operation.once ? calls.length : sample.plan.variants.length;
+  const paths = Array.from({ length }, (_, index) => `/${operation.against}/${name}/${index}`);
+  const requests = operation.against === "L1" ? [`/L1/${name}`] : paths;
+  const limit = await run(
+    "limits",
+    requests.map((path) => textOf({ method: "GET", path })),
+    width,
+    time,
+    operation.once,
+  );
+  return { own, limit };
+}
+
+/** The SQL of the sample as another call of the operation would have it, with new ids for what it makes. */
+function imitate({ account, call }: Sample, other: Call): Plan["variants"][number] {
+  const known = new Map((call.about ?? []).map((value, index) => [value, other.about?.[index] ?? value]));
+  const kept = new Set([stage.seller.id]);
+  const text = JSON.stringify(withoutIdentity(account.trips)).replaceAll(
+    /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b\d{13}\b/g,
+    (value) => {
+      if (kept.has(value) || (value.length === 13 && !known.has(value))) return value;
+      const own = known.get(value) ?? crypto.randomUUID();
+      known.set(value, own);
+      return own;
+    },
+  );
+  const trips = JSON.parse(text) as Trip[];
+  // No other writer of a calendar is ever later, so that no commit is refused.
+  for (const { sql, params } of trips.flatMap(({ statements }) => statements))
+    if (sql.startsWith('update "calendars"')) params.fill(1e9, 0, 1).fill(1e9, 2, 3);
+  return { car: other.car ?? "none", trips };
+}
+
+async function tell(operation: Operation, plan: Plan): Promise<void> {
+  const path = `/plan/${encodeURIComponent(operation.name)}`;
+  await fetch(urlOf("limits", path), { method: "PUT", body: JSON.stringify(plan) });
+}
+
+function urlOf(which: keyof Stage["ports"], path: string): string {
+  return `http://127.0.0.1:${stage.ports[which]}${path}`;
+}
+
+function headersOf({ token, json, headers }: Call): Record<string, string> {
+  return {
+    ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+    ...(json === undefined ? {} : { "Content-Type": "application/json" }),
+    ...headers,
+  };
+}
+
+function init(call: Call): RequestInit {
+  const body = call.json === undefined ? null : JSON.stringify(call.json);
+  return { method: call.method, headers: headersOf(call), body };
+}
+
+function textOf(call: Call): string {
+  const body = call.json === undefined ? "" : JSON.stringify(call.json);
+  const headers = {
+    Host: "127.0.0.1",
+    ...headersOf(call),
+    "Content-Length": String(Buffer.byteLength(body)),
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  return `${call.method} ${call.path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${body}`;
+}
+
+function run(
+  which: keyof Stage["ports"],
+  requests: string[],
+  width: number,
+  time: number,
+  once = false,
+): Promise<Outcome> {
+  return new Promise((done, failed) => {
+    load.once("message", (outcome: Outcome | { error: string }) =>
+      "error" in outcome ? failed(new Error(outcome.error)) : done(outcome),
+    );
+    load.send({ port: stage.ports[which], connections: width, seconds: time, requests, once } satisfies Run);
+  });
+}
+
+const rateOf = ({ requests, seconds: taken }: Outcome): number => requests / taken;
+
+function spreadOf(numbers: readonly number[]): Spread {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return {
+    median: sorted[Math.floor(sorted.length / 2)] ?? 0,
+    low: sorted[0] ?? 0,
+    high: sorted.at(-1) ?? 0,
+  };
+}
+
+function rowOf({
+  operation,
+  connections: width,
+  cost,
+  bytes,
+  rate,
+  p50,
+  p99,
+  against,
+  limit,
+  ratio,
+  statuses,
+}: Result) {
+  const spread = ({ median, low, high }: Spread, digits: number) =>
+    `${median.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
+  const columns = [
+    operation,
+    width,
+    spread(rate, 0),
+    p50.toFixed(1),
+    p99.toFixed(1),
+    `${cost.trips} / ${cost.rowsRead} / ${cost.rowsWritten} / ${cost.calendarCalls}`,
+    bytes,
+    limit ? `${against} ${spread(limit, 0)}` : "",
+    ratio ? spread(ratio, 2) : "",
+    Object.entries(statuses)
+      .map(([status, count]) => `${status}×${count}`)
+      .join(" "),
+  ];
+  return `| ${columns.join(" | ")} |`;
+}
+
+console.log(
+  "| operation | connections | requests/s | p50 ms | p99 ms | D1 trips / rows read / written / calendar calls | bytes | limit/s | of the limit | answers |",
+);
+console.log("|---|---:|---:|---:|---:|---:|---:|---:|---:|---|");
+const results: Result[] = [];
+try {
+  for (const operation of OPERATIONS)
+    if (!only || only.some((name) => operation.name.startsWith(name))) {
+      const measured = await measure(operation);
+      results.push(...measured);
+      for (const result of measured) console.log(rowOf(result));
+    }
+} finally {
+  load.kill();
+  await stage.close();
+}
+writeFileSync(".bench/results.json", `${JSON.stringify(results, null, 2)}\n`);

@@ -1,0 +1,105 @@
+import { env } from "cloudflare:workers";
+import { eq } from "drizzle-orm";
+import { describe, expect, test } from "vitest";
+import { bookings, sessions, users } from "../../src/db/schema.ts";
+import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
+
+type Customer = Awaited<ReturnType<typeof person>>;
+
+/** What ends somebody's say between one request and the next, and what they are answered then. */
+const ENDINGS: Array<
+  [title: string, end: (customer: Customer) => Promise<unknown>, status: number, code: string]
+> = [
+  [
+    "was deactivated",
+    ({ id }) => db.update(users).set({ isActive: false }).where(eq(users.id, id)),
+    401,
+    "invalid_token",
+  ],
+  [
+    "signed out",
+    ({ id }) => db.update(sessions).set({ endedAt: Date.now() }).where(eq(sessions.userId, id)),
+    401,
+    "invalid_token",
+  ],
+  [
+    "became staff",
+    ({ id }) => db.update(users).set({ role: "SALES" }).where(eq(users.id, id)),
+    403,
+    "forbidden",
+  ],
+];
+
+const bookingsOf = (id: string) => db.select().from(bookings).where(eq(bookings.customerId, id));
+
+describe.each(ENDINGS)("somebody who %s", (_, end, status, code) => {
+  test("books nothing with the next request, although it does not ask beforehand who they are", async () => {
+    const [customer, carId] = [await person(), await car()];
+    await call("GET", `/api/cars/${carId}/available-slots/?date=2030-01-01`);
+    await end(customer);
+    for (const headers of [{}, { "Idempotency-Key": "one" }] as Record<string, string>[]) {
+      const json = { car: carId, start_at: iso(slot(3)) };
+      const refused = await answer(call("POST", "/api/bookings/", { token: customer.token, json, headers }));
+      expect(refused).toMatchObject({ status, body: { code } });
+    }
+    expect(await bookingsOf(customer.id)).toEqual([]);
+    // The car's calendar knows nothing of it either.
+    const other = await person();
+    const json = { car: carId, start_at: iso(slot(3)) };
+    expect((await call("POST", "/api/bookings/", { token: other.token, json })).status).toBe(201);
+  });
+
+  test("learns nothing from a request that is refused for another reason", async () => {
+    const [customer, carId] = [await person(), await car()];
+    await booking({ carId, customerId: (await person()).id, startAt: slot(3) });
+    await end(customer);
+    for (const json of [
+      { car: carId, start_at: iso(slot(3)) },
+      { car: carId, start_at: "yesterday" },
+      { car: crypto.randomUUID(), start_at: iso(slot(3)) },
+      {},
+    ]) {
+      const refused = await answer(call("POST", "/api/bookings/", { token: customer.token, json }));
+      expect(refused).toMatchObject({ status, body: { code } });
+    }
+  });
+
+  test("does not get an earlier answer again by its key", async () => {
+    const [customer, carId] = [await person(), await car()];
+    const request = () =>
+      answer(
+        call("POST", "/api/bookings/", {
+          token: customer.token,
+          json: { car: carId, start_at: iso(slot(3)) },
+          headers: { "Idempotency-Key": "again" },
+        }),
+      );
+    const made = await request();
+    expect(made.status).toBe(201);
+    expect(await request()).toMatchObject({ status: 201, body: made.body });
+    await end(customer);
+    expect(await request()).toMatchObject({ status, body: { code } });
+  });
+
+  test("reads nothing", async () => {
+    const [customer, carId] = [await person(), await car()];
+    const id = await booking({ carId, customerId: customer.id, startAt: slot(3) });
+    await end(customer);
+    const refused = await answer(call("GET", "/api/bookings/me/", { token: customer.token }));
+    expect(refused).toMatchObject({ status, body: { code } });
+    const cancelled = await answer(call("PATCH", `/api/bookings/${id}/cancel/`, { token: customer.token }));
+    // Staff may cancel what a customer may.
+    expect(cancelled.status).toBe(status === 403 ? 200 : 401);
+  });
+});
+
+test("a write of a signed-in caller passes the database's own check, and nobody else's does", async () => {
+  const customer = await person();
+  const session = await db.select().from(sessions).where(eq(sessions.userId, customer.id)).get();
+  const check = (role: string) =>
+    env.DB.prepare("INSERT INTO signed_in (user_id, session_id, role) VALUES (?, ?, ?)")
+      .bind(customer.id, session?.id ?? "", role)
+      .run();
+  await expect(check("CUSTOMER")).resolves.toMatchObject({ success: true });
+  await expect(check("ADMIN")).rejects.toThrow(/not_signed_in/);
+});

@@ -1,0 +1,165 @@
+/**
+ * What each operation may cost: round trips to D1, rows that its queries read and write, calls of a car's calendar.
+ * Counted, not timed, so there is no noise: a change that goes over is a change of the price, and says so here.
+ */
+import { env } from "cloudflare:workers";
+import { beforeAll, describe, expect, test } from "vitest";
+import { insertAll } from "../../scripts/bulk.ts";
+import { demoCars } from "../../scripts/demo-data.ts";
+import { carPhotos, cars } from "../../src/db/schema.ts";
+import { booking, call, car, iso, person, slot } from "../support/world.ts";
+import { type Account, type Cost, costOf } from "./metering.ts";
+
+/** The stock; the budgets are the same for each. */
+const STOCKS = [1_000, 20_000];
+const BOOKINGS_OF_ONE = 20;
+
+type Request = Parameters<typeof call>;
+type Budget = {
+  name: string;
+  /** `[trips, rows read, rows written, calendar calls]`: trips and calls to the one, rows at most. */
+  most: [number, number, number, number];
+  /** Makes what is needed, which does not count, and says what to ask for. */
+  request: () => Promise<Request>;
+};
+
+/** A car whose calendar is in memory. */
+async function warmCar(): Promise<string> {
+  const id = await car();
+  await call("GET", `/api/cars/${id}/available-slots/?date=2030-01-01`);
+  return id;
+}
+
+const book = async (carId: string, headers = {}): Promise<Request> => {
+  const { token } = await person();
+  return ["POST", "/api/bookings/", { token, json: { car: carId, start_at: iso(slot(3)) }, headers }];
+};
+
+async function pending(): Promise<{ carId: string; bookingId: string }> {
+  const [carId, customer] = [await car(), await person()];
+  const bookingId = await booking({ carId, customerId: customer.id, startAt: slot(2), status: "PENDING" });
+  return { carId, bookingId };
+}
+
+const asSeller = async (method: string, path: string, json?: unknown): Promise<Request> => {
+  const { token } = await person("SALES");
+  return [method, path, { token, json }];
+};
+
+const BUDGETS: Budget[] = [
+  { name: "the list", most: [1, 130, 0, 0], request: async () => ["GET", "/api/cars/"] },
+  {
+    name: "a page far down",
+    most: [1, 1100, 0, 0],
+    request: async () => ["GET", "/api/cars/?ordering=price&page=45"],
+  },
+  { name: "the list of a make", most: [1, 130, 0, 0], request: async () => ["GET", "/api/cars/?make=bmw"] },
+  { name: "all facets", most: [1, 650, 0, 0], request: async () => ["GET", "/api/cars/facets/"] },
+  { name: "one car", most: [1, 2, 0, 0], request: async () => ["GET", `/api/cars/${await car()}/`] },
+  {
+    name: "one car, for staff",
+    most: [2, 4, 0, 0],
+    request: async () => asSeller("GET", `/api/cars/${await car()}/`),
+  },
+  {
+    name: "the slots of a car nobody looked at lately",
+    most: [1, 4, 2, 1],
+    request: async () => ["GET", `/api/cars/${await car()}/available-slots/?date=2030-01-01`],
+  },
+  {
+    name: "the slots of a car that others look at",
+    most: [0, 0, 0, 1],
+    request: async () => ["GET", `/api/cars/${await warmCar()}/available-slots/?date=2030-01-01`],
+  },
+  {
+    name: "my bookings",
+    most: [1, 32, 0, 0],
+    async request() {
+      const customer = await person();
+      for (let n = 0; n < BOOKINGS_OF_ONE; n += 1)
+        await booking({ carId: await car(), customerId: customer.id, startAt: slot(2), status: "PENDING" });
+      return ["GET", "/api/bookings/me/?page_size=10", { token: customer.token }];
+    },
+  },
+  {
+    name: "one booking",
+    most: [1, 3, 0, 0],
+    request: async () => asSeller("GET", `/api/bookings/${(await pending()).bookingId}/`),
+  },
+  { name: "a booking", most: [1, 15, 16, 1], request: async () => book(await warmCar()) },
+  {
+    name: "a booking of a car nobody looked at lately",
+    most: [2, 19, 18, 1],
+    request: async () => book(await car()),
+  },
+  {
+    name: "a booking that may be repeated",
+    most: [1, 15, 19, 1],
+    request: async () => book(await warmCar(), { "Idempotency-Key": crypto.randomUUID() }),
+  },
+  {
+    name: "an approval",
+    most: [2, 14, 10, 1],
+    async request() {
+      const { carId, bookingId } = await pending();
+      await call("GET", `/api/cars/${carId}/available-slots/?date=2030-01-01`);
+      return asSeller("PATCH", `/api/bookings/${bookingId}/approve/`);
+    },
+  },
+  {
+    name: "an approval when nobody looked at the car lately",
+    most: [3, 20, 12, 1],
+    async request() {
+      const { bookingId } = await pending();
+      return asSeller("PATCH", `/api/bookings/${bookingId}/approve/`);
+    },
+  },
+  {
+    name: "a sale",
+    most: [3, 130, 80, 1],
+    request: async () =>
+      asSeller("POST", "/api/sales/", {
+        car: (await pending()).carId,
+        customer: (await person()).id,
+        sale_price: "19990.00",
+        payment_method: "CASH",
+      }),
+  },
+];
+
+/** Everything counted since it was last asked. */
+const account = async () => (await call("GET", "/account")).json<Account>();
+
+describe.each(STOCKS)("with %i cars in stock", (stock) => {
+  beforeAll(async () => {
+    const known = (await env.DB.prepare("SELECT count(*) AS n FROM cars").first<number>("n")) ?? 0;
+    const more = demoCars(stock, Date.now()).slice(known);
+    await insertAll(env.DB, cars, more);
+    await insertAll(env.DB, carPhotos, more.map(photoOf));
+  });
+
+  test.each(BUDGETS)("$name costs no more than it may", async ({ most, request }) => {
+    const asked = await request();
+    await account();
+    const answer = await call(...asked);
+    await answer.arrayBuffer();
+    const cost: Cost = costOf(await account());
+    expect(answer.ok).toBe(true);
+    const [trips, rowsRead, rowsWritten, calendarCalls] = most;
+    expect.soft(cost).toMatchObject({ trips, calendarCalls });
+    expect.soft(cost.rowsRead, "rows read").toBeLessThanOrEqual(rowsRead);
+    expect.soft(cost.rowsWritten, "rows written").toBeLessThanOrEqual(rowsWritten);
+  });
+});
+
+const photoOf = ({ id }: { id: string }) => ({
+  id: `${id}-photo`,
+  carId: id,
+  key: `${id}.webp`,
+  thumbnailKey: `${id}-small.webp`,
+  contentType: "image/webp",
+  width: 1600,
+  height: 1000,
+  sortOrder: 0,
+  createdAt: 0,
+});

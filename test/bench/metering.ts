@@ -1,0 +1,104 @@
+/** Bindings that keep an account of what they are asked, so that the cost of a request is known to the row. */
+
+/** One statement as it went to D1. */
+export type Sent = { sql: string; params: unknown[] };
+
+/** One round trip to D1. `by`: who made it, the Worker or a car's calendar. */
+export type Trip = { by: "worker" | "calendar"; statements: Sent[]; rowsRead: number; rowsWritten: number };
+
+/** What was asked of the bindings. */
+export type Account = { trips: Trip[]; calendarCalls: number };
+
+/** The sums that budgets are about. */
+export type Cost = { trips: number; rowsRead: number; rowsWritten: number; calendarCalls: number };
+
+/** Adds an account up. */
+export function costOf({ trips, calendarCalls }: Account): Cost {
+  const sum = (of: (trip: Trip) => number) => trips.reduce((total, trip) => total + of(trip), 0);
+  return {
+    trips: trips.length,
+    rowsRead: sum((trip) => trip.rowsRead),
+    rowsWritten: sum((trip) => trip.rowsWritten),
+    calendarCalls,
+  };
+}
+
+/** `env`, with D1 and the calendars on the account. */
+export function metered(env: Env, account: Account, by: Trip["by"]): Env {
+  return {
+    ...env,
+    DB: meteredDatabase(env.DB, account, by),
+    CAR_CALENDAR: new Proxy(env.CAR_CALENDAR, {
+      get(namespace, member) {
+        const value = Reflect.get(namespace, member);
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]) => {
+          if (member === "getByName") account.calendarCalls += 1;
+          return value.apply(namespace, args);
+        };
+      },
+    }),
+  };
+}
+
+type Session = Pick<D1DatabaseSession, "prepare" | "batch" | "getBookmark">;
+
+function meteredDatabase(d1: D1Database, account: Account, by: Trip["by"]): D1Database {
+  const statements = new WeakMap<object, { statement: D1PreparedStatement; sent: Sent }>();
+
+  function note(sent: Sent[], results: D1Result[]): void {
+    const sum = (of: "rows_read" | "rows_written") =>
+      results.reduce((total, { meta }) => total + meta[of], 0);
+    account.trips.push({
+      by,
+      statements: sent,
+      rowsRead: sum("rows_read"),
+      rowsWritten: sum("rows_written"),
+    });
+  }
+
+  function wrap(session: Session, statement: D1PreparedStatement, sent: Sent): D1PreparedStatement {
+    async function all() {
+      const result = await statement.all();
+      note([sent], [result]);
+      return result;
+    }
+    const wrapped = {
+      bind: (...params: unknown[]) => wrap(session, statement.bind(...params), { ...sent, params }),
+      all,
+      run: all,
+      // Its answer says nothing of the cost. A query is asked once more for that; a write gives its rows by name.
+      async raw() {
+        if (!/^\s*(select|with)\b/i.test(sent.sql))
+          return (await all()).results.map((row) => Object.values(row as object));
+        note([sent], await session.batch([statement]));
+        return statement.raw();
+      },
+    };
+    statements.set(wrapped, { statement, sent });
+    return wrapped as unknown as D1PreparedStatement;
+  }
+
+  const over = (session: Session): Session => ({
+    getBookmark: () => session.getBookmark(),
+    prepare: (sql) => wrap(session, session.prepare(sql), { sql, params: [] }),
+    async batch<T>(batch: D1PreparedStatement[]) {
+      const known = batch.map(
+        (item) => statements.get(item) ?? { statement: item, sent: { sql: "?", params: [] } },
+      );
+      const results = await session.batch<T>(known.map(({ statement }) => statement));
+      note(
+        known.map(({ sent }) => sent),
+        results,
+      );
+      return results;
+    },
+  });
+  return new Proxy(d1, {
+    get(target, member) {
+      if (member === "withSession") return (start: string) => over(target.withSession(start));
+      const value = Reflect.get(target, member);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}

@@ -1,0 +1,129 @@
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { eq } from "drizzle-orm";
+import { beforeEach, describe, expect, test } from "vitest";
+import { createApp } from "../../src/app.ts";
+import { cars } from "../../src/db/schema.ts";
+import { forgetPublic } from "../../src/http/freshness.ts";
+import { databaseWith } from "../support/faults.ts";
+import { car, db, person } from "../support/world.ts";
+
+const BOOKMARK = "00000000-00000000-00000000-00000000000000000000000000000000";
+const app = createApp();
+
+/** An isolate that keeps what anybody may read, over a database whose reads are counted. */
+function isolate(seconds = 60, pause: () => Promise<void> = async () => {}) {
+  let reads = 0;
+  const counted = databaseWith(async (batch) => {
+    reads += 1;
+    await pause();
+    return batch();
+  });
+  const own = { ...env, DB: counted, PUBLIC_FRESHNESS_SECONDS: String(seconds) } as unknown as Env;
+  const ask = async (path: string, init: RequestInit = {}) => {
+    const ctx = createExecutionContext();
+    const answer = await app.fetch(new Request(`http://dealership.test${path}`, init), own, ctx);
+    const text = await answer.text();
+    await waitOnExecutionContext(ctx);
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      body: text === "" ? undefined : JSON.parse(text),
+    };
+  };
+  return { ask, reads: () => reads };
+}
+
+const changeBehind = (id: string) =>
+  db.update(cars).set({ color: "Green", version: 2 }).where(eq(cars.id, id));
+
+beforeEach(forgetPublic);
+
+describe("what anybody may read", () => {
+  test("is read once within the promise, and the header says how long it may still be kept", async () => {
+    const { ask, reads } = isolate();
+    const id = await car({ color: "Blue" });
+    const first = await ask(`/api/cars/${id}/`);
+    await changeBehind(id);
+    const second = await ask(`/api/cars/${id}/`);
+    expect(second.body).toEqual(first.body);
+    expect(reads()).toBe(1);
+    expect(second.headers.get("Cache-Control")).toMatch(/^public, max-age=(59|60)$/);
+    expect(second.headers.get("Vary")).toMatch(/Authorization, X-D1-Bookmark/);
+  });
+
+  test("is read again when its time is over", async () => {
+    const { ask } = isolate(1);
+    const id = await car({ color: "Blue" });
+    await ask(`/api/cars/${id}/`);
+    await changeBehind(id);
+    await new Promise((done) => setTimeout(done, 1100));
+    expect((await ask(`/api/cars/${id}/`)).body.color).toBe("Green");
+  });
+
+  test("is read once for all who ask at the same moment", async () => {
+    const { ask, reads } = isolate(60, () => new Promise((done) => setTimeout(done, 50)));
+    const path = `/api/cars/${await car()}/`;
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(path)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(reads()).toBe(1);
+  });
+
+  test("is a 304 out of memory for somebody who has it", async () => {
+    const { ask, reads } = isolate();
+    const first = await ask("/api/cars/?page_size=1");
+    const second = await ask("/api/cars/?page_size=1", {
+      headers: { "If-None-Match": first.headers.get("ETag") ?? "" },
+    });
+    expect(second).toMatchObject({ status: 304, body: undefined });
+    expect(reads()).toBe(1);
+  });
+
+  test("is never old for staff, nor for somebody who carries a bookmark", async () => {
+    const { ask } = isolate();
+    const [id, { token }] = [await car({ color: "Blue" }), await person("SALES")];
+    await ask(`/api/cars/${id}/`);
+    await changeBehind(id);
+    const asStaff = await ask(`/api/cars/${id}/`, { headers: { Authorization: `Bearer ${token}` } });
+    expect(asStaff.body.color).toBe("Green");
+    expect(asStaff.headers.get("Cache-Control")).toBe("private, no-cache");
+    const withBookmark = await ask(`/api/cars/${id}/`, { headers: { "X-D1-Bookmark": BOOKMARK } });
+    expect(withBookmark.body.color).toBe("Green");
+  });
+
+  test("is forgotten when the same isolate changes the stock", async () => {
+    const { ask } = isolate();
+    const [id, { token }] = [await car({ color: "Blue" }), await person("SALES")];
+    await ask(`/api/cars/${id}/`);
+    await ask(`/api/cars/${id}/`, {
+      method: "PATCH",
+      body: JSON.stringify({ color: "Red" }),
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+    });
+    expect((await ask(`/api/cars/${id}/`)).body.color).toBe("Red");
+  });
+
+  test("is not remembered when it could not be read, or is not there", async () => {
+    let fails = true;
+    const { ask } = isolate(60, async () => {
+      if (fails) throw new Error("D1_ERROR: away");
+    });
+    const id = await car();
+    expect((await ask(`/api/cars/${id}/`)).status).toBe(503);
+    fails = false;
+    expect((await ask(`/api/cars/${id}/`)).status).toBe(200);
+    const unknown = crypto.randomUUID();
+    expect((await ask(`/api/cars/${unknown}/`)).status).toBe(404);
+    await car({ id: unknown });
+    expect((await ask(`/api/cars/${unknown}/`)).status).toBe(200);
+  });
+
+  test("does not fill the isolate's memory, however much is asked for", async () => {
+    const { ask, reads } = isolate();
+    await ask("/api/cars/?page_size=1&max_price=1");
+    for (let price = 2; price <= 1002; price += 1) await ask(`/api/cars/?page_size=1&max_price=${price}`);
+    const before = reads();
+    await ask("/api/cars/?page_size=1&max_price=1");
+    expect(reads()).toBe(before + 1);
+  });
+});
