@@ -105,15 +105,16 @@ export function createApp() {
     });
 
   // The slash at the end keeps the one of each area's own root.
-  app.route("/api/auth/", authRoutes);
-  app.route("/api/cars/", carRoutes);
-  app.route("/api/cars/", photoRoutes);
-  app.route("/api/cars/", slotRoutes);
-  app.route("/api/bookings/", bookingRoutes);
-  app.route("/api/sales/", saleRoutes);
-  app.route("/api/staff/", staffRoutes);
-  app.route("/api/notifications/", notificationRoutes);
-  app.route("/photos/", photoFileRoutes);
+  const routed = app
+    .route("/api/auth/", authRoutes)
+    .route("/api/cars/", carRoutes)
+    .route("/api/cars/", photoRoutes)
+    .route("/api/cars/", slotRoutes)
+    .route("/api/bookings/", bookingRoutes)
+    .route("/api/sales/", saleRoutes)
+    .route("/api/staff/", staffRoutes)
+    .route("/api/notifications/", notificationRoutes)
+    .route("/photos/", photoFileRoutes);
   app.route("/", documentRoutes(app));
 
   app.notFound((c) => {
@@ -135,8 +136,11 @@ export function createApp() {
     return answerProblem(c, new Problem(isDependencyDown(error) ? "unavailable" : "internal_error"));
   });
 
-  return app;
+  return routed;
 }
+
+/** The API's types, for `hc` of hono/client: paths end in `index`, as in `client.api.cars[":id"].index.$get`. */
+export type Api = ReturnType<typeof createApp>;
 
 /** What the framework refuses before a handler runs. */
 function problemOf(error: HTTPException): Problem {

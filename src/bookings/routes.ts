@@ -36,155 +36,129 @@ import {
 } from "./schemas.ts";
 import { daySpan, formatLocal, parseInstant, type Slot, type StartRefusal } from "./slots.ts";
 
-/** The routes under /api/bookings. */
-export const bookingRoutes = createRouter();
-
-/** The routes under /api/cars that ask the calendar. */
-export const slotRoutes = createRouter();
-
 const tags = ["Bookings"];
 
-bookingRoutes.openapi(
-  operation(
-    "createBooking",
-    ["car_not_found", "car_not_bookable", "slot_taken", "idempotency_key_reused", "busy"],
-    {
-      method: "post",
-      path: "/",
-      tags,
-      summary: "Ask for a test drive",
-      request: { body: jsonBody(newBooking) },
-      responses: { 201: jsonAnswer("The booking, waiting for approval", bookingSchema, "Location") },
+/** The routes under /api/bookings. */
+export const bookingRoutes = createRouter()
+  .openapi(
+    operation(
+      "createBooking",
+      ["car_not_found", "car_not_bookable", "slot_taken", "idempotency_key_reused", "busy"],
+      {
+        method: "post",
+        path: "/",
+        tags,
+        summary: "Ask for a test drive",
+        request: { body: jsonBody(newBooking) },
+        responses: { 201: jsonAnswer("The booking, waiting for approval", bookingSchema, "Location") },
+      },
+    ),
+    async (c) => {
+      const body = c.req.valid("json");
+      const caller = claimedBy(c);
+      const command = {
+        type: "book",
+        carId: body.car,
+        customerId: caller.id,
+        startAt: readStart(c, body.start_at),
+        notes: body.notes ?? "",
+      } as const;
+      return once(c, caller.id, body, async (claim) => {
+        const attached = { claim, alongside: [signedIn(caller)] };
+        const booking = settle(c, await calendarOf(c.env, body.car).perform(command, attached));
+        committedBy(c, caller);
+        return c.json(bookingBody(booking), 201, { Location: bookingPath(booking.id) });
+      });
     },
-  ),
-  async (c) => {
-    const body = c.req.valid("json");
-    const caller = claimedBy(c);
-    const command = {
-      type: "book",
-      carId: body.car,
-      customerId: caller.id,
-      startAt: readStart(c, body.start_at),
-      notes: body.notes ?? "",
-    } as const;
-    return once(c, caller.id, body, async (claim) => {
-      const attached = { claim, alongside: [signedIn(caller)] };
-      const booking = settle(c, await calendarOf(c.env, body.car).perform(command, attached));
-      committedBy(c, caller);
-      return c.json(bookingBody(booking), 201, { Location: bookingPath(booking.id) });
-    });
-  },
-);
-
-bookingRoutes.openapi(
-  operation("listMyBookings", ["not_found"], {
-    method: "get",
-    path: "/me/",
-    tags,
-    summary: "My test drives, newest start first",
-    request: { query: myBookingsQuery },
-    responses: { 200: jsonAnswer("One page of them", pageOf(bookingSchema)) },
-  }),
-  async (c) => {
-    const query = c.req.valid("query");
-    const which = and(eq(bookings.customerId, claimedBy(c).id), hasStatus(query.status));
-    return c.json(await page(c, query, which), 200);
-  },
-);
-
-bookingRoutes.openapi(
-  operation("listBookings", ["not_found"], {
-    method: "get",
-    path: "/",
-    tags,
-    summary: "Everybody's test drives, newest start first",
-    request: { query: bookingsQuery },
-    responses: { 200: jsonAnswer("One page of them", pageOf(bookingSchema)) },
-  }),
-  async (c) => {
-    const query = c.req.valid("query");
-    const which = and(
-      hasStatus(query.status),
-      query.car ? eq(bookings.carId, query.car) : undefined,
-      query.customer ? eq(bookings.customerId, query.customer) : undefined,
-      query.date ? startsOn(query.date, c.var.config.showroom.timeZone) : undefined,
-    );
-    return c.json(await page(c, query, which), 200);
-  },
-);
-
-bookingRoutes.openapi(
-  operation("getBooking", ["not_found"], {
-    method: "get",
-    path: "/{id}/",
-    tags,
-    summary: "One test drive",
-    request: { params: idParam },
-    responses: { 200: jsonAnswer("The booking", bookingSchema) },
-  }),
-  async (c) => c.json(bookingBody(await visibleBooking(c, c.req.valid("param").id)), 200),
-);
-
-/** Every way a booking changes its status, each an operation of its own. */
-const TRANSITIONS: ReadonlyArray<{ id: OperationId; verb: string; to: BookingStatus; summary: string }> = [
-  { id: "approveBooking", verb: "approve", to: "APPROVED", summary: "Agree to a test drive" },
-  { id: "declineBooking", verb: "decline", to: "DECLINED", summary: "Turn a test drive down" },
-  { id: "completeBooking", verb: "complete", to: "COMPLETED", summary: "Record that the drive took place" },
-  {
-    id: "markBookingNoShow",
-    verb: "no-show",
-    to: "NO_SHOW",
-    summary: "Record that the customer did not come",
-  },
-  { id: "cancelBooking", verb: "cancel", to: "CANCELLED", summary: "Call a test drive off" },
-];
-
-for (const { id, verb, to, summary } of TRANSITIONS)
-  bookingRoutes.openapi(
-    operation(id, ["not_found", "illegal_transition", "busy"], {
-      method: "patch",
-      path: `/{id}/${verb}/`,
+  )
+  .openapi(
+    operation("listMyBookings", ["not_found"], {
+      method: "get",
+      path: "/me/",
       tags,
-      summary,
-      request: { params: idParam },
-      responses: { 200: jsonAnswer("The booking as it is now", bookingSchema) },
+      summary: "My test drives, newest start first",
+      request: { query: myBookingsQuery },
+      responses: { 200: jsonAnswer("One page of them", pageOf(bookingSchema)) },
     }),
     async (c) => {
+      const query = c.req.valid("query");
+      const which = and(eq(bookings.customerId, claimedBy(c).id), hasStatus(query.status));
+      return c.json(await page(c, query, which), 200);
+    },
+  )
+  .openapi(
+    operation("listBookings", ["not_found"], {
+      method: "get",
+      path: "/",
+      tags,
+      summary: "Everybody's test drives, newest start first",
+      request: { query: bookingsQuery },
+      responses: { 200: jsonAnswer("One page of them", pageOf(bookingSchema)) },
+    }),
+    async (c) => {
+      const query = c.req.valid("query");
+      const which = and(
+        hasStatus(query.status),
+        query.car ? eq(bookings.carId, query.car) : undefined,
+        query.customer ? eq(bookings.customerId, query.customer) : undefined,
+        query.date ? startsOn(query.date, c.var.config.showroom.timeZone) : undefined,
+      );
+      return c.json(await page(c, query, which), 200);
+    },
+  )
+  .openapi(
+    operation("getBooking", ["not_found"], {
+      method: "get",
+      path: "/{id}/",
+      tags,
+      summary: "One test drive",
+      request: { params: idParam },
+      responses: { 200: jsonAnswer("The booking", bookingSchema) },
+    }),
+    async (c) => c.json(bookingBody(await visibleBooking(c, c.req.valid("param").id)), 200),
+  )
+  .openapi(transition("approveBooking", "approve", "Agree to a test drive"), async (c) =>
+    c.json(await become(c, c.req.valid("param").id, "APPROVED"), 200),
+  )
+  .openapi(transition("declineBooking", "decline", "Turn a test drive down"), async (c) =>
+    c.json(await become(c, c.req.valid("param").id, "DECLINED"), 200),
+  )
+  .openapi(transition("completeBooking", "complete", "Record that the drive took place"), async (c) =>
+    c.json(await become(c, c.req.valid("param").id, "COMPLETED"), 200),
+  )
+  .openapi(transition("markBookingNoShow", "no-show", "Record that the customer did not come"), async (c) =>
+    c.json(await become(c, c.req.valid("param").id, "NO_SHOW"), 200),
+  )
+  .openapi(transition("cancelBooking", "cancel", "Call a test drive off"), async (c) =>
+    c.json(await become(c, c.req.valid("param").id, "CANCELLED"), 200),
+  )
+  .openapi(
+    operation(
+      "rescheduleBooking",
+      ["not_found", "car_not_bookable", "slot_taken", "illegal_transition", "busy"],
+      {
+        method: "patch",
+        path: "/{id}/reschedule/",
+        tags,
+        summary: "Move a test drive to another time",
+        description:
+          "The old time is held until the new one is won. Moved by its customer, the booking waits for approval again.",
+        request: { params: idParam, body: jsonBody(newStart) },
+        responses: { 200: jsonAnswer("The booking as it is now", bookingSchema) },
+      },
+    ),
+    async (c) => {
+      const startAt = readStart(c, c.req.valid("json").start_at);
       const booking = await visibleBooking(c, c.req.valid("param").id);
-      const caller = callerOf(c);
-      const by = isStaff(caller) ? caller.id : undefined;
-      const command: Command = { type: "transition", bookingId: booking.id, to, by };
+      const confirmed = isStaff(callerOf(c));
+      const command: Command = { type: "reschedule", bookingId: booking.id, startAt, confirmed };
       const changed = settle(c, await calendarOf(c.env, booking.carId).perform(command));
       return c.json(bookingBody(changed), 200);
     },
   );
 
-bookingRoutes.openapi(
-  operation(
-    "rescheduleBooking",
-    ["not_found", "car_not_bookable", "slot_taken", "illegal_transition", "busy"],
-    {
-      method: "patch",
-      path: "/{id}/reschedule/",
-      tags,
-      summary: "Move a test drive to another time",
-      description:
-        "The old time is held until the new one is won. Moved by its customer, the booking waits for approval again.",
-      request: { params: idParam, body: jsonBody(newStart) },
-      responses: { 200: jsonAnswer("The booking as it is now", bookingSchema) },
-    },
-  ),
-  async (c) => {
-    const startAt = readStart(c, c.req.valid("json").start_at);
-    const booking = await visibleBooking(c, c.req.valid("param").id);
-    const confirmed = isStaff(callerOf(c));
-    const command: Command = { type: "reschedule", bookingId: booking.id, startAt, confirmed };
-    const changed = settle(c, await calendarOf(c.env, booking.carId).perform(command));
-    return c.json(bookingBody(changed), 200);
-  },
-);
-
-slotRoutes.openapi(
+/** The routes under /api/cars that ask the calendar. */
+export const slotRoutes = createRouter().openapi(
   operation("listAvailableSlots", ["car_not_found"], {
     method: "get",
     path: "/{id}/available-slots/",
@@ -201,6 +175,27 @@ slotRoutes.openapi(
     return c.json(outcome.slots.map(slotBody(c)), 200);
   },
 );
+
+/** The route by which a booking changes its status. */
+function transition<Verb extends string>(id: OperationId, verb: Verb, summary: string) {
+  return operation(id, ["not_found", "illegal_transition", "busy"], {
+    method: "patch",
+    path: `/{id}/${verb}/`,
+    tags,
+    summary,
+    request: { params: idParam },
+    responses: { 200: jsonAnswer("The booking as it is now", bookingSchema) },
+  });
+}
+
+/** Changes the status of a booking that the caller sees; returns it in its wire form. */
+async function become(c: Context<AppEnv>, id: string, to: BookingStatus) {
+  const booking = await visibleBooking(c, id);
+  const caller = callerOf(c);
+  const by = isStaff(caller) ? caller.id : undefined;
+  const command: Command = { type: "transition", bookingId: booking.id, to, by };
+  return bookingBody(settle(c, await calendarOf(c.env, booking.carId).perform(command)));
+}
 
 const slotBody =
   (c: Context<AppEnv>) =>

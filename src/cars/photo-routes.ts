@@ -45,163 +45,159 @@ import {
 } from "./schemas.ts";
 import { VERSION_STALE } from "./versions.ts";
 
-/** The routes under /api/cars that are about photos. */
-export const photoRoutes = createRouter();
-
-/** The routes under /photos. */
-export const photoFileRoutes = createRouter();
-
 const tags = ["Photos"];
 
-photoRoutes.openapi(
-  operation(
-    "addPhoto",
-    [
-      "car_not_found",
-      "invalid_image",
-      "too_many_photos",
-      "duplicate_request",
-      "precondition_failed",
-      "idempotency_key_reused",
-    ],
-    {
-      method: "post",
-      path: "/{id}/photos/",
-      tags,
-      summary: "Add a photo",
-      description: `A JPEG, PNG, WebP or AVIF still image of at most ${MAX_PHOTO_BYTES / 1024 / 1024} MB and 50 megapixels. It is kept in two sizes, without its Exif data. The first photo of a car is its primary one.`,
-      request: {
-        params: idParam,
-        headers: ifMatch,
-        body: { required: true, content: { "multipart/form-data": { schema: newPhoto } } },
+/** The routes under /api/cars that are about photos. */
+export const photoRoutes = createRouter()
+  .openapi(
+    operation(
+      "addPhoto",
+      [
+        "car_not_found",
+        "invalid_image",
+        "too_many_photos",
+        "duplicate_request",
+        "precondition_failed",
+        "idempotency_key_reused",
+      ],
+      {
+        method: "post",
+        path: "/{id}/photos/",
+        tags,
+        summary: "Add a photo",
+        description: `A JPEG, PNG, WebP or AVIF still image of at most ${MAX_PHOTO_BYTES / 1024 / 1024} MB and 50 megapixels. It is kept in two sizes, without its Exif data. The first photo of a car is its primary one.`,
+        request: {
+          params: idParam,
+          headers: ifMatch,
+          body: { required: true, content: { "multipart/form-data": { schema: newPhoto } } },
+        },
+        responses: { 201: jsonAnswer("The photo", photoSchema) },
       },
-      responses: { 201: jsonAnswer("The photo", photoSchema) },
+    ),
+    async (c) => {
+      const carId = c.req.valid("param").id;
+      const { file, alt_text, is_primary } = c.req.valid("form");
+      if (file.size > MAX_PHOTO_BYTES) throw new Problem("too_large", "A photo has at most 10 MB");
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      const request = { file: await sha256(bytes), alt_text, is_primary };
+      return once(c, callerOf(c).id, request, async (claim) => {
+        const context = await carToIllustrate(c, carId);
+        const { db } = c.var;
+        if (await isFull(db, carId)) throw new Problem("too_many_photos");
+        const made = await makeSizes(c.env.IMAGES, bytes);
+        if (!made.ok) throw pictureProblem(made);
+        const { display, thumbnail, width, height } = made.sizes;
+        const names = newKeys();
+        const keys = [names.key, names.thumbnailKey];
+        await announceObjects(db, keys, context.now);
+        await reaching(
+          Promise.all([
+            putObject(c.env.PHOTOS, names.key, display),
+            putObject(c.env.PHOTOS, names.thumbnailKey, thumbnail),
+          ]),
+        );
+        const photo = {
+          ...names,
+          contentType: "image/webp",
+          width,
+          height,
+          altText: alt_text,
+          wantsPrimary: is_primary,
+        };
+        const stored = await refusing(addPhoto(db, photo, context, claim, originOf(c)), () =>
+          forget(c, keys),
+        );
+        if (!stored) {
+          forget(c, keys);
+          throw new Problem((await isFull(db, carId)) ? "too_many_photos" : "unavailable");
+        }
+        c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
+        return c.json(photoBody(stored, originOf(c)), 201);
+      });
     },
-  ),
-  async (c) => {
-    const carId = c.req.valid("param").id;
-    const { file, alt_text, is_primary } = c.req.valid("form");
-    if (file.size > MAX_PHOTO_BYTES) throw new Problem("too_large", "A photo has at most 10 MB");
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    const request = { file: await sha256(bytes), alt_text, is_primary };
-    return once(c, callerOf(c).id, request, async (claim) => {
+  )
+  .openapi(
+    operation("orderPhotos", ["car_not_found", "precondition_failed"], {
+      method: "put",
+      path: "/{id}/photos/order/",
+      tags,
+      summary: "Put the photos of a car in order",
+      request: { params: idParam, headers: ifMatch, body: jsonBody(photoOrder) },
+      responses: { 200: jsonAnswer("The photos in their new order", photoSchema.array()) },
+    }),
+    async (c) => {
+      const carId = c.req.valid("param").id;
+      const { photos } = c.req.valid("json");
       const context = await carToIllustrate(c, carId);
       const { db } = c.var;
-      if (await isFull(db, carId)) throw new Problem("too_many_photos");
-      const made = await makeSizes(c.env.IMAGES, bytes);
-      if (!made.ok) throw pictureProblem(made);
-      const { display, thumbnail, width, height } = made.sizes;
-      const names = newKeys();
-      const keys = [names.key, names.thumbnailKey];
-      await announceObjects(db, keys, context.now);
-      await reaching(
-        Promise.all([
-          putObject(c.env.PHOTOS, names.key, display),
-          putObject(c.env.PHOTOS, names.thumbnailKey, thumbnail),
-        ]),
-      );
-      const photo = {
-        ...names,
-        contentType: "image/webp",
-        width,
-        height,
-        altText: alt_text,
-        wantsPrimary: is_primary,
-      };
-      const stored = await refusing(addPhoto(db, photo, context, claim, originOf(c)), () => forget(c, keys));
-      if (!stored) {
-        forget(c, keys);
-        throw new Problem((await isFull(db, carId)) ? "too_many_photos" : "unavailable");
-      }
+      const known = (await photosOf(db, carId)).map(({ id }) => id);
+      if (
+        photos.length !== known.length ||
+        new Set(photos).size !== known.length ||
+        !known.every((id) => photos.includes(id))
+      )
+        throw invalid([
+          { field: "photos", code: "not_the_photos", message: "Must name every photo of the car once" },
+        ]);
+      await refusing(orderPhotos(db, photos, context));
       c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
-      return c.json(photoBody(stored, originOf(c)), 201);
-    });
-  },
-);
-
-photoRoutes.openapi(
-  operation("orderPhotos", ["car_not_found", "precondition_failed"], {
-    method: "put",
-    path: "/{id}/photos/order/",
-    tags,
-    summary: "Put the photos of a car in order",
-    request: { params: idParam, headers: ifMatch, body: jsonBody(photoOrder) },
-    responses: { 200: jsonAnswer("The photos in their new order", photoSchema.array()) },
-  }),
-  async (c) => {
-    const carId = c.req.valid("param").id;
-    const { photos } = c.req.valid("json");
-    const context = await carToIllustrate(c, carId);
-    const { db } = c.var;
-    const known = (await photosOf(db, carId)).map(({ id }) => id);
-    if (
-      photos.length !== known.length ||
-      new Set(photos).size !== known.length ||
-      !known.every((id) => photos.includes(id))
-    )
-      throw invalid([
-        { field: "photos", code: "not_the_photos", message: "Must name every photo of the car once" },
-      ]);
-    await refusing(orderPhotos(db, photos, context));
-    c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
-    return c.json(
-      (await photosOf(db, carId)).map((photo) => photoBody(photo, originOf(c))),
-      200,
-    );
-  },
-);
-
-photoRoutes.openapi(
-  operation(
-    "updatePhoto",
-    ["car_not_found", "photo_not_found", "primary_photo_needed", "precondition_failed"],
-    {
-      method: "patch",
+      return c.json(
+        (await photosOf(db, carId)).map((photo) => photoBody(photo, originOf(c))),
+        200,
+      );
+    },
+  )
+  .openapi(
+    operation(
+      "updatePhoto",
+      ["car_not_found", "photo_not_found", "primary_photo_needed", "precondition_failed"],
+      {
+        method: "patch",
+        path: "/{id}/photos/{photo_id}/",
+        tags,
+        summary: "Change what is said of a photo",
+        description: "Making it the primary one takes that from the photo that was.",
+        request: { params: photoParams, headers: ifMatch, body: jsonBody(photoChange) },
+        responses: { 200: jsonAnswer("The photo as it is now", photoSchema) },
+      },
+    ),
+    async (c) => {
+      const { id: carId, photo_id } = c.req.valid("param");
+      const change = c.req.valid("json");
+      const context = await carToIllustrate(c, carId);
+      const { db } = c.var;
+      const before = (await photosOf(db, carId)).find(({ id }) => id === photo_id);
+      if (before?.isPrimary && change.is_primary === false)
+        throw new Problem("primary_photo_needed", "Make another photo the primary one instead");
+      const stored = await refusing(changePhoto(db, photo_id, change, context));
+      if (!stored) throw new Problem("photo_not_found");
+      c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
+      return c.json(photoBody(stored, originOf(c)), 200);
+    },
+  )
+  .openapi(
+    operation("removePhoto", ["car_not_found", "photo_not_found", "precondition_failed"], {
+      method: "delete",
       path: "/{id}/photos/{photo_id}/",
       tags,
-      summary: "Change what is said of a photo",
-      description: "Making it the primary one takes that from the photo that was.",
-      request: { params: photoParams, headers: ifMatch, body: jsonBody(photoChange) },
-      responses: { 200: jsonAnswer("The photo as it is now", photoSchema) },
+      summary: "Take a photo away",
+      description: "If it was the primary one, the next in order becomes that.",
+      request: { params: photoParams, headers: ifMatch },
+      responses: { 204: { description: "It is gone" } },
+    }),
+    async (c) => {
+      const { id: carId, photo_id } = c.req.valid("param");
+      const context = await carToIllustrate(c, carId);
+      const keys = await refusing(removePhoto(c.var.db, photo_id, context));
+      if (!keys) throw new Problem("photo_not_found");
+      c.header("X-D1-Bookmark", c.var.db.bookmark() ?? undefined);
+      forget(c, keys);
+      return c.body(null, 204);
     },
-  ),
-  async (c) => {
-    const { id: carId, photo_id } = c.req.valid("param");
-    const change = c.req.valid("json");
-    const context = await carToIllustrate(c, carId);
-    const { db } = c.var;
-    const before = (await photosOf(db, carId)).find(({ id }) => id === photo_id);
-    if (before?.isPrimary && change.is_primary === false)
-      throw new Problem("primary_photo_needed", "Make another photo the primary one instead");
-    const stored = await refusing(changePhoto(db, photo_id, change, context));
-    if (!stored) throw new Problem("photo_not_found");
-    c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
-    return c.json(photoBody(stored, originOf(c)), 200);
-  },
-);
+  );
 
-photoRoutes.openapi(
-  operation("removePhoto", ["car_not_found", "photo_not_found", "precondition_failed"], {
-    method: "delete",
-    path: "/{id}/photos/{photo_id}/",
-    tags,
-    summary: "Take a photo away",
-    description: "If it was the primary one, the next in order becomes that.",
-    request: { params: photoParams, headers: ifMatch },
-    responses: { 204: { description: "It is gone" } },
-  }),
-  async (c) => {
-    const { id: carId, photo_id } = c.req.valid("param");
-    const context = await carToIllustrate(c, carId);
-    const keys = await refusing(removePhoto(c.var.db, photo_id, context));
-    if (!keys) throw new Problem("photo_not_found");
-    c.header("X-D1-Bookmark", c.var.db.bookmark() ?? undefined);
-    forget(c, keys);
-    return c.body(null, 204);
-  },
-);
-
-photoFileRoutes.openapi(
+/** The routes under /photos. */
+export const photoFileRoutes = createRouter().openapi(
   operation("getPhotoFile", ["photo_not_found", "range_not_satisfiable"], {
     method: "get",
     path: "/{name}",

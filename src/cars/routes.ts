@@ -30,101 +30,7 @@ import {
   wholeCar,
 } from "./schemas.ts";
 
-/** The routes under /api/cars. */
-export const carRoutes = createRouter();
-
 const tags = ["Cars"];
-
-carRoutes.openapi(
-  operation("listCars", ["not_found"], {
-    method: "get",
-    path: "/",
-    tags,
-    summary: "Browse the stock",
-    description:
-      "Filters narrow each other down; text filters ignore case. Removed cars are seen by staff only. The answer has an `ETag`; asked again with `If-None-Match`, an unchanged page is a 304.",
-    request: { query: carsQuery },
-    responses: { 200: jsonAnswer("One page of cars", pageOf(carSchema), "ETag"), 304: notModifiedAnswer },
-  }),
-  async (c) => {
-    const query = c.req.valid("query");
-    return answerRead(c, async () => {
-      const found = await findCars(c.var.db, query, isStaff(c.var.caller), originOf(c));
-      return { body: framePage(c, query, found.count, found.cars) };
-    });
-  },
-);
-
-carRoutes.openapi(
-  operation("countCarFacets", [], {
-    method: "get",
-    path: "/facets/",
-    tags,
-    summary: "Count the stock by make, kind, year and price",
-    description:
-      "Takes the filters of the list. Each count is of the cars that match all filters but those on that facet itself, so it tells what choosing another value would find. At most the 100 values with the most cars are named.",
-    request: { query: facetsQuery },
-    responses: { 200: jsonAnswer("Counts, most cars first", facetsSchema, "ETag"), 304: notModifiedAnswer },
-  }),
-  async (c) =>
-    answerRead(c, async () => ({
-      body: await countFacets(c.var.db, c.req.valid("query"), isStaff(c.var.caller)),
-    })),
-);
-
-carRoutes.openapi(
-  operation("getCar", ["car_not_found"], {
-    method: "get",
-    path: "/{id}/",
-    tags,
-    summary: "One car",
-    request: { params: idParam },
-    responses: { 200: jsonAnswer("The car", carSchema, "ETag"), 304: notModifiedAnswer },
-  }),
-  async (c) => {
-    return answerRead(c, async () => {
-      const car = await findCar(c.var.db, c.req.valid("param").id, isStaff(c.var.caller), originOf(c));
-      if (!car) throw new Problem("car_not_found");
-      return { body: car.body, tag: versionTag(car.version) };
-    });
-  },
-);
-
-carRoutes.openapi(
-  operation("createCar", ["duplicate_request", "idempotency_key_reused"], {
-    method: "post",
-    path: "/",
-    tags,
-    summary: "Take a car into stock",
-    request: { body: jsonBody(wholeCar) },
-    responses: { 201: jsonAnswer("The new car", carSchema, "ETag", "Location") },
-  }),
-  async (c) => {
-    const asked = c.req.valid("json");
-    if (asked.status === "SOLD") throw soldByHand();
-    return once(c, callerOf(c).id, asked, async (claim) => {
-      const now = Date.now();
-      const { db } = c.var;
-      const car = newCar(asked, { id: uuidv7(), now, currency: c.var.config.defaultCurrency });
-      const body = carBody({ ...car, photos: "[]" }, originOf(c));
-      const location = `/api/cars/${car.id}/`;
-      const { priceCents: _, discountRank: __, ...row } = car;
-      await commit(c, [
-        statementOf(db.insert(cars).values(row)),
-        ...(claim
-          ? [
-              statementOf(
-                db.insert(idempotencyKeys).values(claimRow(claim, { status: 201, body, location }, now)),
-              ),
-            ]
-          : []),
-      ]);
-      c.header("ETag", versionTag(car.version));
-      c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
-      return c.json(body, 201, { Location: location });
-    });
-  },
-);
 
 const changing = [
   "car_not_found",
@@ -133,54 +39,141 @@ const changing = [
   "busy",
 ] as const satisfies ProblemCode[];
 
-carRoutes.openapi(
-  operation("replaceCar", changing, {
-    method: "put",
-    path: "/{id}/",
-    tags,
-    summary: "Describe a car anew",
-    description:
-      "What is left out becomes as in a new car, but for the status and the currency, which stay. Read-only members may be sent back. A car that leaves stock takes its future test drives with it.",
-    request: { params: idParam, headers: ifMatch, body: jsonBody(wholeCar) },
-    responses: { 200: jsonAnswer("The car as it is now", carSchema, "ETag") },
-  }),
-  async (c) => c.json(await changeCar(c, c.req.valid("param").id, c.req.valid("json")), 200),
-);
-
-carRoutes.openapi(
-  operation("updateCar", changing, {
-    method: "patch",
-    path: "/{id}/",
-    tags,
-    summary: "Change a car",
-    description:
-      "`SOLD` is what a sale makes of a car; nobody sets it, and nobody takes it back by hand. A car that leaves stock takes its future test drives with it.",
-    request: { params: idParam, headers: ifMatch, body: jsonBody(carChange) },
-    responses: { 200: jsonAnswer("The car as it is now", carSchema, "ETag") },
-  }),
-  async (c) => c.json(await changeCar(c, c.req.valid("param").id, c.req.valid("json")), 200),
-);
-
-carRoutes.openapi(
-  operation("removeCar", changing, {
-    method: "delete",
-    path: "/{id}/",
-    tags,
-    summary: "Take a car out of stock",
-    description:
-      "It stays on record as `REMOVED`. Its future test drives are cancelled, and their customers told.",
-    request: { params: idParam, headers: ifMatch },
-    responses: { 204: { description: "It is out of stock" } },
-  }),
-  async (c) => {
-    const { id } = c.req.valid("param");
-    const { status, expected } = await carToChange(c, id);
-    if (status === "SOLD") throw new Problem("car_sold");
-    if (status !== "REMOVED") await setStatus(c, id, "REMOVED", {}, expected);
-    c.header("X-D1-Bookmark", c.var.db.bookmark() ?? undefined);
-    return c.body(null, 204);
-  },
-);
+/** The routes under /api/cars. */
+export const carRoutes = createRouter()
+  .openapi(
+    operation("listCars", ["not_found"], {
+      method: "get",
+      path: "/",
+      tags,
+      summary: "Browse the stock",
+      description:
+        "Filters narrow each other down; text filters ignore case. Removed cars are seen by staff only. The answer has an `ETag`; asked again with `If-None-Match`, an unchanged page is a 304.",
+      request: { query: carsQuery },
+      responses: { 200: jsonAnswer("One page of cars", pageOf(carSchema), "ETag"), 304: notModifiedAnswer },
+    }),
+    async (c) => {
+      const query = c.req.valid("query");
+      return answerRead(c, async () => {
+        const found = await findCars(c.var.db, query, isStaff(c.var.caller), originOf(c));
+        return { body: framePage(c, query, found.count, found.cars) };
+      });
+    },
+  )
+  .openapi(
+    operation("countCarFacets", [], {
+      method: "get",
+      path: "/facets/",
+      tags,
+      summary: "Count the stock by make, kind, year and price",
+      description:
+        "Takes the filters of the list. Each count is of the cars that match all filters but those on that facet itself, so it tells what choosing another value would find. At most the 100 values with the most cars are named.",
+      request: { query: facetsQuery },
+      responses: { 200: jsonAnswer("Counts, most cars first", facetsSchema, "ETag"), 304: notModifiedAnswer },
+    }),
+    async (c) =>
+      answerRead(c, async () => ({
+        body: await countFacets(c.var.db, c.req.valid("query"), isStaff(c.var.caller)),
+      })),
+  )
+  .openapi(
+    operation("getCar", ["car_not_found"], {
+      method: "get",
+      path: "/{id}/",
+      tags,
+      summary: "One car",
+      request: { params: idParam },
+      responses: { 200: jsonAnswer("The car", carSchema, "ETag"), 304: notModifiedAnswer },
+    }),
+    async (c) => {
+      return answerRead(c, async () => {
+        const car = await findCar(c.var.db, c.req.valid("param").id, isStaff(c.var.caller), originOf(c));
+        if (!car) throw new Problem("car_not_found");
+        return { body: car.body, tag: versionTag(car.version) };
+      });
+    },
+  )
+  .openapi(
+    operation("createCar", ["duplicate_request", "idempotency_key_reused"], {
+      method: "post",
+      path: "/",
+      tags,
+      summary: "Take a car into stock",
+      request: { body: jsonBody(wholeCar) },
+      responses: { 201: jsonAnswer("The new car", carSchema, "ETag", "Location") },
+    }),
+    async (c) => {
+      const asked = c.req.valid("json");
+      if (asked.status === "SOLD") throw soldByHand();
+      return once(c, callerOf(c).id, asked, async (claim) => {
+        const now = Date.now();
+        const { db } = c.var;
+        const car = newCar(asked, { id: uuidv7(), now, currency: c.var.config.defaultCurrency });
+        const body = carBody({ ...car, photos: "[]" }, originOf(c));
+        const location = `/api/cars/${car.id}/`;
+        const { priceCents: _, discountRank: __, ...row } = car;
+        await commit(c, [
+          statementOf(db.insert(cars).values(row)),
+          ...(claim
+            ? [
+                statementOf(
+                  db.insert(idempotencyKeys).values(claimRow(claim, { status: 201, body, location }, now)),
+                ),
+              ]
+            : []),
+        ]);
+        c.header("ETag", versionTag(car.version));
+        c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
+        return c.json(body, 201, { Location: location });
+      });
+    },
+  )
+  .openapi(
+    operation("replaceCar", changing, {
+      method: "put",
+      path: "/{id}/",
+      tags,
+      summary: "Describe a car anew",
+      description:
+        "What is left out becomes as in a new car, but for the status and the currency, which stay. Read-only members may be sent back. A car that leaves stock takes its future test drives with it.",
+      request: { params: idParam, headers: ifMatch, body: jsonBody(wholeCar) },
+      responses: { 200: jsonAnswer("The car as it is now", carSchema, "ETag") },
+    }),
+    async (c) => c.json(await changeCar(c, c.req.valid("param").id, c.req.valid("json")), 200),
+  )
+  .openapi(
+    operation("updateCar", changing, {
+      method: "patch",
+      path: "/{id}/",
+      tags,
+      summary: "Change a car",
+      description:
+        "`SOLD` is what a sale makes of a car; nobody sets it, and nobody takes it back by hand. A car that leaves stock takes its future test drives with it.",
+      request: { params: idParam, headers: ifMatch, body: jsonBody(carChange) },
+      responses: { 200: jsonAnswer("The car as it is now", carSchema, "ETag") },
+    }),
+    async (c) => c.json(await changeCar(c, c.req.valid("param").id, c.req.valid("json")), 200),
+  )
+  .openapi(
+    operation("removeCar", changing, {
+      method: "delete",
+      path: "/{id}/",
+      tags,
+      summary: "Take a car out of stock",
+      description:
+        "It stays on record as `REMOVED`. Its future test drives are cancelled, and their customers told.",
+      request: { params: idParam, headers: ifMatch },
+      responses: { 204: { description: "It is out of stock" } },
+    }),
+    async (c) => {
+      const { id } = c.req.valid("param");
+      const { status, expected } = await carToChange(c, id);
+      if (status === "SOLD") throw new Problem("car_sold");
+      if (status !== "REMOVED") await setStatus(c, id, "REMOVED", {}, expected);
+      c.header("X-D1-Bookmark", c.var.db.bookmark() ?? undefined);
+      return c.body(null, 204);
+    },
+  );
 
 /** The statuses that a car may leave by hand. */
 const IN_OUR_HANDS = ["AVAILABLE", "RESERVED", "REMOVED"] as const satisfies CarStatus[];

@@ -29,167 +29,167 @@ import {
 } from "./ledger.ts";
 import { newSale, saleSchema, salesQuery, voiding } from "./schemas.ts";
 
-/** The routes under /api/sales. */
-export const saleRoutes = createRouter();
-
 const tags = ["Sales"];
 
-saleRoutes.openapi(
-  operation(
-    "createSale",
-    ["car_not_found", "car_not_sellable", "idempotency_key_reused", "duplicate_request", "busy"],
-    {
-      method: "post",
+/** The routes under /api/sales. */
+export const saleRoutes = createRouter()
+  .openapi(
+    operation(
+      "createSale",
+      ["car_not_found", "car_not_sellable", "idempotency_key_reused", "duplicate_request", "busy"],
+      {
+        method: "post",
+        path: "/",
+        tags,
+        summary: "Sell a car",
+        description:
+          "All or nothing: the car is SOLD, its future test drives are called off and their customers told, the commission is on the ledger, the buyer gets a confirmation. SALES credits itself only.",
+        request: { body: jsonBody(newSale) },
+        responses: { 201: jsonAnswer("The sale", saleSchema, "Location") },
+      },
+    ),
+    async (c) => {
+      const body = c.req.valid("json");
+      return once(c, claimedBy(c).id, body, async (claim) => {
+        const { db } = c.var;
+        const now = Date.now();
+        const saleAt = readSaleTime(c, body.sale_datetime, now);
+        const { car, seller } = await checkParties(c, body);
+        const sale: Sale = {
+          id: uuidv7(),
+          carId: body.car,
+          customerId: body.customer,
+          salespersonId: seller.userId,
+          salePriceCents: body.sale_price,
+          currency: body.currency ?? car.currency,
+          paymentMethod: body.payment_method,
+          saleAt,
+          contractNumber: body.contract_number ?? "",
+          remarks: body.remarks ?? "",
+          createdAt: now,
+          voidedAt: null,
+          voidReason: null,
+          voidedBy: null,
+        };
+        const commission: Commission = {
+          id: uuidv7(),
+          saleId: sale.id,
+          salespersonId: seller.userId,
+          rate: seller.rate,
+          amountCents: commissionOn(sale.salePriceCents, seller.rate),
+          reverses: null,
+          createdAt: now,
+        };
+        const notices = outgoing([
+          {
+            kind: "sale_confirmed",
+            to: { userId: sale.customerId },
+            saleId: sale.id,
+            facts: {
+              price: sale.salePriceCents,
+              currency: sale.currency,
+              contractNumber: sale.contractNumber,
+            },
+          },
+        ]);
+        const answer = saleBody(sale, [commission]);
+        const location = `/api/sales/${sale.id}/`;
+        const sold = await calendarOf(c.env, sale.carId).perform(
+          { type: "set_status", from: ["AVAILABLE", "RESERVED"], to: "SOLD" },
+          {
+            alongside: [
+              ...recordSale(db, sale, commission),
+              outboxStatement(notices, now),
+              ...remember(c, claim, { status: 201, body: answer, location }, now),
+            ],
+            notificationIds: notices.map(({ id }) => id),
+          } satisfies Attached,
+        );
+        settle(c, sold, "car_not_sellable");
+        return c.json(answer, 201, { Location: location });
+      });
+    },
+  )
+  .openapi(
+    operation("listSales", ["not_found"], {
+      method: "get",
       path: "/",
       tags,
-      summary: "Sell a car",
-      description:
-        "All or nothing: the car is SOLD, its future test drives are called off and their customers told, the commission is on the ledger, the buyer gets a confirmation. SALES credits itself only.",
-      request: { body: jsonBody(newSale) },
-      responses: { 201: jsonAnswer("The sale", saleSchema, "Location") },
+      summary: "Sales, newest first",
+      description: "SALES sees its own, ADMIN all. Void sales stay listed.",
+      request: { query: salesQuery },
+      responses: { 200: jsonAnswer("One page of them", pageOf(saleSchema)) },
+    }),
+    async (c) => {
+      const query = c.req.valid("query");
+      const { db, config } = c.var;
+      const found = await listSales(db, query, ownOnly(callerOf(c)), config.showroom.timeZone);
+      return c.json(framePage(c, query, found.count, found.sales), 200);
     },
-  ),
-  async (c) => {
-    const body = c.req.valid("json");
-    return once(c, claimedBy(c).id, body, async (claim) => {
-      const { db } = c.var;
-      const now = Date.now();
-      const saleAt = readSaleTime(c, body.sale_datetime, now);
-      const { car, seller } = await checkParties(c, body);
-      const sale: Sale = {
-        id: uuidv7(),
-        carId: body.car,
-        customerId: body.customer,
-        salespersonId: seller.userId,
-        salePriceCents: body.sale_price,
-        currency: body.currency ?? car.currency,
-        paymentMethod: body.payment_method,
-        saleAt,
-        contractNumber: body.contract_number ?? "",
-        remarks: body.remarks ?? "",
-        createdAt: now,
-        voidedAt: null,
-        voidReason: null,
-        voidedBy: null,
-      };
-      const commission: Commission = {
-        id: uuidv7(),
-        saleId: sale.id,
-        salespersonId: seller.userId,
-        rate: seller.rate,
-        amountCents: commissionOn(sale.salePriceCents, seller.rate),
-        reverses: null,
-        createdAt: now,
-      };
-      const notices = outgoing([
-        {
-          kind: "sale_confirmed",
-          to: { userId: sale.customerId },
-          saleId: sale.id,
-          facts: { price: sale.salePriceCents, currency: sale.currency, contractNumber: sale.contractNumber },
-        },
-      ]);
-      const answer = saleBody(sale, [commission]);
-      const location = `/api/sales/${sale.id}/`;
-      const sold = await calendarOf(c.env, sale.carId).perform(
-        { type: "set_status", from: ["AVAILABLE", "RESERVED"], to: "SOLD" },
-        {
-          alongside: [
-            ...recordSale(db, sale, commission),
-            outboxStatement(notices, now),
-            ...remember(c, claim, { status: 201, body: answer, location }, now),
-          ],
-          notificationIds: notices.map(({ id }) => id),
-        } satisfies Attached,
-      );
-      settle(c, sold, "car_not_sellable");
-      return c.json(answer, 201, { Location: location });
-    });
-  },
-);
-
-saleRoutes.openapi(
-  operation("listSales", ["not_found"], {
-    method: "get",
-    path: "/",
-    tags,
-    summary: "Sales, newest first",
-    description: "SALES sees its own, ADMIN all. Void sales stay listed.",
-    request: { query: salesQuery },
-    responses: { 200: jsonAnswer("One page of them", pageOf(saleSchema)) },
-  }),
-  async (c) => {
-    const query = c.req.valid("query");
-    const { db, config } = c.var;
-    const found = await listSales(db, query, ownOnly(callerOf(c)), config.showroom.timeZone);
-    return c.json(framePage(c, query, found.count, found.sales), 200);
-  },
-);
-
-saleRoutes.openapi(
-  operation("getSale", ["not_found"], {
-    method: "get",
-    path: "/{id}/",
-    tags,
-    summary: "One sale",
-    request: { params: idParam },
-    responses: { 200: jsonAnswer("The sale", saleSchema) },
-  }),
-  async (c) => {
-    const sale = await findSale(c.var.db, c.req.valid("param").id, ownOnly(callerOf(c)));
-    if (!sale) throw new Problem("not_found");
-    return c.json(sale, 200);
-  },
-);
-
-saleRoutes.openapi(
-  operation(
-    "voidSale",
-    ["not_found", "already_void", "duplicate_request", "idempotency_key_reused", "busy"],
-    {
-      method: "post",
-      path: "/{id}/void/",
+  )
+  .openapi(
+    operation("getSale", ["not_found"], {
+      method: "get",
+      path: "/{id}/",
       tags,
-      summary: "Take a sale back",
-      description:
-        "The car is AVAILABLE again, a negative entry takes the commission back, and the sale stays on record as void.",
-      request: { params: idParam, body: jsonBody(voiding) },
-      responses: { 200: jsonAnswer("The sale, void", saleSchema) },
+      summary: "One sale",
+      request: { params: idParam },
+      responses: { 200: jsonAnswer("The sale", saleSchema) },
+    }),
+    async (c) => {
+      const sale = await findSale(c.var.db, c.req.valid("param").id, ownOnly(callerOf(c)));
+      if (!sale) throw new Problem("not_found");
+      return c.json(sale, 200);
     },
-  ),
-  async (c) => {
-    const { reason } = c.req.valid("json");
-    const caller = callerOf(c);
-    return once(c, caller.id, { reason }, async (claim) => {
-      const { db } = c.var;
-      const now = Date.now();
-      const found = await findForVoid(db, c.req.valid("param").id);
-      if (!found) throw new Problem("not_found");
-      if (found.sale.voidedAt !== null) throw new Problem("already_void");
-      const sale: Sale = { ...found.sale, voidedAt: now, voidReason: reason, voidedBy: caller.id };
-      const reversal: Commission = {
-        ...found.commission,
-        id: uuidv7(),
-        // Not -0, which is a number of its own.
-        amountCents: 0 - found.commission.amountCents,
-        reverses: found.commission.id,
-        createdAt: now,
-      };
-      const answer = saleBody(sale, [found.commission, reversal]);
-      const undone = await calendarOf(c.env, sale.carId).perform(
-        { type: "set_status", from: ["SOLD"], to: "AVAILABLE" },
-        {
-          alongside: [
-            ...recordVoid(db, sale, reversal),
-            ...remember(c, claim, { status: 200, body: answer }, now),
-          ],
-        } satisfies Attached,
-      );
-      settle(c, undone, "already_void");
-      return c.json(answer, 200);
-    });
-  },
-);
+  )
+  .openapi(
+    operation(
+      "voidSale",
+      ["not_found", "already_void", "duplicate_request", "idempotency_key_reused", "busy"],
+      {
+        method: "post",
+        path: "/{id}/void/",
+        tags,
+        summary: "Take a sale back",
+        description:
+          "The car is AVAILABLE again, a negative entry takes the commission back, and the sale stays on record as void.",
+        request: { params: idParam, body: jsonBody(voiding) },
+        responses: { 200: jsonAnswer("The sale, void", saleSchema) },
+      },
+    ),
+    async (c) => {
+      const { reason } = c.req.valid("json");
+      const caller = callerOf(c);
+      return once(c, caller.id, { reason }, async (claim) => {
+        const { db } = c.var;
+        const now = Date.now();
+        const found = await findForVoid(db, c.req.valid("param").id);
+        if (!found) throw new Problem("not_found");
+        if (found.sale.voidedAt !== null) throw new Problem("already_void");
+        const sale: Sale = { ...found.sale, voidedAt: now, voidReason: reason, voidedBy: caller.id };
+        const reversal: Commission = {
+          ...found.commission,
+          id: uuidv7(),
+          // Not -0, which is a number of its own.
+          amountCents: 0 - found.commission.amountCents,
+          reverses: found.commission.id,
+          createdAt: now,
+        };
+        const answer = saleBody(sale, [found.commission, reversal]);
+        const undone = await calendarOf(c.env, sale.carId).perform(
+          { type: "set_status", from: ["SOLD"], to: "AVAILABLE" },
+          {
+            alongside: [
+              ...recordVoid(db, sale, reversal),
+              ...remember(c, claim, { status: 200, body: answer }, now),
+            ],
+          } satisfies Attached,
+        );
+        settle(c, undone, "already_void");
+        return c.json(answer, 200);
+      });
+    },
+  );
 
 /** When the sale took place. @throws when that is no instant, or still to come */
 function readSaleTime(c: Context<AppEnv>, text: string | undefined, now: number): number {

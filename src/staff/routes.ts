@@ -16,108 +16,103 @@ import { idParam } from "../http/validation.ts";
 import { metricsQuery, metricsSchema, newStaff, staffChange, staffQuery, staffSchema } from "./schemas.ts";
 import { changeStaff, findStaff, listStaff, metricsOf, staffBody } from "./staff.ts";
 
-/** The routes under /api/staff. */
-export const staffRoutes = createRouter();
-
 const tags = ["Staff"];
 
-staffRoutes.openapi(
-  operation("createStaff", ["idempotency_key_reused"], {
-    method: "post",
-    path: "/",
-    tags,
-    summary: "Take somebody on",
-    request: { body: jsonBody(newStaff) },
-    responses: { 201: jsonAnswer("The new staff member", staffSchema, "Location") },
-  }),
-  async (c) => {
-    const body = c.req.valid("json");
-    return once(c, callerOf(c).id, body, async (claim) => {
-      await refuseWeak(body.password, body, c.env.ASSETS);
-      const now = Date.now();
-      const user = { ...(await newUserRow(body, now)), role: body.role };
-      const profile = {
-        id: uuidv7(),
-        userId: user.id,
-        salaryCents: body.salary,
-        commissionRate: body.commission_rate,
-        hireDate: body.hire_date ?? localDate(now, c.var.config.showroom.timeZone),
-        createdAt: now,
-        updatedAt: now,
-      };
-      const answer = staffBody({ ...user, profile, salesCount: 0 });
-      const location = `/api/staff/${profile.id}/`;
-      const alongside = [statementOf(c.var.db.insert(staffProfiles).values(profile))];
-      await insertUser(c.var.db, user, { claim, answer, location, alongside });
-      return c.json(answer, 201, { Location: location });
-    });
-  },
-);
-
-staffRoutes.openapi(
-  operation("listStaff", ["not_found"], {
-    method: "get",
-    path: "/",
-    tags,
-    summary: "Everybody who works here, longest here first",
-    request: { query: staffQuery },
-    responses: { 200: jsonAnswer("One page of them", pageOf(staffSchema)) },
-  }),
-  async (c) => {
-    const query = c.req.valid("query");
-    const found = await listStaff(c.var.db, query);
-    return c.json(framePage(c, query, found.count, found.staff), 200);
-  },
-);
-
-staffRoutes.openapi(
-  operation("getStaff", ["not_found"], {
-    method: "get",
-    path: "/{id}/",
-    tags,
-    summary: "One staff member",
-    description: "SALES sees only itself; anybody else does not exist for it.",
-    request: { params: idParam },
-    responses: { 200: jsonAnswer("The staff member", staffSchema) },
-  }),
-  async (c) => c.json(staffBody(await visibleMember(c, c.req.valid("param").id)), 200),
-);
-
-staffRoutes.openapi(
-  operation("getStaffMetrics", ["not_found"], {
-    method: "get",
-    path: "/{id}/metrics/",
-    tags,
-    summary: "What a staff member has achieved",
-    request: { params: idParam, query: metricsQuery },
-    responses: { 200: jsonAnswer("Sums over the days asked for, or over all", metricsSchema) },
-  }),
-  async (c) => {
-    const { profile } = await visibleMember(c, c.req.valid("param").id);
-    const { from, to } = c.req.valid("query");
-    if (from && to && from > to)
-      throw invalid([{ field: "to", code: "before_from", message: "Must not be before from" }]);
-    const span = daySpan(from, to, c.var.config.showroom.timeZone);
-    return c.json(await metricsOf(c.var.db, profile.userId, span), 200);
-  },
-);
-
-staffRoutes.openapi(
-  operation("updateStaff", ["not_found", "last_admin"], {
-    method: "patch",
-    path: "/{id}/",
-    tags,
-    summary: "Change a staff member's terms, role or access",
-    request: { params: idParam, body: jsonBody(staffChange) },
-    responses: { 200: jsonAnswer("The staff member as they are now", staffSchema) },
-  }),
-  async (c) => {
-    const { profile } = await visibleMember(c, c.req.valid("param").id);
-    const result = await changeStaff(c.var.db, profile, c.req.valid("json"), Date.now());
-    if (result === "last_admin") throw new Problem("last_admin");
-    return c.json(staffBody(await visibleMember(c, profile.id)), 200);
-  },
-);
+/** The routes under /api/staff. */
+export const staffRoutes = createRouter()
+  .openapi(
+    operation("createStaff", ["idempotency_key_reused"], {
+      method: "post",
+      path: "/",
+      tags,
+      summary: "Take somebody on",
+      request: { body: jsonBody(newStaff) },
+      responses: { 201: jsonAnswer("The new staff member", staffSchema, "Location") },
+    }),
+    async (c) => {
+      const body = c.req.valid("json");
+      return once(c, callerOf(c).id, body, async (claim) => {
+        await refuseWeak(body.password, body, c.env.ASSETS);
+        const now = Date.now();
+        const user = { ...(await newUserRow(body, now)), role: body.role };
+        const profile = {
+          id: uuidv7(),
+          userId: user.id,
+          salaryCents: body.salary,
+          commissionRate: body.commission_rate,
+          hireDate: body.hire_date ?? localDate(now, c.var.config.showroom.timeZone),
+          createdAt: now,
+          updatedAt: now,
+        };
+        const answer = staffBody({ ...user, profile, salesCount: 0 });
+        const location = `/api/staff/${profile.id}/`;
+        const alongside = [statementOf(c.var.db.insert(staffProfiles).values(profile))];
+        await insertUser(c.var.db, user, { claim, answer, location, alongside });
+        return c.json(answer, 201, { Location: location });
+      });
+    },
+  )
+  .openapi(
+    operation("listStaff", ["not_found"], {
+      method: "get",
+      path: "/",
+      tags,
+      summary: "Everybody who works here, longest here first",
+      request: { query: staffQuery },
+      responses: { 200: jsonAnswer("One page of them", pageOf(staffSchema)) },
+    }),
+    async (c) => {
+      const query = c.req.valid("query");
+      const found = await listStaff(c.var.db, query);
+      return c.json(framePage(c, query, found.count, found.staff), 200);
+    },
+  )
+  .openapi(
+    operation("getStaff", ["not_found"], {
+      method: "get",
+      path: "/{id}/",
+      tags,
+      summary: "One staff member",
+      description: "SALES sees only itself; anybody else does not exist for it.",
+      request: { params: idParam },
+      responses: { 200: jsonAnswer("The staff member", staffSchema) },
+    }),
+    async (c) => c.json(staffBody(await visibleMember(c, c.req.valid("param").id)), 200),
+  )
+  .openapi(
+    operation("getStaffMetrics", ["not_found"], {
+      method: "get",
+      path: "/{id}/metrics/",
+      tags,
+      summary: "What a staff member has achieved",
+      request: { params: idParam, query: metricsQuery },
+      responses: { 200: jsonAnswer("Sums over the days asked for, or over all", metricsSchema) },
+    }),
+    async (c) => {
+      const { profile } = await visibleMember(c, c.req.valid("param").id);
+      const { from, to } = c.req.valid("query");
+      if (from && to && from > to)
+        throw invalid([{ field: "to", code: "before_from", message: "Must not be before from" }]);
+      const span = daySpan(from, to, c.var.config.showroom.timeZone);
+      return c.json(await metricsOf(c.var.db, profile.userId, span), 200);
+    },
+  )
+  .openapi(
+    operation("updateStaff", ["not_found", "last_admin"], {
+      method: "patch",
+      path: "/{id}/",
+      tags,
+      summary: "Change a staff member's terms, role or access",
+      request: { params: idParam, body: jsonBody(staffChange) },
+      responses: { 200: jsonAnswer("The staff member as they are now", staffSchema) },
+    }),
+    async (c) => {
+      const { profile } = await visibleMember(c, c.req.valid("param").id);
+      const result = await changeStaff(c.var.db, profile, c.req.valid("json"), Date.now());
+      if (result === "last_admin") throw new Problem("last_admin");
+      return c.json(staffBody(await visibleMember(c, profile.id)), 200);
+    },
+  );
 
 /** The staff member, if the caller may see them: ADMIN sees all, SALES itself. */
 async function visibleMember(c: Context<AppEnv>, id: string) {
