@@ -81,6 +81,24 @@ CREATE TRIGGER commissions_are_never_deleted BEFORE DELETE ON commissions
 BEGIN SELECT RAISE(ABORT, 'immutable'); END;
 --> statement-breakpoint
 
+-- An e-mail address signs in as well as a username does, so nobody takes as the one what another has as the other.
+CREATE TRIGGER users_username_is_nobodys_email_on_insert BEFORE INSERT ON users
+WHEN EXISTS (SELECT 1 FROM users other WHERE other.email_key = NEW.username_key)
+BEGIN SELECT RAISE(ABORT, 'username_taken'); END;
+--> statement-breakpoint
+CREATE TRIGGER users_email_is_nobodys_username_on_insert BEFORE INSERT ON users
+WHEN EXISTS (SELECT 1 FROM users other WHERE other.username_key = NEW.email_key)
+BEGIN SELECT RAISE(ABORT, 'email_taken'); END;
+--> statement-breakpoint
+CREATE TRIGGER users_username_is_nobodys_email_on_update BEFORE UPDATE OF username_key ON users
+WHEN EXISTS (SELECT 1 FROM users other WHERE other.email_key = NEW.username_key AND other.id <> OLD.id)
+BEGIN SELECT RAISE(ABORT, 'username_taken'); END;
+--> statement-breakpoint
+CREATE TRIGGER users_email_is_nobodys_username_on_update BEFORE UPDATE OF email_key ON users
+WHEN EXISTS (SELECT 1 FROM users other WHERE other.username_key = NEW.email_key AND other.id <> OLD.id)
+BEGIN SELECT RAISE(ABORT, 'email_taken'); END;
+--> statement-breakpoint
+
 -- Somebody must be able to let people in: the last active ADMIN stays.
 CREATE TRIGGER users_last_admin_stays BEFORE UPDATE OF role, is_active ON users
 WHEN OLD.role = 'ADMIN' AND OLD.is_active = 1 AND NOT (NEW.role = 'ADMIN' AND NEW.is_active = 1)

@@ -70,6 +70,8 @@ export function createApp() {
         "X-Request-Id",
         "X-D1-Bookmark",
         "Idempotency-Replayed",
+        "RateLimit",
+        "RateLimit-Policy",
       ],
       maxAge: 600,
     }),
@@ -92,6 +94,8 @@ export function createApp() {
     const db = openDatabase(c.env.DB, bookmark ?? (isPrivate ? "first-primary" : "first-unconstrained"));
     c.set("db", db);
     await next();
+    // What was said to one caller is nobody else's, nor a cache's.
+    if (!c.res.headers.has("Cache-Control")) c.header("Cache-Control", "no-store");
     // A car's calendar writes in a session of its own, and has said so already.
     const reached = c.req.method === "GET" || c.res.headers.has("X-D1-Bookmark") ? null : db.bookmark();
     if (reached && c.res.ok) c.header("X-D1-Bookmark", reached);

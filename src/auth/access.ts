@@ -10,6 +10,7 @@ import type { Statement } from "../db/statement.ts";
 import type { AppEnv, Caller } from "../http/context.ts";
 import { sharedHeaders, sharedParameters } from "../http/openapi.ts";
 import { Problem, type ProblemCode, problemResponses } from "../http/problems.ts";
+import { closed } from "../http/validation.ts";
 import { ROLES, type Role, STAFF_ROLES } from "../vocabulary.ts";
 import { verifyAccessToken } from "./tokens.ts";
 
@@ -96,6 +97,8 @@ export type OperationId = keyof typeof ACCESS;
 
 const rules: Record<OperationId, Rule> = ACCESS;
 
+const NO_QUERY = closed({});
+
 type Operation<P extends string> = Omit<RouteConfig, "operationId" | "security" | "middleware"> & { path: P };
 
 /**
@@ -138,6 +141,8 @@ export function operation<P extends string, R extends Operation<P>>(
   ]);
   const whole = {
     ...route,
+    // Without a query of its own an operation knows no parameter, and says so.
+    request: { query: NO_QUERY, ...route.request },
     operationId,
     middleware: guard(operationId, rule),
     security: rule === "public" ? [] : rule === "optional" ? [{}, { bearer: [] }] : [{ bearer: [] }],

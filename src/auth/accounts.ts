@@ -87,8 +87,10 @@ async function refusingTaken<T>(write: Promise<T>): Promise<T> {
     return await write;
   } catch (error) {
     switch (violationOf(error)) {
+      case "username_taken":
       case "unique:users.username_key":
         throw invalid([{ field: "username", code: "taken", message: "This username is taken" }]);
+      case "email_taken":
       case "unique:users.email_key":
         throw invalid([
           { field: "email", code: "taken", message: "This e-mail address has an account already" },
@@ -169,12 +171,12 @@ export async function signIn(
   now: number,
 ): Promise<User | undefined> {
   const key = foldCase(name.trim());
-  const found = await db
+  // One at most: nobody's username is somebody else's address.
+  const user = await db
     .select()
     .from(users)
-    .where(or(eq(users.usernameKey, key), eq(users.emailKey, key)));
-  // Somebody's e-mail can be somebody else's username: the username wins.
-  const user = found.find((row) => row.usernameKey === key) ?? found[0];
+    .where(or(eq(users.usernameKey, key), eq(users.emailKey, key)))
+    .get();
   const verdict = await verifyPassword(password, user?.passwordHash);
   if (!user?.isActive || verdict === "wrong") return undefined;
   if (verdict === "stale")

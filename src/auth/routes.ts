@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import { uuidv7 } from "uuidv7";
 import type { AppEnv } from "../http/context.ts";
-import { once } from "../http/idempotency.ts";
+import { once, withoutPassword } from "../http/idempotency.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
 import { enqueue } from "../notifications/outbox.ts";
@@ -57,7 +57,7 @@ export const authRoutes = createRouter()
       const body = c.req.valid("json");
       await dampAddress(c, "register");
       const stranger = `anonymous ${c.req.header("CF-Connecting-IP") ?? ""}`;
-      return once(c, stranger, body, async (claim) => {
+      return once(c, stranger, withoutPassword(body), async (claim) => {
         await refuseWeak(body.password, body, c.env.ASSETS);
         const user = await newUserRow(body, Date.now());
         const answer = accountBody(user);

@@ -64,9 +64,12 @@ export const daySpan = (first: string | undefined, last: string | undefined, tim
 export const daysBetween = (from: string, to: string): number =>
   Temporal.PlainDate.from(from).until(to, { largestUnit: "day" }).days;
 
-/** Whether this is a day that exists, written `YYYY-MM-DD`. */
+/** The first day that is spoken of here; what is before it is a slip of the pen. */
+const EARLIEST = "1900-01-01";
+
+/** Whether this is a day that exists, from 1900 on, written `YYYY-MM-DD`. */
 export function isDate(text: string): boolean {
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text) || text < EARLIEST) return false;
   try {
     Temporal.PlainDate.from(text, { overflow: "reject" });
     return true;
@@ -144,7 +147,7 @@ export function nearestFree(
  */
 export function parseInstant(text: string, timeZone: string): number | undefined {
   const form = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?$/.exec(text);
-  if (!form) return undefined;
+  if (!form || text < EARLIEST) return undefined;
   try {
     if (form[3]) return Temporal.Instant.from(text).epochMilliseconds;
     const local = Temporal.PlainDateTime.from(text, { overflow: "reject" });

@@ -133,6 +133,10 @@ export const vin = line(32)
   .min(1)
   .toUpperCase()
   .check(
+    // Some letters become two as capitals.
+    rule("too_big", "At most 32 characters, as capitals", (text) => text.length <= 32),
+  )
+  .check(
     rule(
       "invalid_vin",
       "A VIN of 17 characters has only digits and letters, and none of I, O and Q",

@@ -7,6 +7,8 @@ const RAISED = [
   "fenced",
   "sold_needs_sale",
   "car_not_sellable",
+  "username_taken",
+  "email_taken",
   "last_admin",
   "immutable",
   "not_signed_in",

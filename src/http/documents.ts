@@ -9,7 +9,17 @@ const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** The files under public/ that anybody may have, by path. */
-const PAGES = { "/": "/", "/style.css": "/style.css", "/docs": "/docs/", "/docs/*": undefined } as const;
+const PAGES = {
+  "/": "/",
+  "/style.css": "/style.css",
+  "/reset-password": "/reset-password",
+  "/reset-password.js": "/reset-password.js",
+  "/docs": "/docs/",
+  "/docs/*": undefined,
+} as const;
+
+/** What is read and not described in the OpenAPI document. */
+const READ_ONLY = new Set(["/healthz", "/readyz", "/openapi.json", ...Object.keys(PAGES)]);
 
 /** The landing page, /openapi.json and /docs. */
 export function documentRoutes(app: OpenAPIHono<AppEnv>) {
@@ -52,6 +62,6 @@ export function allowedMethods(app: OpenAPIHono<AppEnv>, path: string): string[]
     patterns.set(app, known);
   }
   const methods = known.filter((entry) => entry.path.test(path)).map((entry) => entry.method);
-  if (methods.length === 0) return [];
+  if (methods.length === 0) return READ_ONLY.has(path) ? ["GET", "HEAD", "OPTIONS"] : [];
   return [...new Set([...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"])].sort();
 }

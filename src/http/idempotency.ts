@@ -20,6 +20,12 @@ export type Claim = { id: string; fingerprint: string };
 /** The answer to remember. */
 export type Answer = { status: 200 | 201; body: unknown; location?: string | undefined };
 
+/** A body as it may be fingerprinted: a plain hash of a password, however much else is in it, could be guessed at. */
+export const withoutPassword = <T extends { password: string }>({
+  password: _,
+  ...rest
+}: T): Omit<T, "password"> => rest;
+
 /** The row that remembers `answer`; to be inserted in the batch of the effect. */
 export const claimRow = (claim: Claim, answer: Answer, now: number): typeof idempotencyKeys.$inferInsert => ({
   ...claim,

@@ -5,12 +5,13 @@ import { type SharedHeader, sharedHeaders } from "./openapi.ts";
 import { refuseInvalid } from "./validation.ts";
 
 /**
- * The path a request is matched by. The API's own paths end in a slash, and are found without it too, for every
- * method and without a redirect.
+ * The path a request is matched by. The API's own paths end in a slash, all others but the root do not; each is found
+ * with and without it, for every method and without a redirect.
  */
 export function canonicalPath(request: Request): string {
   const { pathname } = new URL(request.url);
-  return pathname.startsWith("/api") && !pathname.endsWith("/") ? `${pathname}/` : pathname;
+  const bare = pathname.length > 1 && pathname.endsWith("/") ? pathname.slice(0, -1) : pathname;
+  return /^\/api(\/|$)/.test(bare) ? `${bare}/` : bare;
 }
 
 /** A router for one area. */

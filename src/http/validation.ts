@@ -7,7 +7,8 @@ type Issue = z.core.$ZodIssue;
 const REQUIRED = "Required";
 
 z.config({
-  customError: (issue) => (issue.code === "invalid_type" && issue.input === undefined ? REQUIRED : undefined),
+  customError: ({ code, input }) =>
+    (code === "invalid_type" || code === "invalid_union") && input === undefined ? REQUIRED : undefined,
 });
 
 function faultsOf(issue: Issue): FieldFault[] {
@@ -23,7 +24,8 @@ function faultsOf(issue: Issue): FieldFault[] {
 
 function codeOf(issue: Issue): string {
   if (issue.code === "custom") return issue.params?.["code"] ?? "invalid_value";
-  return issue.code === "invalid_type" && issue.message === REQUIRED ? "required" : issue.code;
+  if (issue.message === REQUIRED) return "required";
+  return issue.code === "invalid_union" ? "invalid_value" : issue.code;
 }
 
 /**
@@ -41,7 +43,7 @@ export function closed<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === "unrecognized_keys"
-        ? `Unknown; allowed are ${Object.keys(shape).join(", ")}`
+        ? `Unknown; allowed are ${Object.keys(shape).join(", ") || "none"}`
         : undefined,
   });
 }
@@ -99,7 +101,7 @@ export const line = (max: number) =>
 export const prose = (max: number) => z.string().max(max).check(printable);
 
 /** The id of anything: a UUID. */
-export const id = z.uuid().openapi({ example: "01936f7e-8a3b-7c4d-9e5f-123456789abc" });
+export const id = z.uuid().toLowerCase().openapi({ example: "01936f7e-8a3b-7c4d-9e5f-123456789abc" });
 
 /** The `{id}` of a path. */
 export const idParam = z.object({ id });

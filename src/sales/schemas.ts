@@ -74,7 +74,14 @@ export const salesQuery = closed({
   car: id.optional(),
   from: day.openapi({ description: "First day of the sale, showroom time" }).optional(),
   to: day.openapi({ description: "Last day of the sale, showroom time" }).optional(),
-});
+}).check(
+  rule<{ from?: string | undefined; to?: string | undefined }>(
+    "before_from",
+    "Must not be before from",
+    ({ from, to }) => !from || !to || from <= to,
+    "to",
+  ),
+);
 
 /** The filters of a list of sales. */
 export type SalesQuery = z.infer<typeof salesQuery>;

@@ -8,7 +8,7 @@ import { daySpan, localDate } from "../bookings/slots.ts";
 import { staffProfiles } from "../db/schema.ts";
 import { statementOf } from "../db/statement.ts";
 import type { AppEnv } from "../http/context.ts";
-import { once } from "../http/idempotency.ts";
+import { once, withoutPassword } from "../http/idempotency.ts";
 import { framePage, pageOf } from "../http/pagination.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
@@ -31,7 +31,7 @@ export const staffRoutes = createRouter()
     }),
     async (c) => {
       const body = c.req.valid("json");
-      return once(c, callerOf(c).id, body, async (claim) => {
+      return once(c, callerOf(c).id, withoutPassword(body), async (claim) => {
         await refuseWeak(body.password, body, c.env.ASSETS);
         const now = Date.now();
         const user = { ...(await newUserRow(body, now)), role: body.role };

@@ -1,7 +1,7 @@
 /** The people who work for the dealership, in the database. */
 
 import type { z } from "@hono/zod-openapi";
-import { and, asc, count, eq, gte, isNull, lt, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, eq, gte, isNull, lt, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { bookings, commissions, sales, sessions, staffProfiles, users } from "../db/schema.ts";
 import { violationOf } from "../db/violations.ts";
@@ -74,9 +74,11 @@ export async function listStaff(db: Database, page: Page) {
   return { count: total?.count ?? 0, staff: rows.map(staffBody) };
 }
 
-/** A staff member by the id of their profile. */
+/** A staff member by the id of their profile or of their user, which is the one that they know themselves by. */
 export const findStaff = (db: Database, id: string): Promise<Member | undefined> =>
-  members(db).where(eq(staffProfiles.id, id)).get();
+  members(db)
+    .where(or(eq(staffProfiles.id, id), eq(staffProfiles.userId, id)))
+    .get();
 
 /** Changes to a staff member. */
 export type StaffChange = z.infer<typeof staffChange>;
@@ -150,7 +152,8 @@ export async function metricsOf(
     db
       .select({ amount: sql<number>`coalesce(sum(${commissions.amountCents}), 0)`.as("amount") })
       .from(commissions)
-      .where(and(eq(commissions.salespersonId, userId), within(commissions.createdAt))),
+      .innerJoin(sales, eq(sales.id, commissions.saleId))
+      .where(and(eq(commissions.salespersonId, userId), within(sales.saleAt))),
     db
       .select({ count: count() })
       .from(bookings)
