@@ -17,6 +17,7 @@ import { allowedMethods, documentRoutes } from "./http/documents.ts";
 import { forgetPublic } from "./http/freshness.ts";
 import { readiness } from "./http/health.ts";
 import { answerProblem, invalid, Problem } from "./http/problems.ts";
+import { limitRequests } from "./http/rate-limit.ts";
 import { createRouter } from "./http/router.ts";
 import { describeError, log } from "./log.ts";
 import { notificationRoutes } from "./notifications/routes.ts";
@@ -73,6 +74,7 @@ export function createApp() {
       maxAge: 600,
     }),
   );
+  app.use("/api/*", limitRequests);
   const limitBody = (maxSize: number) =>
     bodyLimit({
       maxSize,

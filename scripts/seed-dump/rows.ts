@@ -5,6 +5,7 @@
 import { z } from "@hono/zod-openapi";
 import { newUserShape } from "../../src/auth/schemas.ts";
 import { isDate, parseInstant } from "../../src/bookings/slots.ts";
+import { vin } from "../../src/cars/schemas.ts";
 import { currencyInput, moneyQuery, rateInput } from "../../src/http/money.ts";
 import { line, prose, rule, wholeNumber } from "../../src/http/validation.ts";
 import {
@@ -52,17 +53,6 @@ const instantIn = (timeZone: string) =>
     context.addIssue({ code: "custom", message: `No moment that can be read: ${text.slice(0, 40)}` });
     return z.NEVER;
   });
-
-const vin = line(32)
-  .min(1)
-  .toUpperCase()
-  .check(
-    rule(
-      "invalid_vin",
-      "A VIN of 17 characters has only digits and letters, and none of I, O and Q",
-      (text) => text.length !== 17 || /^[0-9A-HJ-NPR-Z]{17}$/.test(text),
-    ),
-  );
 
 /** The readers of each area. `now` in milliseconds. */
 export function rowReaders({

@@ -117,6 +117,7 @@ export function operation<P extends string, R extends Operation<P>>(
     ...(rule === "public" ? [] : (["invalid_token"] as const)),
     ...(guarded ? (["not_authenticated", "forbidden"] as const) : []),
     ...problems,
+    "too_many_requests",
     "unavailable",
   ];
   const isWrite = route.method !== "get";

@@ -46,7 +46,7 @@ const tags = ["Auth"];
 const DONE = { 204: { description: "Done" } } as const;
 
 authRoutes.openapi(
-  operation("register", ["idempotency_key_reused", "too_many_requests"], {
+  operation("register", ["idempotency_key_reused"], {
     method: "post",
     path: "/register/",
     tags,
@@ -69,7 +69,7 @@ authRoutes.openapi(
 );
 
 authRoutes.openapi(
-  operation("login", ["invalid_credentials", "too_many_requests"], {
+  operation("login", ["invalid_credentials"], {
     method: "post",
     path: "/login/",
     tags,
@@ -89,7 +89,7 @@ authRoutes.openapi(
 );
 
 authRoutes.openapi(
-  operation("refresh", ["invalid_refresh_token", "too_many_requests"], {
+  operation("refresh", ["invalid_refresh_token"], {
     method: "post",
     path: "/refresh/",
     tags,
@@ -156,7 +156,7 @@ authRoutes.openapi(
 );
 
 authRoutes.openapi(
-  operation("changePassword", ["too_many_requests"], {
+  operation("changePassword", [], {
     method: "post",
     path: "/password/change/",
     tags,
@@ -179,7 +179,7 @@ authRoutes.openapi(
 );
 
 authRoutes.openapi(
-  operation("forgotPassword", ["too_many_requests"], {
+  operation("forgotPassword", [], {
     method: "post",
     path: "/password/forgot/",
     tags,
@@ -201,7 +201,7 @@ authRoutes.openapi(
 );
 
 authRoutes.openapi(
-  operation("resetPassword", ["too_many_requests"], {
+  operation("resetPassword", [], {
     method: "post",
     path: "/password/reset/",
     tags,

@@ -128,7 +128,8 @@ export const facetsSchema = z
 /** Whole numbers as the columns hold them. */
 const whole = (min: number, max: number) => z.int().min(min).max(max);
 
-const vin = line(32)
+/** A car's VIN: in capitals, and of the standard's signs when it has the standard's length. */
+export const vin = line(32)
   .min(1)
   .toUpperCase()
   .check(

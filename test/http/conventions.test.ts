@@ -246,3 +246,37 @@ describe("the documents", () => {
     }
   });
 });
+
+describe("the rate limit", () => {
+  const send = async (within: boolean) => {
+    const { default: worker } = await import("../../src/index.ts");
+    const surroundings = {
+      ...env,
+      RATE_LIMITS: "on",
+      REQUEST_LIMIT: { limit: async () => ({ success: within }) },
+    };
+    return worker.fetch(
+      new Request("http://dealership.test/api/cars/"),
+      surroundings as never,
+      {
+        waitUntil() {},
+        passThroughOnException() {},
+      } as never,
+    );
+  };
+
+  test("is named with each answer", async () => {
+    const answered = await send(true);
+    expect([answered.status, answered.headers.get("RateLimit-Policy")]).toEqual([
+      200,
+      '"address";q=20000;w=60',
+    ]);
+  });
+
+  test("refuses with 429, what is left, and when to come back", async () => {
+    const refused = await send(false);
+    expect([refused.status, refused.headers.get("Retry-After")]).toEqual([429, "60"]);
+    expect(refused.headers.get("RateLimit")).toBe('"address";r=0;t=60');
+    expect(((await refused.json()) as { code: string }).code).toBe("too_many_requests");
+  });
+});

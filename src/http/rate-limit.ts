@@ -1,0 +1,30 @@
+/**
+ * How much one address may ask at all, reads and writes together: a bound for runaway clients, far above what people do.
+ * Counted by the platform, per location and approximately; it does not tell how much is left, so an answer names the
+ * policy, and only a refusal says that nothing is left.
+ */
+import type { MiddlewareHandler } from "hono";
+import type { AppEnv } from "./context.ts";
+import { Problem } from "./problems.ts";
+
+/** As in wrangler.toml. */
+const LIMIT = 20_000;
+const WINDOW_SECONDS = 60;
+
+const POLICY = `"address";q=${LIMIT};w=${WINDOW_SECONDS}`;
+
+/** Counts a request against its address. @throws `too_many_requests` */
+export const limitRequests: MiddlewareHandler<AppEnv> = async (c, next) => {
+  if (!c.var.config.rateLimits) return next();
+  const { success } = await c.env.REQUEST_LIMIT.limit({ key: c.req.header("CF-Connecting-IP") ?? "unknown" });
+  if (!success)
+    throw new Problem("too_many_requests", undefined, {
+      headers: {
+        "RateLimit-Policy": POLICY,
+        RateLimit: `"address";r=0;t=${WINDOW_SECONDS}`,
+        "Retry-After": String(WINDOW_SECONDS),
+      },
+    });
+  await next();
+  c.header("RateLimit-Policy", POLICY);
+};

@@ -1,0 +1,65 @@
+/** The OpenAPI document is good enough to generate a client from, which compiles strictly and works. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { generateApi } from "swagger-typescript-api";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { PASSWORD, type Server, startServer } from "./server.ts";
+
+const FOLDER = resolve("dist", "generated-client");
+
+/** How somebody would use it; compiled with the client, so a wrong name or type in the document fails the test. */
+const USE = `
+import { Api, type Booking, type Car } from "./client.ts";
+
+export async function drive(baseUrl: string, username: string, password: string, date: string): Promise<Booking> {
+  const anonymous = new Api({ baseUrl });
+  const cars = await anonymous.api.listCars({ fuel_type: "HYBRID", ordering: "-price", page_size: 5 });
+  const car: Car | undefined = cars.data.results[0];
+  if (!car) throw new Error("no car");
+  const price: string = car.price;
+  const session = await anonymous.api.login({ username, password });
+  const api = new Api({
+    baseUrl,
+    baseApiParams: { headers: { Authorization: \`Bearer \${session.data.access}\` } },
+  });
+  const slots = await api.api.listAvailableSlots({ id: car.id, date });
+  const slot = slots.data[0];
+  if (!slot) throw new Error("no slot at " + price);
+  const booked = await api.api.createBooking({ car: car.id, start_at: slot.start_at });
+  const status: "PENDING" | "APPROVED" | "DECLINED" | "CANCELLED" | "COMPLETED" | "NO_SHOW" = booked.data.status;
+  if (status !== "PENDING") throw new Error(status);
+  return (await api.api.cancelBooking({ id: booked.data.id })).data;
+}
+`;
+
+let server: Server;
+beforeAll(async () => {
+  rmSync(FOLDER, { recursive: true, force: true });
+  mkdirSync(FOLDER, { recursive: true });
+  server = await startServer();
+});
+afterAll(() => server?.close());
+
+test("a client generated from openapi.json compiles and books a test drive", async () => {
+  await generateApi({
+    input: resolve("openapi.json"),
+    output: FOLDER,
+    fileName: "client.ts",
+    silent: true,
+    extractRequestParams: true,
+  });
+  writeFileSync(join(FOLDER, "use.ts"), USE);
+  const options =
+    "--noEmit --strict --skipLibCheck --target es2024 --lib es2024,dom,dom.iterable --module esnext --moduleResolution bundler --allowImportingTsExtensions --ignoreConfig";
+  const compiled = spawnSync("tsc", [...options.split(" "), join(FOLDER, "use.ts")], { encoding: "utf8" });
+  expect(compiled.stdout + compiled.stderr).toBe("");
+
+  await server.car("CLIENT1");
+  await server.customer("client");
+  const { drive } = await import(pathToFileURL(join(FOLDER, "use.ts")).href);
+  const day = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
+  const booking = await drive(server.url.origin, "client", PASSWORD, day);
+  expect(booking).toMatchObject({ status: "CANCELLED" });
+});
