@@ -61,7 +61,7 @@ export async function answerRead<T extends object>(
     const text = JSON.stringify(body);
     return { text, tag: tag ?? (await bodyTag(text)) };
   };
-  const entry = isShared(c) ? keep(c, write()) : undefined;
+  const entry = isShared(c) ? keep(c, write) : undefined;
   const answer = respond(c, await (entry?.answer ?? write()), entry?.until ?? 0);
   // The text is that of a T, which the framework's types cannot know.
   return answer as unknown as ReturnType<typeof c.json<T, 200>>;
@@ -78,12 +78,18 @@ function respond(c: Context<AppEnv>, { text, tag }: Answer, until: number): Resp
   return isKnown(c, tag) ? c.body(null, 304, headers) : c.body(text, 200, headers);
 }
 
-/** Keeps an answer that is being made; others who ask meanwhile wait for it too. */
-function keep(c: Context<AppEnv>, answer: Promise<Answer>): Kept {
+/** Has an answer made and keeps it, unless somebody who asked meanwhile has done so. */
+function keep(c: Context<AppEnv>, write: () => Promise<Answer>): Kept {
   const { url } = c.req;
+  const now = Date.now();
+  const known = kept.get(url);
+  if (known && known.until > now) return known;
   drop(url);
-  const until = Date.now() + c.var.config.publicFreshnessSeconds * 1000;
-  const entry: Kept = { answer, until, size: 0 };
+  const entry: Kept = {
+    answer: write(),
+    until: now + c.var.config.publicFreshnessSeconds * 1000,
+    size: 0,
+  };
   kept.set(url, entry);
   const settled = entry.answer.then(
     ({ text }) => {
