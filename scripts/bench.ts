@@ -6,11 +6,12 @@
 import { fork } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { drive, init, textOf } from "../test/bench/calls.ts";
 import type { Plan } from "../test/bench/limits-worker.ts";
-import type { Outcome, Run } from "../test/bench/load.ts";
+import type { Outcome } from "../test/bench/load.ts";
 import { type Account, costOf, type Trip } from "../test/bench/metering.ts";
-import { type Call, OPERATIONS, type Operation } from "../test/bench/operations.ts";
-import { type Stage, setStage } from "../test/bench/stage.ts";
+import { type Call, hotCar, OPERATIONS, type Operation } from "../test/bench/operations.ts";
+import { setStage, type Which } from "../test/bench/stage.ts";
 
 const { values } = parseArgs({
   options: {
@@ -33,10 +34,21 @@ const WRITES_PER_SECOND = 900;
 const RECORDED = 150;
 
 const stage = await setStage(
-  { cars: Number(values.cars), customers: 200, bookings: 2000 },
+  { cars: Number(values.cars), customers: 200, bookings: 2000, popular: 20 },
   Number(values.port),
 );
 const load = fork("test/bench/load.ts");
+/** A thousand people at once after the eight slots of one car and day. */
+async function rush(): Promise<void> {
+  const calls = hotCar(stage);
+  const { statuses, max } = await run("app", calls.map(textOf), calls.length, 60, true);
+  const told = Object.entries(statuses).map(([status, count]) => `${count} × ${status}`);
+  console.log(
+    `\nhot car: ${calls.length} people at once, the last answered after ${(max / 1000).toFixed(2)} s: ${told.join(", ")}`,
+  );
+  if (statuses["201"] !== 8) throw new Error("not every slot was given away once");
+}
+
 type Spread = { median: number; low: number; high: number };
 type Result = {
   operation: string;
@@ -178,48 +190,12 @@ async function tell(operation: Operation, plan: Plan): Promise<void> {
   await fetch(urlOf("limits", path), { method: "PUT", body: JSON.stringify(plan) });
 }
 
-function urlOf(which: keyof Stage["ports"], path: string): string {
+function urlOf(which: Which, path: string): string {
   return `http://127.0.0.1:${stage.ports[which]}${path}`;
 }
 
-function headersOf({ token, json, headers }: Call): Record<string, string> {
-  return {
-    ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
-    ...(json === undefined ? {} : { "Content-Type": "application/json" }),
-    ...headers,
-  };
-}
-
-function init(call: Call): RequestInit {
-  const body = call.json === undefined ? null : JSON.stringify(call.json);
-  return { method: call.method, headers: headersOf(call), body };
-}
-
-function textOf(call: Call): string {
-  const body = call.json === undefined ? "" : JSON.stringify(call.json);
-  const headers = {
-    Host: "127.0.0.1",
-    ...headersOf(call),
-    "Content-Length": String(Buffer.byteLength(body)),
-  };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  return `${call.method} ${call.path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${body}`;
-}
-
-function run(
-  which: keyof Stage["ports"],
-  requests: string[],
-  width: number,
-  time: number,
-  once = false,
-): Promise<Outcome> {
-  return new Promise((done, failed) => {
-    load.once("message", (outcome: Outcome | { error: string }) =>
-      "error" in outcome ? failed(new Error(outcome.error)) : done(outcome),
-    );
-    load.send({ port: stage.ports[which], connections: width, seconds: time, requests, once } satisfies Run);
-  });
-}
+const run = (which: Which, requests: string[], width: number, time: number, once = false) =>
+  drive(load, { port: stage.ports[which], connections: width, seconds: time, requests, once });
 
 const rateOf = ({ requests, seconds: taken }: Outcome): number => requests / taken;
 
@@ -276,6 +252,7 @@ try {
       results.push(...measured);
       for (const result of measured) console.log(rowOf(result));
     }
+  if (!only || only.includes("hot car")) await rush();
 } finally {
   load.kill();
   await stage.close();

@@ -48,8 +48,10 @@ export const localDate = (at: number, timeZone: string): string =>
   Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(timeZone).toPlainDate().toString();
 
 /** The day `days` after (or before) another. */
-export const addDays = (date: string, days: number): string =>
-  Temporal.PlainDate.from(date).add({ days }).toString();
+export const addDays = (date: string, days: number): string => dateOf(Date.parse(date) + days * DAY_MS);
+
+/** The day of an instant in UTC, in which every day is as long as the other. */
+const dateOf = (at: number): string => new Date(at).toISOString().split("T")[0] ?? "";
 
 /** The instant at which a local day begins. */
 const dayStart = (date: string, timeZone: string): number =>
@@ -61,21 +63,16 @@ export const daySpan = (first: string | undefined, last: string | undefined, tim
   to: last === undefined ? undefined : dayStart(addDays(last, 1), timeZone),
 });
 /** How many days after `from` the day `to` is. */
-export const daysBetween = (from: string, to: string): number =>
-  Temporal.PlainDate.from(from).until(to, { largestUnit: "day" }).days;
+export const daysBetween = (from: string, to: string): number => (Date.parse(to) - Date.parse(from)) / DAY_MS;
 
 /** The first day that is spoken of here; what is before it is a slip of the pen. */
 const EARLIEST = "1900-01-01";
 
 /** Whether this is a day that exists, from 1900 on, written `YYYY-MM-DD`. */
 export function isDate(text: string): boolean {
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(text) || text < EARLIEST) return false;
-  try {
-    Temporal.PlainDate.from(text, { overflow: "reject" });
-    return true;
-  } catch {
-    return false;
-  }
+  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) : Number.NaN;
+  // A day too many, like 30 February, is read as one of the next month.
+  return !Number.isNaN(at) && text >= EARLIEST && dateOf(at) === text;
 }
 
 /** Why no test drive can begin at an instant. */

@@ -129,7 +129,7 @@ export const facetsSchema = z
 const whole = (min: number, max: number) => z.int().min(min).max(max);
 
 /** A car's VIN: in capitals, and of the standard's signs when it has the standard's length. */
-export const vin = line(32)
+export const vin = line(255)
   .min(1)
   .toUpperCase()
   .check(

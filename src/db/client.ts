@@ -9,6 +9,9 @@ export type RowsOf<Queries extends readonly SQL[]> = {
   [At in keyof Queries]: Queries[At] extends SQL<infer Row> ? Row[] : never;
 };
 
+/** Round trips to D1, and the rows that were read and written on them. */
+export type Cost = { trips: number; rowsRead: number; rowsWritten: number };
+
 /** A D1 session with Drizzle on top. */
 export type Database = DrizzleD1Database & {
   /**
@@ -18,6 +21,8 @@ export type Database = DrizzleD1Database & {
   ask<const Queries extends readonly SQL[]>(...queries: Queries): Promise<RowsOf<Queries>>;
   /** Runs statements as one transaction: all of them or none. */
   commit(statements: readonly Statement[]): Promise<void>;
+  /** What this session has cost so far. Of queries that Drizzle sends one at a time, D1 does not say the rows. */
+  cost(): Readonly<Cost>;
   /** The state this session has reached, to be handed to a client as `X-D1-Bookmark`. */
   bookmark(): string | null;
 };
@@ -31,11 +36,26 @@ const dialect = new SQLiteAsyncDialect();
  */
 export function openDatabase(d1: D1Database, start: string): Database {
   const session = d1.withSession(start);
+  const cost: Cost = { trips: 0, rowsRead: 0, rowsWritten: 0 };
+  async function batch<T>(statements: D1PreparedStatement[]): Promise<D1Result<T>[]> {
+    cost.trips += 1;
+    const answers = await session.batch<T>(statements);
+    for (const { meta } of answers) {
+      cost.rowsRead += meta.rows_read;
+      cost.rowsWritten += meta.rows_written;
+    }
+    return answers;
+  }
   const send = (statements: readonly Statement[]) =>
-    session.batch(statements.map(({ sql: text, params }) => session.prepare(text).bind(...params)));
-  // Drizzle only calls prepare() and batch(), which a session has too.
-  const db = drizzle(session as unknown as D1Database);
+    batch(statements.map(({ sql: text, params }) => session.prepare(text).bind(...params)));
+  // Drizzle only calls prepare() and batch(), which a session has too. It logs what is not part of a batch.
+  const client = { prepare: session.prepare.bind(session), batch } as unknown as D1Database;
+  const logQuery = () => {
+    cost.trips += 1;
+  };
+  const db = drizzle(client, { logger: { logQuery } });
   return Object.assign(db, {
+    cost: () => cost,
     bookmark: () => session.getBookmark(),
     async ask<const Queries extends readonly SQL[]>(...queries: Queries) {
       const answers = await send(queries.map((query) => dialect.sqlToQuery(query)));

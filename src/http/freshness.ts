@@ -4,7 +4,7 @@
  * older than the database, wherever on its way it was kept. All others are answered from the database, and so never
  * see a state older than their own write. A write that this isolate carries out empties its memory.
  */
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { bodyTag, isKnown } from "./conditional.ts";
 import type { AppEnv } from "./context.ts";
 
@@ -33,6 +33,20 @@ export function forgetPublic(): void {
   keptSize = 0;
 }
 
+/** Whether the asker may get what others got. */
+const isShared = (c: Context<AppEnv>): boolean =>
+  c.var.config.publicFreshnessSeconds > 0 &&
+  c.req.header("Authorization") === undefined &&
+  c.req.header("X-D1-Bookmark") === undefined;
+
+/** Answers out of memory, before anything else is done with the request: what was valid is valid. */
+export const answerKept: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const isRead = c.req.method === "GET" || c.req.method === "HEAD";
+  const known = isRead && isShared(c) ? kept.get(c.req.url) : undefined;
+  if (!known || known.until <= Date.now()) return next();
+  return respond(c, await known.answer, known.until);
+};
+
 /**
  * Answers a read with JSON and an entity tag, or with a 304 to somebody who has it already.
  * @param read finds the body, and its tag unless that is the text's own; for equal requests that may share an answer
@@ -42,35 +56,40 @@ export async function answerRead<T extends object>(
   c: Context<AppEnv>,
   read: () => Promise<{ body: T; tag?: string }>,
 ) {
-  const seconds = c.var.config.publicFreshnessSeconds;
-  const isShared =
-    seconds > 0 && c.req.header("Authorization") === undefined && c.req.header("X-D1-Bookmark") === undefined;
   const write = async (): Promise<Answer> => {
     const { body, tag } = await read();
     const text = JSON.stringify(body);
     return { text, tag: tag ?? (await bodyTag(text)) };
   };
-  const now = Date.now();
-  const entry = isShared ? sharedAnswer(c, write, now, seconds) : undefined;
-  const { text, tag } = await (entry?.answer ?? write());
-  const left = entry ? Math.floor((entry.until - now) / 1000) : 0;
-  const headers = {
-    ETag: tag,
-    "Cache-Control": `${c.var.caller ? "private" : "public"}, ${left > 0 ? `max-age=${left}` : "no-cache"}`,
-    "Content-Type": "application/json",
-  };
-  c.header("Vary", "Authorization, X-D1-Bookmark", { append: true });
-  const answer = isKnown(c, tag) ? c.body(null, 304, headers) : c.body(text, 200, headers);
+  const entry = isShared(c) ? keep(c, write) : undefined;
+  const answer = respond(c, await (entry?.answer ?? write()), entry?.until ?? 0);
   // The text is that of a T, which the framework's types cannot know.
   return answer as unknown as ReturnType<typeof c.json<T, 200>>;
 }
 
-function sharedAnswer(c: Context, write: () => Promise<Answer>, now: number, seconds: number): Kept {
+function respond(c: Context<AppEnv>, { text, tag }: Answer, until: number): Response {
+  const left = Math.floor((until - Date.now()) / 1000);
+  const headers = {
+    ETag: tag,
+    "Cache-Control": `${c.var.caller ? "private" : "public"}, ${left > 0 ? `max-age=${left}` : "no-cache"}`,
+    "Content-Type": "application/json",
+    Vary: "Authorization, X-D1-Bookmark",
+  };
+  return isKnown(c, tag) ? c.body(null, 304, headers) : c.body(text, 200, headers);
+}
+
+/** Has an answer made and keeps it, unless somebody who asked meanwhile has done so. */
+function keep(c: Context<AppEnv>, write: () => Promise<Answer>): Kept {
   const { url } = c.req;
+  const now = Date.now();
   const known = kept.get(url);
   if (known && known.until > now) return known;
   drop(url);
-  const entry: Kept = { answer: write(), until: now + seconds * 1000, size: 0 };
+  const entry: Kept = {
+    answer: write(),
+    until: now + c.var.config.publicFreshnessSeconds * 1000,
+    size: 0,
+  };
   kept.set(url, entry);
   const settled = entry.answer.then(
     ({ text }) => {
@@ -86,7 +105,7 @@ function sharedAnswer(c: Context, write: () => Promise<Answer>, now: number, sec
       if (kept.get(url) === entry) drop(url);
     },
   );
-  // Others wait for it too, so it goes on when the one who asked first hangs up.
+  // It goes on when the one who asked first hangs up.
   c.executionCtx.waitUntil(settled);
   return entry;
 }

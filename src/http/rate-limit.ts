@@ -26,5 +26,6 @@ export const limitRequests: MiddlewareHandler<AppEnv> = async (c, next) => {
       },
     });
   await next();
-  c.header("RateLimit-Policy", POLICY);
+  // Hono's own `header` would make the whole answer anew.
+  c.res.headers.set("RateLimit-Policy", POLICY);
 };

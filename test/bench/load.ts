@@ -14,6 +14,7 @@ export type Outcome = {
   bytes: number;
   p50: number;
   p99: number;
+  max: number;
   statuses: Record<string, number>;
 };
 
@@ -47,7 +48,7 @@ export async function drive({ port, connections, seconds, requests, once }: Run)
   const taken = (performance.now() - begun) / 1000;
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
-  return { seconds: taken, requests: times.length, bytes, p50: at(0.5), p99: at(0.99), statuses };
+  return { seconds: taken, requests: times.length, bytes, p50: at(0.5), p99: at(0.99), max: at(1), statuses };
 }
 
 function open(port: number): Promise<Socket> {

@@ -82,9 +82,9 @@ export const OPERATIONS: Operation[] = [
     name: "slots of a day",
     against: "L2",
     fromCalendar: true,
-    calls: async ({ stock }) =>
+    calls: async ({ popular }) =>
       Array.from({ length: DIFFERENT }, (_, i) => {
-        const car = stock[i % 20]?.id ?? "";
+        const car = popular[i % popular.length]?.id ?? "";
         return get(`/api/cars/${car}/available-slots/?date=${dayAhead(2 + (i % 30))}`, { car });
       }),
   },
@@ -101,8 +101,7 @@ export const OPERATIONS: Operation[] = [
     async calls(stage, count) {
       const from = slotsUsed;
       slotsUsed += count;
-      // Twenty cars that people are looking at.
-      return spread(stage.stock.slice(0, 20), stage.customers, from + count, 40, ZONE)
+      return spread(stage.popular, stage.customers, from + count, 40, ZONE)
         .slice(from)
         .map(({ carId, customerId, startAt, endAt }) => ({
           method: "POST",
@@ -170,6 +169,19 @@ export const OPERATIONS: Operation[] = [
       })),
   },
 ];
+
+/** A thousand bookings of one car for the slots of one day. */
+export function hotCar(stage: Stage): Call[] {
+  const car = stage.stock.at(-1);
+  if (!car) throw new Error("there is no stock");
+  const slots = spread([car], stage.customers, 8, 20, ZONE);
+  return Array.from({ length: 1000 }, (_, index) => ({
+    method: "POST",
+    path: "/api/bookings/",
+    token: stage.customers[index % stage.customers.length]?.token,
+    json: { car: car.id, start_at: new Date(slots[index % 8]?.startAt ?? 0).toISOString() },
+  }));
+}
 
 const dayAhead = (days: number): string =>
   new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);

@@ -29,8 +29,8 @@ export type Car = ReturnType<typeof demoCars>[number];
 export type Person = { id: string; username: string; role: Role; token: string };
 export type Booking = typeof bookings.$inferInsert;
 
-/** How much there is in the database. */
-export type Size = { cars: number; customers: number; bookings: number };
+/** How much there is in the database; `popular`: how many cars people are looking at, so that their calendars are warm. */
+export type Size = { cars: number; customers: number; bookings: number; popular: number };
 
 /** Builds the Workers, starts them and fills their databases, which begin equal. */
 export async function setStage(size: Size, firstPort: number) {
@@ -85,6 +85,7 @@ export async function setStage(size: Size, firstPort: number) {
   return {
     ports,
     stock,
+    popular: stock.slice(0, size.popular),
     customers,
     seller,
     password: PASSWORD,
@@ -106,7 +107,7 @@ export type Stage = Awaited<ReturnType<typeof setStage>>;
 function build(name: Which): void {
   const { status, stderr } = spawnSync(
     "wrangler",
-    ["deploy", WORKERS[name], "--dry-run", "--env=", "--outdir", join(FOLDER, name)],
+    ["deploy", WORKERS[name], "--dry-run", "--minify", "--env=", "--outdir", join(FOLDER, name)],
     { encoding: "utf8" },
   );
   if (status !== 0) throw new Error(`${name} could not be built: ${stderr}`);

@@ -103,7 +103,7 @@ describe("taking a car into stock", () => {
     ["a negative price", { base_price: "-1" }, "base_price", "invalid_amount"],
     ["three decimals", { base_price: 1.234 }, "base_price", "invalid_amount"],
     ["an exponent", { base_price: "1e3" }, "base_price", "invalid_amount"],
-    ["a price of null", { base_price: null }, "base_price", "invalid_union"],
+    ["a price of null", { base_price: null }, "base_price", "invalid_value"],
     ["too large a price", { base_price: "99999999999.00" }, "base_price", "invalid_amount"],
     ["a discount above the base", { discount_price: "25990.01" }, "discount_price", "above_base_price"],
     ["a currency that is none", { currency: "XXY" }, "currency", "unknown_currency"],

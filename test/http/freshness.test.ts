@@ -39,6 +39,21 @@ const changeBehind = (id: string) =>
 
 beforeEach(forgetPublic);
 
+test("a developer is told what a request cost, and nobody else is", async () => {
+  const { ask } = isolate();
+  const path = `/api/cars/${await car()}/`;
+  expect((await ask(path)).headers.get("Server-Timing")).toBe(
+    'd1;desc="1 round trips, 2 rows read, 0 written"',
+  );
+  const production = { ...env, ENVIRONMENT: "production" } as unknown as Env;
+  const answer = await app.fetch(
+    new Request(`http://dealership.test${path}`),
+    production,
+    createExecutionContext(),
+  );
+  expect(answer.headers.get("Server-Timing")).toBeNull();
+});
+
 describe("what anybody may read", () => {
   test("is read once within the promise, and the header says how long it may still be kept", async () => {
     const { ask, reads } = isolate();
