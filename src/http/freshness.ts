@@ -11,7 +11,7 @@ import type { AppEnv } from "./context.ts";
 /** The text of a JSON answer and its entity tag. */
 type Answer = { text: string; tag: string };
 
-type Kept = { answer: Promise<Answer>; until: number; size: number };
+type Kept = Answer & { until: number };
 
 /** How much is kept, in characters: a small part of what an isolate may hold. */
 const MAX_KEPT = 8_000_000;
@@ -21,9 +21,11 @@ const MAX_ANSWERS = 1000;
 /** By URL, oldest first. */
 const kept = new Map<string, Kept>();
 let keptSize = 0;
+/** Counts how often the memory was emptied: what was being read meanwhile may be old, and is not kept. */
+let emptied = 0;
 
 function drop(url: string): void {
-  keptSize -= kept.get(url)?.size ?? 0;
+  keptSize -= kept.get(url)?.text.length ?? 0;
   kept.delete(url);
 }
 
@@ -31,6 +33,7 @@ function drop(url: string): void {
 export function forgetPublic(): void {
   kept.clear();
   keptSize = 0;
+  emptied += 1;
 }
 
 /** Whether the asker may get what others got. */
@@ -44,30 +47,29 @@ export const answerKept: MiddlewareHandler<AppEnv> = async (c, next) => {
   const isRead = c.req.method === "GET" || c.req.method === "HEAD";
   const known = isRead && isShared(c) ? kept.get(c.req.url) : undefined;
   if (!known || known.until <= Date.now()) return next();
-  return respond(c, await known.answer, known.until);
+  return respond(c, known);
 };
 
 /**
- * Answers a read with JSON and an entity tag, or with a 304 to somebody who has it already.
- * @param read finds the body, and its tag unless that is the text's own; for equal requests that may share an answer
- * it runs once
+ * Answers a read with JSON and an entity tag, or with a 304 to somebody who has it already. What is kept is text that
+ * is complete: a request cannot wait for what another one is still reading, for the platform ties I/O to its request.
+ * @param read finds the body, and its tag unless that is the text's own
  */
 export async function answerRead<T extends object>(
   c: Context<AppEnv>,
   read: () => Promise<{ body: T; tag?: string }>,
 ) {
-  const write = async (): Promise<Answer> => {
-    const { body, tag } = await read();
-    const text = JSON.stringify(body);
-    return { text, tag: tag ?? (await bodyTag(text)) };
-  };
-  const entry = isShared(c) ? keep(c, write) : undefined;
-  const answer = respond(c, await (entry?.answer ?? write()), entry?.until ?? 0);
+  const [begun, emptiedBefore] = [Date.now(), emptied];
+  const { body, tag } = await read();
+  const text = JSON.stringify(body);
+  const until = isShared(c) ? begun + c.var.config.publicFreshnessSeconds * 1000 : 0;
+  const answer: Kept = { text, tag: tag ?? (await bodyTag(text)), until };
+  if (until > 0 && emptied === emptiedBefore) keep(c.req.url, answer);
   // The text is that of a T, which the framework's types cannot know.
-  return answer as unknown as ReturnType<typeof c.json<T, 200>>;
+  return respond(c, answer) as unknown as ReturnType<typeof c.json<T, 200>>;
 }
 
-function respond(c: Context<AppEnv>, { text, tag }: Answer, until: number): Response {
+function respond(c: Context<AppEnv>, { text, tag, until }: Kept): Response {
   const left = Math.floor((until - Date.now()) / 1000);
   const headers = {
     ETag: tag,
@@ -78,34 +80,12 @@ function respond(c: Context<AppEnv>, { text, tag }: Answer, until: number): Resp
   return isKnown(c, tag) ? c.body(null, 304, headers) : c.body(text, 200, headers);
 }
 
-/** Has an answer made and keeps it, unless somebody who asked meanwhile has done so. */
-function keep(c: Context<AppEnv>, write: () => Promise<Answer>): Kept {
-  const { url } = c.req;
-  const now = Date.now();
-  const known = kept.get(url);
-  if (known && known.until > now) return known;
+function keep(url: string, answer: Kept): void {
   drop(url);
-  const entry: Kept = {
-    answer: write(),
-    until: now + c.var.config.publicFreshnessSeconds * 1000,
-    size: 0,
-  };
-  kept.set(url, entry);
-  const settled = entry.answer.then(
-    ({ text }) => {
-      if (kept.get(url) !== entry) return;
-      entry.size = text.length;
-      keptSize += entry.size;
-      for (const oldest of kept.keys()) {
-        if (keptSize <= MAX_KEPT && kept.size <= MAX_ANSWERS) break;
-        drop(oldest);
-      }
-    },
-    () => {
-      if (kept.get(url) === entry) drop(url);
-    },
-  );
-  // It goes on when the one who asked first hangs up.
-  c.executionCtx.waitUntil(settled);
-  return entry;
+  kept.set(url, answer);
+  keptSize += answer.text.length;
+  for (const oldest of kept.keys()) {
+    if (keptSize <= MAX_KEPT && kept.size <= MAX_ANSWERS) break;
+    drop(oldest);
+  }
 }
