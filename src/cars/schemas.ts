@@ -177,7 +177,7 @@ const described = {
   seats: whole(0, 200).nullable(),
   drive_type: z.enum(DRIVE_TYPES).nullable(),
   base_price: moneyInput,
-  discount_price: moneyInput.nullable(),
+  discount_price: moneyInput.nullable().openapi({ type: ["string", "number", "null"], example: "23990.00" }),
   currency: currencyInput,
   status: z.enum(CAR_STATUSES),
   location: z.enum(CAR_LOCATIONS),
