@@ -62,7 +62,7 @@ export type Refusal =
 /** What a decision depends on besides the calendar. */
 export type Circumstances = { carId: string; now: number; newId: string; hours: Hours };
 
-/** What `decide` comes to. `nothing_to_do`: things are as asked already. */
+/** What `decide` comes to. Without a change, things are as asked already. */
 export type Decision =
   | { ok: true; change: Change }
   | { ok: true; change: undefined; booking: Booking }

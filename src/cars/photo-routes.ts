@@ -111,7 +111,6 @@ export const photoRoutes = createRouter()
           forget(c, keys);
           throw new Problem((await isFull(db, carId)) ? "too_many_photos" : "unavailable");
         }
-        c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
         return c.json(photoBody(stored, originOf(c)), 201);
       });
     },
@@ -140,7 +139,6 @@ export const photoRoutes = createRouter()
           { field: "photos", code: "not_the_photos", message: "Must name every photo of the car once" },
         ]);
       await refusing(orderPhotos(db, photos, context));
-      c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
       return c.json(
         (await photosOf(db, carId)).map((photo) => photoBody(photo, originOf(c))),
         200,
@@ -171,7 +169,6 @@ export const photoRoutes = createRouter()
         throw new Problem("primary_photo_needed", "Make another photo the primary one instead");
       const stored = await refusing(changePhoto(db, photo_id, change, context));
       if (!stored) throw new Problem("photo_not_found");
-      c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
       return c.json(photoBody(stored, originOf(c)), 200);
     },
   )
@@ -190,7 +187,6 @@ export const photoRoutes = createRouter()
       const context = await carToIllustrate(c, carId);
       const keys = await refusing(removePhoto(c.var.db, photo_id, context));
       if (!keys) throw new Problem("photo_not_found");
-      c.header("X-D1-Bookmark", c.var.db.bookmark() ?? undefined);
       forget(c, keys);
       return c.body(null, 204);
     },

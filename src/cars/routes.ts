@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import { uuidv7 } from "uuidv7";
 import { callerOf, isStaff, operation } from "../auth/access.ts";
 import { calendarOf } from "../bookings/car-calendar.ts";
+import { openDatabase } from "../db/client.ts";
 import { cars, idempotencyKeys } from "../db/schema.ts";
 import { type Statement, statementOf } from "../db/statement.ts";
 import { type Violation, violationOf } from "../db/violations.ts";
@@ -123,7 +124,6 @@ export const carRoutes = createRouter()
             : []),
         ]);
         c.header("ETag", versionTag(car.version));
-        c.header("X-D1-Bookmark", db.bookmark() ?? undefined);
         return c.json(body, 201, { Location: location });
       });
     },
@@ -170,7 +170,6 @@ export const carRoutes = createRouter()
       const { status, expected } = await carToChange(c, id);
       if (status === "SOLD") throw new Problem("car_sold");
       if (status !== "REMOVED") await setStatus(c, id, "REMOVED", {}, expected);
-      c.header("X-D1-Bookmark", c.var.db.bookmark() ?? undefined);
       return c.body(null, 204);
     },
   );
@@ -192,10 +191,10 @@ async function changeCar(
   } else {
     await commit(c, [statementOf(updateOf(c.var.db, id, change, expected, Date.now()))]);
   }
-  const row = await carById(c.var.db, id);
+  // A change of status was written in the calendar's session: this request's own may still read an older replica.
+  const row = await carById(openDatabase(c.env.DB, "first-primary"), id);
   if (!row) throw new Problem("car_not_found");
   c.header("ETag", versionTag(row.version));
-  c.header("X-D1-Bookmark", c.var.db.bookmark() ?? undefined);
   return carBody(row, originOf(c));
 }
 
@@ -218,7 +217,10 @@ async function setStatus(
   const alongside = [statementOf(updateOf(c.var.db, id, change, expected, Date.now()))];
   const command = { type: "set_status", from: IN_OUR_HANDS, to } as const;
   const outcome = await calendarOf(c.env, id).perform(command, { alongside });
-  if (outcome.ok) return;
+  if (outcome.ok) {
+    if (outcome.bookmark) c.header("X-D1-Bookmark", outcome.bookmark);
+    return;
+  }
   const { refusal } = outcome;
   switch (refusal.code) {
     case "illegal_status":

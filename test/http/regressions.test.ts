@@ -174,3 +174,22 @@ describe("what was said to one caller", () => {
     expect((await call("GET", "/api/auth/me/", { token })).headers.get("Cache-Control")).toBe("no-store");
   });
 });
+
+describe("a write of the catalog", () => {
+  test("answers the state it made as a bookmark, also when the car's calendar made it", async () => {
+    const [{ token }, id] = [await person("SALES"), await car()];
+    const bookmarkOf = async (method: string, json?: unknown) => {
+      const written = await call(method, `/api/cars/${id}/`, { token, json });
+      expect(written.ok).toBe(true);
+      return written.headers.get("X-D1-Bookmark") ?? "";
+    };
+    const marks = [
+      await bookmarkOf("PATCH", { mileage: 1 }),
+      await bookmarkOf("PATCH", { status: "RESERVED" }),
+      await bookmarkOf("DELETE"),
+    ];
+    // Bookmarks sort as text in the order of the states: each write made a later one.
+    expect(new Set(marks).size).toBe(3);
+    expect(marks).toEqual(marks.toSorted());
+  });
+});
