@@ -11,13 +11,13 @@ import { photoFileRoutes, photoRoutes } from "./cars/photo-routes.ts";
 import { MAX_PHOTO_BYTES } from "./cars/pictures.ts";
 import { carRoutes } from "./cars/routes.ts";
 import { Misconfigured, readConfig } from "./config.ts";
-import { type Cost, openDatabase } from "./db/client.ts";
 import type { AppEnv } from "./http/context.ts";
+import { checkBookmark, tellDatabase } from "./http/database.ts";
 import { allowedMethods, documentRoutes } from "./http/documents.ts";
-import { answerKept, forgetPublic } from "./http/freshness.ts";
+import { forgetPublic, keptAnswer } from "./http/freshness.ts";
 import { readiness } from "./http/health.ts";
-import { answerProblem, invalid, Problem } from "./http/problems.ts";
-import { limitRequests } from "./http/rate-limit.ts";
+import { answerProblem, Problem } from "./http/problems.ts";
+import { countRequest, tellPolicy } from "./http/rate-limit.ts";
 import { createRouter } from "./http/router.ts";
 import { describeError, log } from "./log.ts";
 import { notificationRoutes } from "./notifications/routes.ts";
@@ -30,7 +30,23 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MAX_UPLOAD_BYTES = MAX_PHOTO_BYTES + MAX_BODY_BYTES;
 const UPLOAD_PATH = /^\/api\/cars\/[^/]+\/photos\/?$/;
 
-const BOOKMARK = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/;
+/** Hono's, without those for browsers that are no more: Flash, Internet Explorer 8, XSS auditors. */
+const FOR_PAGES = {
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
+  xDnsPrefetchControl: false,
+  removePoweredBy: false,
+};
+const FOR_DATA = {
+  ...FOR_PAGES,
+  crossOriginOpenerPolicy: false,
+  originAgentCluster: false,
+  referrerPolicy: false,
+};
+
+/** What everybody sees of the stock is changed under these paths. */
+const CHANGES_STOCK = /^\/api\/(cars|sales)\//;
 
 /** The whole application. */
 export function createApp() {
@@ -40,14 +56,16 @@ export function createApp() {
   app.use(async (c, next) => {
     await next();
     // Set at the end, so that answers made elsewhere (static files, replays) carry it too.
-    setHeader(c, "X-Request-Id", c.var.requestId);
+    setHeader(c, "X-Request-Id", c.get("requestId"));
   });
   app.use("/photos/*", async (c, next) => {
     await next();
     // Shops of other origins show them.
     setHeader(c, "Cross-Origin-Resource-Policy", "cross-origin");
   });
-  app.use(secureHeaders());
+  // Every header costs every answer, so data goes without those that only say how a page is to be shown.
+  const [ofPages, ofData] = [secureHeaders(FOR_PAGES), secureHeaders(FOR_DATA)];
+  app.use((c, next) => (c.req.path.startsWith("/api/") ? ofData : ofPages)(c, next));
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
 
@@ -58,7 +76,7 @@ export function createApp() {
   app.get("/readyz", readiness);
   const allowOrigins = cors({
     origin: (origin, c) => {
-      const { corsOrigins } = (c as Context<AppEnv>).var.config;
+      const { corsOrigins } = (c as Context<AppEnv>).get("config");
       return corsOrigins.includes("*") || corsOrigins.includes(origin) ? origin : null;
     },
     exposeHeaders: [
@@ -74,12 +92,19 @@ export function createApp() {
     maxAge: 600,
   });
   app.use("/api/*", async (c, next) => {
-    if (c.req.header("Origin") !== undefined) return allowOrigins(c, next);
-    await next();
-    c.res.headers.append("Vary", "Origin");
+    const isCrossOrigin = c.req.header("Origin") !== undefined;
+    if (isCrossOrigin) {
+      const answered = await allowOrigins(c, next);
+      if (answered) return answered;
+    } else await next();
+    const { headers } = c.res;
+    if (!isCrossOrigin) headers.append("Vary", "Origin");
+    // What was said to one caller is nobody else's, nor a cache's.
+    if (!headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
+    tellPolicy(c, headers);
+    tellDatabase(c, headers);
+    if (c.req.method !== "GET" && CHANGES_STOCK.test(c.req.path)) forgetPublic();
   });
-  app.use("/api/*", limitRequests);
-  app.use("/api/cars/*", answerKept);
   const limitBody = (maxSize: number) =>
     bodyLimit({
       maxSize,
@@ -88,29 +113,13 @@ export function createApp() {
       },
     });
   const [limitUpload, limitOther] = [limitBody(MAX_UPLOAD_BYTES), limitBody(MAX_BODY_BYTES)];
-  app.use("/api/*", (c, next) => (UPLOAD_PATH.test(c.req.path) ? limitUpload : limitOther)(c, next));
   app.use("/api/*", async (c, next) => {
-    const bookmark = c.req.header("X-D1-Bookmark");
-    if (bookmark !== undefined && !BOOKMARK.test(bookmark))
-      throw invalid([{ field: "X-D1-Bookmark", code: "invalid_format", message: "Not a bookmark of ours" }]);
-    const isPrivate = c.req.method !== "GET" || c.req.header("Authorization") !== undefined;
-    const db = openDatabase(c.env.DB, bookmark ?? (isPrivate ? "first-primary" : "first-unconstrained"));
-    c.set("db", db);
-    await next();
-    // What was said to one caller is nobody else's, nor a cache's.
-    if (!c.res.headers.has("Cache-Control")) setHeader(c, "Cache-Control", "no-store");
-    if (c.var.config.environment === "development") setHeader(c, "Server-Timing", timingOf(db.cost()));
-    // A car's calendar writes in a session of its own, and has said so already.
-    const reached = c.req.method === "GET" || c.res.headers.has("X-D1-Bookmark") ? null : db.bookmark();
-    if (reached && c.res.ok) setHeader(c, "X-D1-Bookmark", reached);
+    await countRequest(c);
+    const kept = keptAnswer(c);
+    if (kept) return kept;
+    checkBookmark(c);
+    return (UPLOAD_PATH.test(c.req.path) ? limitUpload : limitOther)(c, next);
   });
-
-  // What everybody sees of the stock is changed here and by sales.
-  for (const path of ["/api/cars/*", "/api/sales/*"])
-    app.use(path, async (c, next) => {
-      await next();
-      if (c.req.method !== "GET") forgetPublic();
-    });
 
   // The slash at the end keeps the one of each area's own root.
   const routed = app
@@ -140,7 +149,11 @@ export function createApp() {
       log.error("config.invalid", { error: error.message });
       return answerProblem(c, new Problem("misconfigured"));
     }
-    log.error("request.failed", { request: c.var.requestId, path: c.req.path, error: describeError(error) });
+    log.error("request.failed", {
+      request: c.get("requestId"),
+      path: c.req.path,
+      error: describeError(error),
+    });
     return answerProblem(c, new Problem(isDependencyDown(error) ? "unavailable" : "internal_error"));
   });
 
@@ -152,10 +165,6 @@ export type Api = ReturnType<typeof createApp>;
 
 /** Sets a header of an answer that is made. Hono's own `header` would make the whole answer anew. */
 const setHeader = (c: Context, name: string, value: string): void => c.res.headers.set(name, value);
-
-/** What a request cost in D1, for the network panel of a developer's browser; what a calendar asks is not in it. */
-const timingOf = ({ trips, rowsRead, rowsWritten }: Cost): string =>
-  `d1;desc="${trips} round trips, ${rowsRead} rows read, ${rowsWritten} written"`;
 
 /** What the framework refuses before a handler runs. */
 function problemOf(error: HTTPException): Problem {

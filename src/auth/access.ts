@@ -8,6 +8,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import type { RowsOf } from "../db/client.ts";
 import type { Statement } from "../db/statement.ts";
 import type { AppEnv, Caller } from "../http/context.ts";
+import { databaseOf } from "../http/database.ts";
 import { sharedHeaders, sharedParameters } from "../http/openapi.ts";
 import { Problem, type ProblemCode, problemResponses } from "../http/problems.ts";
 import { closed } from "../http/validation.ts";
@@ -164,7 +165,7 @@ function guard(operationId: OperationId, rule: Rule): MiddlewareHandler<AppEnv> 
     if (!roles.includes(claimed.role) || !ASK_WITH_THE_WORK.has(operationId)) await askAs(c);
     await next();
     // A refusal that came before anybody knew who asks. If nobody may ask, that is the answer instead.
-    if (!c.var.caller) await askAs(c);
+    if (!c.get("caller")) await askAs(c);
   };
 }
 
@@ -176,7 +177,7 @@ async function readToken(c: Context<AppEnv>): Promise<Caller | undefined> {
   const header = c.req.header("Authorization");
   if (header === undefined) return undefined;
   const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(header)?.[1];
-  const claims = token ? await verifyAccessToken(token, c.var.config.jwtSecrets) : undefined;
+  const claims = token ? await verifyAccessToken(token, c.get("config").jwtSecrets) : undefined;
   if (!claims) throw new Problem("invalid_token");
   return { id: claims.userId, role: claims.role, sessionId: claims.sessionId };
 }
@@ -191,7 +192,7 @@ export async function askAs<const Queries extends readonly SQL[]>(
   ...queries: Queries
 ): Promise<RowsOf<Queries>> {
   const { claimed, roles } = askingOf(c);
-  const [[user], ...answers] = await c.var.db.ask(
+  const [[user], ...answers] = await databaseOf(c).ask(
     sql<{
       role: Role;
     }>`SELECT role FROM signed_in WHERE user_id = ${claimed.id} AND session_id = ${claimed.sessionId}`,
@@ -207,7 +208,7 @@ export async function askAs<const Queries extends readonly SQL[]>(
 export const claimedBy = (c: Context<AppEnv>): Caller => askingOf(c).claimed;
 
 function askingOf(c: Context<AppEnv>) {
-  const { asking } = c.var;
+  const asking = c.get("asking");
   if (!asking) throw new Problem("not_authenticated");
   return asking;
 }
@@ -228,7 +229,7 @@ export const committedBy = (c: Context<AppEnv>, caller: Caller): void => c.set("
 
 /** The caller of an operation that only signed-in callers reach. */
 export function callerOf(c: Context<AppEnv>): Caller {
-  const { caller } = c.var;
+  const caller = c.get("caller");
   if (!caller) throw new Problem("not_authenticated");
   return caller;
 }

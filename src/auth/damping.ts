@@ -16,7 +16,7 @@ type Limit = keyof typeof WINDOW;
 const address = (c: Context<AppEnv>): string => c.req.header("CF-Connecting-IP") ?? "unknown";
 
 async function isWithin(c: Context<AppEnv>, limit: Limit, key: string): Promise<boolean> {
-  return !c.var.config.rateLimits || (await c.env[limit].limit({ key })).success;
+  return !c.get("config").rateLimits || (await c.env[limit].limit({ key })).success;
 }
 
 async function spend(c: Context<AppEnv>, limit: Limit, key: string): Promise<void> {

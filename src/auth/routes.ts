@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import { uuidv7 } from "uuidv7";
 import type { AppEnv } from "../http/context.ts";
+import { databaseOf } from "../http/database.ts";
 import { once, withoutPassword } from "../http/idempotency.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
@@ -61,7 +62,7 @@ export const authRoutes = createRouter()
         await refuseWeak(body.password, body, c.env.ASSETS);
         const user = await newUserRow(body, Date.now());
         const answer = accountBody(user);
-        await insertUser(c.var.db, user, { claim, answer });
+        await insertUser(databaseOf(c), user, { claim, answer });
         return c.json(answer, 201);
       });
     },
@@ -79,9 +80,9 @@ export const authRoutes = createRouter()
       const { username, password } = c.req.valid("json");
       await dampGuesses(c, "login", username);
       const now = Date.now();
-      const user = await signIn(c.var.db, username, password, now);
+      const user = await signIn(databaseOf(c), username, password, now);
       if (!user) throw new Problem("invalid_credentials");
-      const tokens = await startSession(c.var.db, user, c.var.config.jwtSecret, now);
+      const tokens = await startSession(databaseOf(c), user, c.get("config").jwtSecret, now);
       return c.json({ ...tokens, user: userBody(user) }, 200);
     },
   )
@@ -99,9 +100,9 @@ export const authRoutes = createRouter()
     async (c) => {
       await dampAddress(c, "refresh");
       const tokens = await renewSession(
-        c.var.db,
+        databaseOf(c),
         c.req.valid("json").refresh,
-        c.var.config.jwtSecret,
+        c.get("config").jwtSecret,
         Date.now(),
       );
       if (!tokens) throw new Problem("invalid_refresh_token");
@@ -119,7 +120,7 @@ export const authRoutes = createRouter()
       responses: DONE,
     }),
     async (c) => {
-      await endSessionOf(c.var.db, c.req.valid("json").refresh, Date.now());
+      await endSessionOf(databaseOf(c), c.req.valid("json").refresh, Date.now());
       return c.body(null, 204);
     },
   )
@@ -143,7 +144,7 @@ export const authRoutes = createRouter()
       responses: { 200: jsonAnswer("The user as they are now", userSchema) },
     }),
     async (c) => {
-      const user = await changeProfile(c.var.db, callerOf(c).id, c.req.valid("json"), Date.now());
+      const user = await changeProfile(databaseOf(c), callerOf(c).id, c.req.valid("json"), Date.now());
       if (!user) throw new Problem("invalid_token");
       return c.json(userBody(user), 200);
     },
@@ -166,7 +167,7 @@ export const authRoutes = createRouter()
       if ((await verifyPassword(current_password, user.passwordHash)) === "wrong")
         throw invalid([{ field: "current_password", code: "wrong", message: "This is not your password" }]);
       await refuseWeak(new_password, ownerOf(user), c.env.ASSETS, "new_password");
-      await changePassword(c.var.db, id, new_password, sessionId, Date.now());
+      await changePassword(databaseOf(c), id, new_password, sessionId, Date.now());
       return c.body(null, 204);
     },
   )
@@ -185,7 +186,7 @@ export const authRoutes = createRouter()
       await dampAddress(c, "forgot");
       if (await mayMail(c, email)) {
         const id = uuidv7();
-        await requestReset(c.var.db, id, email, Date.now());
+        await requestReset(databaseOf(c), id, email, Date.now());
         c.executionCtx.waitUntil(enqueue(c.env.NOTIFICATIONS, [id]));
       }
       return c.body(null, 204);
@@ -204,7 +205,7 @@ export const authRoutes = createRouter()
     async (c) => {
       const { token, new_password } = c.req.valid("json");
       await dampAddress(c, "reset");
-      const { db } = c.var;
+      const db = databaseOf(c);
       const now = Date.now();
       const refused = invalid([
         { field: "token", code: "invalid_token", message: "Unknown, used or expired" },
@@ -218,7 +219,7 @@ export const authRoutes = createRouter()
   );
 
 async function callingUser(c: Context<AppEnv>): Promise<User> {
-  const user = await findUser(c.var.db, callerOf(c).id);
+  const user = await findUser(databaseOf(c), callerOf(c).id);
   if (!user) throw new Problem("invalid_token");
   return user;
 }

@@ -22,7 +22,7 @@ export const REFRESH_GRACE_MS = 10_000;
 export type AccessClaims = { userId: string; role: Role; sessionId: string };
 
 /** Signs an access token. `now` in milliseconds. */
-export function signAccessToken(claims: AccessClaims, secret: string, now: number): Promise<string> {
+export async function signAccessToken(claims: AccessClaims, secret: string, now: number): Promise<string> {
   const iat = Math.floor(now / 1000);
   return sign(
     {
@@ -35,9 +35,25 @@ export function signAccessToken(claims: AccessClaims, secret: string, now: numbe
       exp: iat + ACCESS_TOKEN_SECONDS,
       jti: crypto.randomUUID(),
     },
-    secret,
+    await keyOf(secret),
     ALGORITHM,
   );
+}
+
+/** The keys that secrets stand for: importing one costs as much as checking a signature with it. */
+const knownKeys = new Map<string, Promise<CryptoKey>>();
+
+/** The key that HS256 uses with a secret. There are never more than two secrets, so that all are kept. */
+function keyOf(secret: string): Promise<CryptoKey> {
+  const known = knownKeys.get(secret);
+  if (known) return known;
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = crypto.subtle.importKey("raw", new TextEncoder().encode(secret), algorithm, false, [
+    "sign",
+    "verify",
+  ]);
+  knownKeys.set(secret, key);
+  return key;
 }
 
 /**
@@ -49,9 +65,11 @@ export async function verifyAccessToken(
   secrets: readonly string[],
 ): Promise<AccessClaims | undefined> {
   for (const secret of secrets) {
-    const claims = await verify(token, secret, { alg: ALGORITHM, iss: ISSUER, aud: AUDIENCE }).catch(
-      () => undefined,
-    );
+    const claims = await verify(token, await keyOf(secret), {
+      alg: ALGORITHM,
+      iss: ISSUER,
+      aud: AUDIENCE,
+    }).catch(() => undefined);
     if (claims) return readClaims(claims);
   }
   return undefined;

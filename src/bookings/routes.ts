@@ -1,6 +1,7 @@
 /** /api/bookings, and the slots of a car. */
 import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { Context } from "hono";
+import type { z } from "zod";
 import {
   askAs,
   callerOf,
@@ -17,7 +18,7 @@ import type { AppEnv } from "../http/context.ts";
 import { once } from "../http/idempotency.ts";
 import { framePage, type Page, pageOf, window } from "../http/pagination.ts";
 import { invalid, Problem } from "../http/problems.ts";
-import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
+import { createRouter, jsonAnswer, jsonBody, jsonText } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
 import type { BookingStatus } from "../vocabulary.ts";
 import type { Booking, Command } from "./calendar.ts";
@@ -31,10 +32,11 @@ import {
   myBookingsQuery,
   newBooking,
   newStart,
+  slotBody,
   slotSchema,
   slotsQuery,
 } from "./schemas.ts";
-import { daySpan, formatLocal, parseInstant, type Slot, type StartRefusal } from "./slots.ts";
+import { daySpan, parseInstant, type StartRefusal } from "./slots.ts";
 
 const tags = ["Bookings"];
 
@@ -101,7 +103,7 @@ export const bookingRoutes = createRouter()
         hasStatus(query.status),
         query.car ? eq(bookings.carId, query.car) : undefined,
         query.customer ? eq(bookings.customerId, query.customer) : undefined,
-        query.date ? startsOn(query.date, c.var.config.showroom.timeZone) : undefined,
+        query.date ? startsOn(query.date, c.get("config").showroom.timeZone) : undefined,
       );
       return c.json(await page(c, query, which), 200);
     },
@@ -172,7 +174,7 @@ export const slotRoutes = createRouter().openapi(
     const { date = "", from = date, to = date } = c.req.valid("query");
     const outcome = await calendarOf(c.env, c.req.valid("param").id).openSlots(from, to);
     if (!outcome.ok) throw new Problem(outcome.code);
-    return c.json(outcome.slots.map(slotBody(c)), 200);
+    return jsonText<z.infer<typeof slotSchema>[]>(c, outcome.json);
   },
 );
 
@@ -196,13 +198,6 @@ async function become(c: Context<AppEnv>, id: string, to: BookingStatus) {
   const command: Command = { type: "transition", bookingId: booking.id, to, by };
   return bookingBody(settle(c, await calendarOf(c.env, booking.carId).perform(command)));
 }
-
-const slotBody =
-  (c: Context<AppEnv>) =>
-  ({ startAt, endAt }: Slot) => {
-    const { timeZone } = c.var.config.showroom;
-    return { start_at: formatLocal(startAt, timeZone), end_at: formatLocal(endAt, timeZone) };
-  };
 
 const hasStatus = (status: BookingStatus | undefined): SQL | undefined =>
   status && eq(bookings.status, status);
@@ -229,7 +224,7 @@ async function page(c: Context<AppEnv>, query: Page, which: SQL | undefined) {
 
 /** Reads the start a client sent; throws a problem that names it when it is no instant. */
 function readStart(c: Context<AppEnv>, text: string): number {
-  const startAt = parseInstant(text, c.var.config.showroom.timeZone);
+  const startAt = parseInstant(text, c.get("config").showroom.timeZone);
   if (startAt === undefined) throw startProblem("invalid_instant");
   return startAt;
 }
@@ -250,12 +245,13 @@ function settle(c: Context<AppEnv>, outcome: Outcome): Booking {
     throw new Error("the command was not about a booking");
   }
   const { refusal } = outcome;
+  const { timeZone } = c.get("config").showroom;
   switch (refusal.code) {
     case "invalid_start":
       throw startProblem(refusal.reason);
     case "slot_taken":
       throw new Problem("slot_taken", undefined, {
-        members: { alternatives: refusal.alternatives.map(slotBody(c)) },
+        members: { alternatives: refusal.alternatives.map((slot) => slotBody(slot, timeZone)) },
       });
     case "rejected":
       // Of somebody who may not ask, the guard says why not. Anything else is a store that cannot make up its mind.

@@ -4,7 +4,7 @@ import { pageQuery } from "../http/pagination.ts";
 import { closed, formatInstant, id, instant, prose, rule } from "../http/validation.ts";
 import { BOOKING_STATUSES } from "../vocabulary.ts";
 import type { Booking } from "./calendar.ts";
-import { daysBetween, isDate } from "./slots.ts";
+import { daysBetween, formatLocal, isDate, type Slot } from "./slots.ts";
 
 /** A booking. */
 export const bookingSchema = z
@@ -109,3 +109,9 @@ export const slotSchema = z
     end_at: z.string().openapi({ format: "date-time", example: "2026-12-01T10:00:00+01:00" }),
   })
   .openapi("Slot");
+
+/** A free slot in its wire form. */
+export const slotBody = ({ startAt, endAt }: Slot, timeZone: string): z.infer<typeof slotSchema> => ({
+  start_at: formatLocal(startAt, timeZone),
+  end_at: formatLocal(endAt, timeZone),
+});

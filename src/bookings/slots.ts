@@ -107,9 +107,10 @@ export function freeSlots(
   hours: Hours,
 ): Slot[] {
   const horizon = now + hours.horizonDays * DAY_MS;
-  const last = earlier(to, localDate(horizon, hours.timeZone));
+  // No zone is a whole day off UTC, so its day is at most one away from UTC's, which costs nothing to know.
+  const last = earlier(to, dateOf(horizon + DAY_MS));
   const free: Slot[] = [];
-  for (let date = later(from, localDate(now, hours.timeZone)); date <= last; date = addDays(date, 1))
+  for (let date = later(from, dateOf(now - DAY_MS)); date <= last; date = addDays(date, 1))
     for (const slot of slotsOn(date, hours.timeZone)) {
       const open = slot.startAt > now && slot.startAt <= horizon;
       if (open && !taken.some((other) => overlaps(slot, other))) free.push(slot);

@@ -8,6 +8,7 @@ import { cars } from "../db/schema.ts";
 import { violationOf } from "../db/violations.ts";
 import { isConditional, isKnown, notModifiedAnswer, requireMatch, versionTag } from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
+import { databaseOf } from "../http/database.ts";
 import { sha256 } from "../http/digest.ts";
 import { CLAIM_TAKEN, once } from "../http/idempotency.ts";
 import { invalid, Problem } from "../http/problems.ts";
@@ -82,7 +83,7 @@ export const photoRoutes = createRouter()
       const request = { file: await sha256(bytes), alt_text, is_primary };
       return once(c, callerOf(c).id, request, async (claim) => {
         const context = await carToIllustrate(c, carId);
-        const { db } = c.var;
+        const db = databaseOf(c);
         if (await isFull(db, carId)) throw new Problem("too_many_photos");
         const made = await makeSizes(c.env.IMAGES, bytes);
         if (!made.ok) throw pictureProblem(made);
@@ -128,7 +129,7 @@ export const photoRoutes = createRouter()
       const carId = c.req.valid("param").id;
       const { photos } = c.req.valid("json");
       const context = await carToIllustrate(c, carId);
-      const { db } = c.var;
+      const db = databaseOf(c);
       const known = (await photosOf(db, carId)).map(({ id }) => id);
       if (
         photos.length !== known.length ||
@@ -163,7 +164,7 @@ export const photoRoutes = createRouter()
       const { id: carId, photo_id } = c.req.valid("param");
       const change = c.req.valid("json");
       const context = await carToIllustrate(c, carId);
-      const { db } = c.var;
+      const db = databaseOf(c);
       const before = (await photosOf(db, carId)).find(({ id }) => id === photo_id);
       if (before?.isPrimary && change.is_primary === false)
         throw new Problem("primary_photo_needed", "Make another photo the primary one instead");
@@ -185,7 +186,7 @@ export const photoRoutes = createRouter()
     async (c) => {
       const { id: carId, photo_id } = c.req.valid("param");
       const context = await carToIllustrate(c, carId);
-      const keys = await refusing(removePhoto(c.var.db, photo_id, context));
+      const keys = await refusing(removePhoto(databaseOf(c), photo_id, context));
       if (!keys) throw new Problem("photo_not_found");
       forget(c, keys);
       return c.body(null, 204);
@@ -254,7 +255,11 @@ export const photoFileRoutes = createRouter().openapi(
 
 /** The car that a write of photos is about, at the version it must have. */
 async function carToIllustrate(c: Context<AppEnv>, carId: string): Promise<PhotoContext> {
-  const car = await c.var.db.select({ version: cars.version }).from(cars).where(eq(cars.id, carId)).get();
+  const car = await databaseOf(c)
+    .select({ version: cars.version })
+    .from(cars)
+    .where(eq(cars.id, carId))
+    .get();
   if (!car) throw new Problem("car_not_found");
   requireMatch(c, versionTag(car.version));
   return { carId, expected: isConditional(c) ? car.version : undefined, now: Date.now() };
@@ -289,7 +294,7 @@ async function reaching<T>(work: Promise<T>): Promise<T> {
 /** Deletes objects once the answer is on its way. */
 function forget(c: Context<AppEnv>, keys: readonly string[]): void {
   c.executionCtx.waitUntil(
-    discardObjects(c.var.db, c.env.PHOTOS, keys).catch((error) =>
+    discardObjects(databaseOf(c), c.env.PHOTOS, keys).catch((error) =>
       log.warn("photos.objects_left_to_sweep", { error: describeError(error) }),
     ),
   );

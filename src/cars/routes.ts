@@ -10,6 +10,7 @@ import { type Statement, statementOf } from "../db/statement.ts";
 import { type Violation, violationOf } from "../db/violations.ts";
 import { isConditional, notModifiedAnswer, requireMatch, versionTag } from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
+import { databaseOf } from "../http/database.ts";
 import { answerRead } from "../http/freshness.ts";
 import { CLAIM_TAKEN, claimRow, once } from "../http/idempotency.ts";
 import { framePage, pageOf } from "../http/pagination.ts";
@@ -56,7 +57,7 @@ export const carRoutes = createRouter()
     async (c) => {
       const query = c.req.valid("query");
       return answerRead(c, async () => {
-        const found = await findCars(c.var.db, query, isStaff(c.var.caller), originOf(c));
+        const found = await findCars(databaseOf(c), query, isStaff(c.get("caller")), originOf(c));
         return { body: framePage(c, query, found.count, found.cars) };
       });
     },
@@ -74,7 +75,7 @@ export const carRoutes = createRouter()
     }),
     async (c) =>
       answerRead(c, async () => ({
-        body: await countFacets(c.var.db, c.req.valid("query"), isStaff(c.var.caller)),
+        body: await countFacets(databaseOf(c), c.req.valid("query"), isStaff(c.get("caller"))),
       })),
   )
   .openapi(
@@ -88,7 +89,12 @@ export const carRoutes = createRouter()
     }),
     async (c) => {
       return answerRead(c, async () => {
-        const car = await findCar(c.var.db, c.req.valid("param").id, isStaff(c.var.caller), originOf(c));
+        const car = await findCar(
+          databaseOf(c),
+          c.req.valid("param").id,
+          isStaff(c.get("caller")),
+          originOf(c),
+        );
         if (!car) throw new Problem("car_not_found");
         return { body: car.body, tag: versionTag(car.version) };
       });
@@ -108,8 +114,8 @@ export const carRoutes = createRouter()
       if (asked.status === "SOLD") throw soldByHand();
       return once(c, callerOf(c).id, asked, async (claim) => {
         const now = Date.now();
-        const { db } = c.var;
-        const car = newCar(asked, { id: uuidv7(), now, currency: c.var.config.defaultCurrency });
+        const db = databaseOf(c);
+        const car = newCar(asked, { id: uuidv7(), now, currency: c.get("config").defaultCurrency });
         const body = carBody({ ...car, photos: "[]" }, originOf(c));
         const location = `/api/cars/${car.id}/`;
         const { priceCents: _, discountRank: __, ...row } = car;
@@ -189,7 +195,7 @@ async function changeCar(
     if (change.status === "SOLD") throw soldByHand();
     await setStatus(c, id, change.status, change, expected);
   } else {
-    await commit(c, [statementOf(updateOf(c.var.db, id, change, expected, Date.now()))]);
+    await commit(c, [statementOf(updateOf(databaseOf(c), id, change, expected, Date.now()))]);
   }
   // A change of status was written in the calendar's session: this request's own may still read an older replica.
   const row = await carById(openDatabase(c.env.DB, "first-primary"), id);
@@ -200,7 +206,7 @@ async function changeCar(
 
 /** The car's status, and the version that the write must find if the request insists on one. */
 async function carToChange(c: Context<AppEnv>, id: string) {
-  const row = await carById(c.var.db, id);
+  const row = await carById(databaseOf(c), id);
   if (!row) throw new Problem("car_not_found");
   const { status, version } = row;
   requireMatch(c, versionTag(version));
@@ -214,7 +220,7 @@ async function setStatus(
   change: CarChange,
   expected: number | undefined,
 ): Promise<void> {
-  const alongside = [statementOf(updateOf(c.var.db, id, change, expected, Date.now()))];
+  const alongside = [statementOf(updateOf(databaseOf(c), id, change, expected, Date.now()))];
   const command = { type: "set_status", from: IN_OUR_HANDS, to } as const;
   const outcome = await calendarOf(c.env, id).perform(command, { alongside });
   if (outcome.ok) {
@@ -238,7 +244,7 @@ async function setStatus(
 
 async function commit(c: Context<AppEnv>, statements: readonly Statement[]): Promise<void> {
   try {
-    await c.var.db.commit(statements);
+    await databaseOf(c).commit(statements);
   } catch (error) {
     throw refused(violationOf(error)) ?? error;
   }

@@ -27,8 +27,9 @@ export const isConditional = (c: Context): boolean => (c.req.header("If-Match") 
 /** The tag of a resource that counts its changes. */
 export const versionTag = (version: number): string => `"${version}"`;
 
-/** The tag of a body's text. */
-export const bodyTag = async (text: string): Promise<string> => `"${(await sha256(text)).slice(0, 32)}"`;
+/** The tag of a body. */
+export const bodyTag = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
+  `"${(await sha256(bytes)).slice(0, 32)}"`;
 
 /** The OpenAPI response of a read that answers with a tag. */
 export const notModifiedAnswer = { description: "The caller has it already" } as const;

@@ -12,7 +12,8 @@ export type AppEnv = {
   Variables: {
     requestId: string;
     config: Config;
-    db: Database;
+    /** The session, once it is opened: see `databaseOf`. */
+    db: Database | undefined;
     /** Who the token says is asking, and whom the operation is for. */
     asking: { claimed: Caller; roles: readonly Role[] } | undefined;
     /** Who is asking, once the database has said so. */

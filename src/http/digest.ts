@@ -4,5 +4,5 @@ export async function sha256(data: string | Uint8Array<ArrayBuffer>): Promise<st
     "SHA-256",
     typeof data === "string" ? new TextEncoder().encode(data) : data,
   );
-  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Buffer.from(bytes).toString("hex");
 }

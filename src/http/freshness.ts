@@ -4,19 +4,21 @@
  * older than the database, wherever on its way it was kept. All others are answered from the database, and so never
  * see a state older than their own write. A write that this isolate carries out empties its memory.
  */
-import type { Context, MiddlewareHandler } from "hono";
+import type { Context } from "hono";
 import { bodyTag, isKnown } from "./conditional.ts";
 import type { AppEnv } from "./context.ts";
 
-/** The text of a JSON answer and its entity tag. */
-type Answer = { text: string; tag: string };
+/** A JSON answer as it is sent, and its entity tag. */
+type Answer = { bytes: Uint8Array<ArrayBuffer>; tag: string };
 
 type Kept = Answer & { until: number };
 
-/** How much is kept, in characters: a small part of what an isolate may hold. */
+/** How much is kept, in bytes: a small part of what an isolate may hold. */
 const MAX_KEPT = 8_000_000;
 /** How many answers are kept, however small. */
 const MAX_ANSWERS = 1000;
+
+const encoder = new TextEncoder();
 
 /** By URL, oldest first. */
 const kept = new Map<string, Kept>();
@@ -25,7 +27,7 @@ let keptSize = 0;
 let emptied = 0;
 
 function drop(url: string): void {
-  keptSize -= kept.get(url)?.text.length ?? 0;
+  keptSize -= kept.get(url)?.bytes.length ?? 0;
   kept.delete(url);
 }
 
@@ -38,21 +40,21 @@ export function forgetPublic(): void {
 
 /** Whether the asker may get what others got. */
 const isShared = (c: Context<AppEnv>): boolean =>
-  c.var.config.publicFreshnessSeconds > 0 &&
+  c.get("config").publicFreshnessSeconds > 0 &&
   c.req.header("Authorization") === undefined &&
   c.req.header("X-D1-Bookmark") === undefined;
 
-/** Answers out of memory, before anything else is done with the request: what was valid is valid. */
-export const answerKept: MiddlewareHandler<AppEnv> = async (c, next) => {
+/** The answer out of memory, if it is there for this asker, before anything else is done: what was valid is valid. */
+export function keptAnswer(c: Context<AppEnv>): Response | undefined {
+  const known = kept.get(c.req.url);
   const isRead = c.req.method === "GET" || c.req.method === "HEAD";
-  const known = isRead && isShared(c) ? kept.get(c.req.url) : undefined;
-  if (!known || known.until <= Date.now()) return next();
+  if (!known || known.until <= Date.now() || !isRead || !isShared(c)) return undefined;
   return respond(c, known);
-};
+}
 
 /**
- * Answers a read with JSON and an entity tag, or with a 304 to somebody who has it already. What is kept is text that
- * is complete: a request cannot wait for what another one is still reading, for the platform ties I/O to its request.
+ * Answers a read with JSON and an entity tag, or with a 304 to somebody who has it already. What is kept is
+ * complete: a request cannot wait for what another one is still reading, for the platform ties I/O to its request.
  * @param read finds the body, and its tag unless that is the text's own
  */
 export async function answerRead<T extends object>(
@@ -61,29 +63,29 @@ export async function answerRead<T extends object>(
 ) {
   const [begun, emptiedBefore] = [Date.now(), emptied];
   const { body, tag } = await read();
-  const text = JSON.stringify(body);
-  const until = isShared(c) ? begun + c.var.config.publicFreshnessSeconds * 1000 : 0;
-  const answer: Kept = { text, tag: tag ?? (await bodyTag(text)), until };
+  const bytes = encoder.encode(JSON.stringify(body)) as Uint8Array<ArrayBuffer>;
+  const until = isShared(c) ? begun + c.get("config").publicFreshnessSeconds * 1000 : 0;
+  const answer: Kept = { bytes, tag: tag ?? (await bodyTag(bytes)), until };
   if (until > 0 && emptied === emptiedBefore) keep(c.req.url, answer);
-  // The text is that of a T, which the framework's types cannot know.
+  // The bytes are those of a T, which the framework's types cannot know.
   return respond(c, answer) as unknown as ReturnType<typeof c.json<T, 200>>;
 }
 
-function respond(c: Context<AppEnv>, { text, tag, until }: Kept): Response {
+function respond(c: Context<AppEnv>, { bytes, tag, until }: Kept): Response {
   const left = Math.floor((until - Date.now()) / 1000);
   const headers = {
     ETag: tag,
-    "Cache-Control": `${c.var.caller ? "private" : "public"}, ${left > 0 ? `max-age=${left}` : "no-cache"}`,
+    "Cache-Control": `${c.get("caller") ? "private" : "public"}, ${left > 0 ? `max-age=${left}` : "no-cache"}`,
     "Content-Type": "application/json",
     Vary: "Authorization, X-D1-Bookmark",
   };
-  return isKnown(c, tag) ? c.body(null, 304, headers) : c.body(text, 200, headers);
+  return isKnown(c, tag) ? c.body(null, 304, headers) : c.body(bytes, 200, headers);
 }
 
 function keep(url: string, answer: Kept): void {
   drop(url);
   kept.set(url, answer);
-  keptSize += answer.text.length;
+  keptSize += answer.bytes.length;
   for (const oldest of kept.keys()) {
     if (keptSize <= MAX_KEPT && kept.size <= MAX_ANSWERS) break;
     drop(oldest);

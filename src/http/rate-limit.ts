@@ -3,7 +3,7 @@
  * Counted by the platform, per location and approximately; it does not tell how much is left, so an answer names the
  * policy, and only a refusal says that nothing is left.
  */
-import type { MiddlewareHandler } from "hono";
+import type { Context } from "hono";
 import type { AppEnv } from "./context.ts";
 import { Problem } from "./problems.ts";
 
@@ -14,18 +14,19 @@ const WINDOW_SECONDS = 60;
 const POLICY = `"address";q=${LIMIT};w=${WINDOW_SECONDS}`;
 
 /** Counts a request against its address. @throws `too_many_requests` */
-export const limitRequests: MiddlewareHandler<AppEnv> = async (c, next) => {
-  if (!c.var.config.rateLimits) return next();
+export async function countRequest(c: Context<AppEnv>): Promise<void> {
+  if (!c.get("config").rateLimits) return;
   const { success } = await c.env.REQUEST_LIMIT.limit({ key: c.req.header("CF-Connecting-IP") ?? "unknown" });
   if (!success)
     throw new Problem("too_many_requests", undefined, {
       headers: {
-        "RateLimit-Policy": POLICY,
         RateLimit: `"address";r=0;t=${WINDOW_SECONDS}`,
         "Retry-After": String(WINDOW_SECONDS),
       },
     });
-  await next();
-  // Hono's own `header` would make the whole answer anew.
-  c.res.headers.set("RateLimit-Policy", POLICY);
-};
+}
+
+/** Adds the policy to an answer. */
+export function tellPolicy(c: Context<AppEnv>, headers: Headers): void {
+  if (c.get("config").rateLimits) headers.set("RateLimit-Policy", POLICY);
+}

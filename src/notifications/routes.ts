@@ -1,8 +1,10 @@
 /** /api/notifications: what was told, what waits, and what failed. */
+
 import { and, count, desc, eq, not, type SQL, sql } from "drizzle-orm";
 import type { z } from "zod";
 import { operation } from "../auth/access.ts";
 import { notifications, users } from "../db/schema.ts";
+import { databaseOf } from "../http/database.ts";
 import { framePage, pageOf, window } from "../http/pagination.ts";
 import { Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer } from "../http/router.ts";
@@ -29,7 +31,7 @@ export const notificationRoutes = createRouter()
     async (c) => {
       const query = c.req.valid("query");
       const which = whichOf(query, Date.now());
-      const { db } = c.var;
+      const db = databaseOf(c);
       const [rows, [total]] = await db.batch([
         db
           .select()
@@ -57,7 +59,7 @@ export const notificationRoutes = createRouter()
     }),
     async (c) => {
       const { id } = c.req.valid("param");
-      const { db } = c.var;
+      const db = databaseOf(c);
       const present = db.select({ email: users.email }).from(users).where(eq(users.id, notifications.userId));
       const [, [row]] = await db.batch([
         db

@@ -9,6 +9,7 @@ import { parseInstant } from "../bookings/slots.ts";
 import { idempotencyKeys } from "../db/schema.ts";
 import { type Statement, statementOf } from "../db/statement.ts";
 import type { AppEnv, Caller } from "../http/context.ts";
+import { databaseOf } from "../http/database.ts";
 import { type Answer, type Claim, claimRow, once } from "../http/idempotency.ts";
 import { framePage, pageOf } from "../http/pagination.ts";
 import { invalid, Problem } from "../http/problems.ts";
@@ -51,7 +52,7 @@ export const saleRoutes = createRouter()
     async (c) => {
       const body = c.req.valid("json");
       return once(c, claimedBy(c).id, body, async (claim) => {
-        const { db } = c.var;
+        const db = databaseOf(c);
         const now = Date.now();
         const saleAt = readSaleTime(c, body.sale_datetime, now);
         const { car, seller } = await checkParties(c, body);
@@ -122,7 +123,7 @@ export const saleRoutes = createRouter()
     }),
     async (c) => {
       const query = c.req.valid("query");
-      const { db, config } = c.var;
+      const [db, config] = [databaseOf(c), c.get("config")];
       const found = await listSales(db, query, ownOnly(callerOf(c)), config.showroom.timeZone);
       return c.json(framePage(c, query, found.count, found.sales), 200);
     },
@@ -137,7 +138,7 @@ export const saleRoutes = createRouter()
       responses: { 200: jsonAnswer("The sale", saleSchema) },
     }),
     async (c) => {
-      const sale = await findSale(c.var.db, c.req.valid("param").id, ownOnly(callerOf(c)));
+      const sale = await findSale(databaseOf(c), c.req.valid("param").id, ownOnly(callerOf(c)));
       if (!sale) throw new Problem("not_found");
       return c.json(sale, 200);
     },
@@ -161,7 +162,7 @@ export const saleRoutes = createRouter()
       const { reason } = c.req.valid("json");
       const caller = callerOf(c);
       return once(c, caller.id, { reason }, async (claim) => {
-        const { db } = c.var;
+        const db = databaseOf(c);
         const now = Date.now();
         const found = await findForVoid(db, c.req.valid("param").id);
         if (!found) throw new Problem("not_found");
@@ -194,7 +195,7 @@ export const saleRoutes = createRouter()
 /** When the sale took place. @throws when that is no instant, or still to come */
 function readSaleTime(c: Context<AppEnv>, text: string | undefined, now: number): number {
   if (text === undefined) return now;
-  const at = parseInstant(text, c.var.config.showroom.timeZone);
+  const at = parseInstant(text, c.get("config").showroom.timeZone);
   if (at === undefined)
     throw fault("sale_datetime", "invalid_instant", "Must be an existing ISO 8601 date and time");
   if (at > now) throw fault("sale_datetime", "in_the_future", "Must not be in the future");
@@ -222,7 +223,15 @@ const fault = (field: string, code: string, message: string): Problem => invalid
 
 /** The statement that remembers the answer, for a request that came with an Idempotency-Key. */
 const remember = (c: Context<AppEnv>, claim: Claim | undefined, answer: Answer, now: number): Statement[] =>
-  claim ? [statementOf(c.var.db.insert(idempotencyKeys).values(claimRow(claim, answer, now)))] : [];
+  claim
+    ? [
+        statementOf(
+          databaseOf(c)
+            .insert(idempotencyKeys)
+            .values(claimRow(claim, answer, now)),
+        ),
+      ]
+    : [];
 
 /** Turns a refusal of the car's calendar into a problem. @param gone what it means that the car's status forbids this */
 function settle(c: Context<AppEnv>, outcome: Outcome, gone: "car_not_sellable" | "already_void"): void {

@@ -8,6 +8,7 @@ import { daySpan, localDate } from "../bookings/slots.ts";
 import { staffProfiles } from "../db/schema.ts";
 import { statementOf } from "../db/statement.ts";
 import type { AppEnv } from "../http/context.ts";
+import { databaseOf } from "../http/database.ts";
 import { once, withoutPassword } from "../http/idempotency.ts";
 import { framePage, pageOf } from "../http/pagination.ts";
 import { invalid, Problem } from "../http/problems.ts";
@@ -40,14 +41,14 @@ export const staffRoutes = createRouter()
           userId: user.id,
           salaryCents: body.salary,
           commissionRate: body.commission_rate,
-          hireDate: body.hire_date ?? localDate(now, c.var.config.showroom.timeZone),
+          hireDate: body.hire_date ?? localDate(now, c.get("config").showroom.timeZone),
           createdAt: now,
           updatedAt: now,
         };
         const answer = staffBody({ ...user, profile, salesCount: 0 });
         const location = `/api/staff/${profile.id}/`;
-        const alongside = [statementOf(c.var.db.insert(staffProfiles).values(profile))];
-        await insertUser(c.var.db, user, { claim, answer, location, alongside });
+        const alongside = [statementOf(databaseOf(c).insert(staffProfiles).values(profile))];
+        await insertUser(databaseOf(c), user, { claim, answer, location, alongside });
         return c.json(answer, 201, { Location: location });
       });
     },
@@ -63,7 +64,7 @@ export const staffRoutes = createRouter()
     }),
     async (c) => {
       const query = c.req.valid("query");
-      const found = await listStaff(c.var.db, query);
+      const found = await listStaff(databaseOf(c), query);
       return c.json(framePage(c, query, found.count, found.staff), 200);
     },
   )
@@ -93,8 +94,8 @@ export const staffRoutes = createRouter()
       const { from, to } = c.req.valid("query");
       if (from && to && from > to)
         throw invalid([{ field: "to", code: "before_from", message: "Must not be before from" }]);
-      const span = daySpan(from, to, c.var.config.showroom.timeZone);
-      return c.json(await metricsOf(c.var.db, profile.userId, span), 200);
+      const span = daySpan(from, to, c.get("config").showroom.timeZone);
+      return c.json(await metricsOf(databaseOf(c), profile.userId, span), 200);
     },
   )
   .openapi(
@@ -108,7 +109,7 @@ export const staffRoutes = createRouter()
     }),
     async (c) => {
       const { profile } = await visibleMember(c, c.req.valid("param").id);
-      const result = await changeStaff(c.var.db, profile, c.req.valid("json"), Date.now());
+      const result = await changeStaff(databaseOf(c), profile, c.req.valid("json"), Date.now());
       if (result === "last_admin") throw new Problem("last_admin");
       return c.json(staffBody(await visibleMember(c, profile.id)), 200);
     },
@@ -117,7 +118,7 @@ export const staffRoutes = createRouter()
 /** The staff member, if the caller may see them: ADMIN sees all, SALES itself. */
 async function visibleMember(c: Context<AppEnv>, id: string) {
   const caller = callerOf(c);
-  const member = await findStaff(c.var.db, id);
+  const member = await findStaff(databaseOf(c), id);
   if (!member || (caller.role !== "ADMIN" && member.profile.userId !== caller.id))
     throw new Problem("not_found");
   return member;

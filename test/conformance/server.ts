@@ -52,14 +52,17 @@ export async function startServer(vars: Record<string, string> = {}) {
     };
   }
 
+  type Session = Json & { access: string; refresh: string; user: { id: string } };
+
+  const signIn = async (username: string): Promise<Session> =>
+    (await call("POST", "/api/auth/login/", { json: { username, password: PASSWORD } })).body;
+
   /** Registers a customer and signs in; returns the session. */
-  async function customer(
-    username: string,
-  ): Promise<Json & { access: string; refresh: string; user: { id: string } }> {
+  async function customer(username: string): Promise<Session> {
     await call("POST", "/api/auth/register/", {
       json: { username, password: PASSWORD, email: `${username}@example.com` },
     });
-    return (await call("POST", "/api/auth/login/", { json: { username, password: PASSWORD } })).body;
+    return signIn(username);
   }
 
   /** Puts a car into stock by SQL; returns its id. */
@@ -78,6 +81,7 @@ export async function startServer(vars: Record<string, string> = {}) {
   return {
     url,
     call,
+    signIn,
     customer,
     car,
     db: DB,

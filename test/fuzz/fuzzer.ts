@@ -3,6 +3,7 @@
  * document. What good requests make is remembered and used by later ones: created, read, changed, removed.
  */
 
+import { createHash } from "node:crypto";
 import { PASSWORD, type Server } from "../conformance/server.ts";
 import { Random } from "../support/random.ts";
 import { type Document, type Operation, readOperations, resolve } from "./document.ts";
@@ -25,7 +26,11 @@ type Caller = (typeof ROLES)[number];
 /** Operations that hash a password: a quarter of a second of work each, so they come up seldom. */
 const SLOW = new Set(["register", "login", "changePassword", "resetPassword", "createStaff"]);
 const WORKERS = 6;
+/** How long the callers' tokens are used: half the time they are good for. */
+const SIGNED_IN_MS = 15 * 60 * 1000;
 const MAX_FINDINGS = 25;
+/** How many callers can choose a new password. */
+const FORGETFUL = 200;
 
 type Sent = {
   method: string;
@@ -63,7 +68,7 @@ export async function fuzz(server: Server, seed: number, milliseconds: number): 
       if (SLOW.has(operation.id) && random.chance(0.8)) continue;
       const caller = pickCaller(operation, random);
       const sent = prepare(document, operation, world, random);
-      const token = world.tokens[caller];
+      const token = await world.tokenOf(caller);
       if (token && !sent.headers["Authorization"]) sent.headers["Authorization"] = `Bearer ${token}`;
       const response = await fetch(new URL(sent.path, server.url), {
         method: sent.method,
@@ -269,6 +274,26 @@ function prepare(document: Document, operation: Operation, world: World, random:
   };
 }
 
+/** Somebody who forgot their password; returns the token with which they can choose a new one. */
+async function forgetful(server: Server, index: number): Promise<string> {
+  const [id, token, name] = [crypto.randomUUID(), crypto.randomUUID(), `fuzz-forgetful-${index}`];
+  const tokenHash = createHash("sha256").update(token).digest("hex");
+  await server.db.batch([
+    server.db
+      .prepare(
+        `INSERT INTO users (id, role, username, username_key, password_hash, created_at, updated_at)
+         VALUES (?, 'CUSTOMER', ?2, ?2, '', 0, 0)`,
+      )
+      .bind(id, name),
+    server.db
+      .prepare(
+        "INSERT INTO password_resets (token_hash, user_id, created_at, expires_at) VALUES (?, ?, 0, 9e12)",
+      )
+      .bind(tokenHash, id),
+  ]);
+  return token;
+}
+
 type World = Awaited<ReturnType<typeof makeWorld>>;
 
 /** Who and what there is: one user of each role, and the things that earlier requests made. */
@@ -283,12 +308,17 @@ async function makeWorld(server: Server, random: Random) {
         )
         .bind(crypto.randomUUID(), user.id)
         .run();
-    return { token: access, id: user.id };
+    return { name, token: access, id: user.id };
   };
   const customer = await signUp("fuzz-customer", "CUSTOMER");
   const sales = await signUp("fuzz-sales", "SALES");
   const admin = await signUp("fuzz-admin", "ADMIN");
+  const people = { CUSTOMER: customer, SALES: sales, ADMIN: admin };
+  let signedInAt = Date.now();
   const spare = await server.customer("fuzz-spare");
+
+  // Reset tokens are mailed and nowhere else, so these people's are put where their hashes are kept.
+  const resets = await Promise.all(Array.from({ length: FORGETFUL }, (_, index) => forgetful(server, index)));
 
   /** Ids by kind, newest kept. */
   const pools: Record<"car" | "booking" | "sale" | "staff" | "notification" | "refresh", string[]> = {
@@ -316,7 +346,15 @@ async function makeWorld(server: Server, random: Random) {
   ];
 
   return {
-    tokens: { anonymous: undefined, CUSTOMER: customer.token, SALES: sales.token, ADMIN: admin.token },
+    /** An access token of a caller; a new one before the old one ends, for a run may take longer than it is good for. */
+    async tokenOf(caller: Caller): Promise<string | undefined> {
+      if (caller === "anonymous") return undefined;
+      if (Date.now() > signedInAt + SIGNED_IN_MS) {
+        signedInAt = Date.now();
+        for (const person of Object.values(people)) person.token = (await server.signIn(person.name)).access;
+      }
+      return people[caller].token;
+    },
 
     /** A good value for a member, parameter or path part that its schema alone does not give. */
     hint(operation: string, name: string): unknown {
@@ -351,6 +389,8 @@ async function makeWorld(server: Server, random: Random) {
         case "current_password":
         case "new_password":
           return PASSWORD;
+        case "token":
+          return resets.pop() ?? crypto.randomUUID();
         case "refresh":
           return from("refresh");
         case "sale_price":

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { createApp } from "../../src/app.ts";
+import { writerOf } from "../support/faults.ts";
 import { answer, car, iso, person, slot } from "../support/world.ts";
 
 const broken = (message: string) =>
@@ -14,8 +15,11 @@ const broken = (message: string) =>
     },
   );
 
+const noDatabase = broken("D1_ERROR: the database is away") as D1Database;
+
 const DOWN = {
-  D1: { DB: broken("D1_ERROR: the database is away") },
+  // Away for the cars' calendars too, which reach it by themselves.
+  D1: { DB: noDatabase, CAR_CALENDAR: { getByName: (carId: string) => writerOf(carId, noDatabase) } },
   R2: { PHOTOS: broken("the bucket is away: internal error (10001)") },
   queue: { NOTIFICATIONS: broken("the queue is away") },
   calendar: { CAR_CALENDAR: broken("Durable Object is away") },
