@@ -118,6 +118,7 @@ export function createApp() {
     const kept = keptAnswer(c);
     if (kept) return kept;
     checkBookmark(c);
+    if (c.req.method === "GET") return next();
     return (UPLOAD_PATH.test(c.req.path) ? limitUpload : limitOther)(c, next);
   });
 

@@ -2,11 +2,11 @@
 import { and, eq, isNull, ne, or, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Database } from "../db/client.ts";
-import { idempotencyKeys, notifications, passwordResets, sessions, users } from "../db/schema.ts";
-import { type Statement, statementOf } from "../db/statement.ts";
+import { notifications, passwordResets, sessions, users } from "../db/schema.ts";
+import { insertInto, type Statement } from "../db/statement.ts";
 import { violationOf } from "../db/violations.ts";
 import { sha256 } from "../http/digest.ts";
-import { CLAIM_TAKEN, type Claim, claimRow } from "../http/idempotency.ts";
+import { CLAIM_TAKEN, type Claim, remembering } from "../http/idempotency.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { foldCase } from "../http/text.ts";
 import { hashPassword, verifyPassword } from "./passwords.ts";
@@ -71,12 +71,11 @@ export async function insertUser(
     alongside = [],
   }: { claim: Claim | undefined; answer: unknown; location?: string; alongside?: Statement[] },
 ): Promise<void> {
-  const remember = claim && claimRow(claim, { status: 201, body: answer, location }, user.createdAt);
   await refusingTaken(
     db.commit([
-      statementOf(db.insert(users).values(user)),
+      insertInto(users, user),
       ...alongside,
-      ...(remember ? [statementOf(db.insert(idempotencyKeys).values(remember))] : []),
+      ...remembering(claim, { status: 201, body: answer, location }, user.createdAt),
     ]),
   );
 }

@@ -1,10 +1,10 @@
 /** A car's calendar in D1, the only place where bookings are true. */
-import { and, eq, gt, inArray, sql } from "drizzle-orm";
+import { and, eq, inArray, sql } from "drizzle-orm";
 import { type Database, openDatabase } from "../db/client.ts";
-import { bookings, calendars, cars, idempotencyKeys } from "../db/schema.ts";
-import { type Statement, statementOf } from "../db/statement.ts";
+import { bookings, calendars, cars } from "../db/schema.ts";
+import { insertInto, type Statement, statementOf } from "../db/statement.ts";
 import { violationOf } from "../db/violations.ts";
-import { CLAIM_TAKEN, claimRow } from "../http/idempotency.ts";
+import { CLAIM_TAKEN, remembering } from "../http/idempotency.ts";
 import { outboxStatement, outgoing } from "../notifications/outbox.ts";
 import { ACTIVE_BOOKING_STATUSES } from "../vocabulary.ts";
 import { type Booking, bookingsOf, type Calendar, type Change } from "./calendar.ts";
@@ -61,17 +61,12 @@ export class D1CalendarStore implements CalendarStore {
     const notices = outgoing(noticesOf(change, this.#options.staffAddress));
     const { claim, alongside = [], notificationIds = [] } = attached;
     const statements: Statement[] = [
-      statementOf(this.#fence(db)),
+      this.#fence(),
       ...alongside,
       ...changeStatements(db, change),
       ...(notices.length > 0 ? [outboxStatement(notices, timeOf(change))] : []),
+      ...(change.type === "booked" ? remembering(claim, answerOf(change.booking), timeOf(change)) : []),
     ];
-    if (claim && change.type === "booked")
-      statements.push(
-        statementOf(
-          db.insert(idempotencyKeys).values(claimRow(claim, answerOf(change.booking), timeOf(change))),
-        ),
-      );
     try {
       await db.commit(statements);
     } catch (error) {
@@ -101,12 +96,11 @@ export class D1CalendarStore implements CalendarStore {
   }
 
   /** Fails the batch when a later epoch has begun, and else touches no row. */
-  #fence(db: Database) {
-    const epoch = this.#epoch;
-    return db
-      .update(calendars)
-      .set({ epoch })
-      .where(and(eq(calendars.carId, this.#options.carId), gt(calendars.epoch, epoch)));
+  #fence(): Statement {
+    return {
+      sql: "UPDATE calendars SET epoch = ?1 WHERE car_id = ?2 AND epoch > ?1",
+      params: [this.#epoch, this.#options.carId],
+    };
   }
 
   #open(): Database {
@@ -117,7 +111,7 @@ export class D1CalendarStore implements CalendarStore {
 function changeStatements(db: Database, change: Change): Statement[] {
   switch (change.type) {
     case "booked":
-      return [statementOf(db.insert(bookings).values(change.booking))];
+      return [insertInto(bookings, change.booking)];
     case "transitioned":
     case "rescheduled": {
       const { id, status, startAt, endAt, handledBy, sequence, updatedAt } = change.booking;

@@ -53,6 +53,10 @@ export const addDays = (date: string, days: number): string => dateOf(Date.parse
 /** The day of an instant in UTC, in which every day is as long as the other. */
 const dateOf = (at: number): string => new Date(at).toISOString().split("T")[0] ?? "";
 
+// No zone is a whole day off UTC: the local day of an instant is one of these or between them, and neither asks Temporal.
+const dayBefore = (at: number): string => dateOf(at - DAY_MS);
+const dayAfter = (at: number): string => dateOf(at + DAY_MS);
+
 /** The instant at which a local day begins. */
 const dayStart = (date: string, timeZone: string): number =>
   Temporal.PlainDate.from(date).toZonedDateTime(timeZone).epochMilliseconds;
@@ -85,8 +89,9 @@ export type StartRefusal = "in_the_past" | "too_far_ahead" | "not_a_slot";
 export function refuseStart(startAt: number, now: number, hours: Hours): StartRefusal | undefined {
   if (startAt <= now) return "in_the_past";
   if (startAt > now + hours.horizonDays * DAY_MS) return "too_far_ahead";
-  const day = slotsOn(localDate(startAt, hours.timeZone), hours.timeZone);
-  return day.some((slot) => slot.startAt === startAt) ? undefined : "not_a_slot";
+  for (let date = dayBefore(startAt); date <= dayAfter(startAt); date = addDays(date, 1))
+    if (slotsOn(date, hours.timeZone).some((slot) => slot.startAt === startAt)) return undefined;
+  return "not_a_slot";
 }
 
 /** The slot that begins at `startAt`, which must be a slot's start. */
@@ -107,10 +112,9 @@ export function freeSlots(
   hours: Hours,
 ): Slot[] {
   const horizon = now + hours.horizonDays * DAY_MS;
-  // No zone is a whole day off UTC, so its day is at most one away from UTC's, which costs nothing to know.
-  const last = earlier(to, dateOf(horizon + DAY_MS));
+  const last = earlier(to, dayAfter(horizon));
   const free: Slot[] = [];
-  for (let date = later(from, dateOf(now - DAY_MS)); date <= last; date = addDays(date, 1))
+  for (let date = later(from, dayBefore(now)); date <= last; date = addDays(date, 1))
     for (const slot of slotsOn(date, hours.timeZone)) {
       const open = slot.startAt > now && slot.startAt <= horizon;
       if (open && !taken.some((other) => overlaps(slot, other))) free.push(slot);

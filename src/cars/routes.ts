@@ -5,14 +5,14 @@ import { uuidv7 } from "uuidv7";
 import { callerOf, isStaff, operation } from "../auth/access.ts";
 import { calendarOf } from "../bookings/car-calendar.ts";
 import { openDatabase } from "../db/client.ts";
-import { cars, idempotencyKeys } from "../db/schema.ts";
-import { type Statement, statementOf } from "../db/statement.ts";
+import { cars } from "../db/schema.ts";
+import { insertInto, type Statement, statementOf } from "../db/statement.ts";
 import { type Violation, violationOf } from "../db/violations.ts";
 import { isConditional, notModifiedAnswer, requireMatch, versionTag } from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
 import { databaseOf } from "../http/database.ts";
 import { answerRead } from "../http/freshness.ts";
-import { CLAIM_TAKEN, claimRow, once } from "../http/idempotency.ts";
+import { CLAIM_TAKEN, once, remembering } from "../http/idempotency.ts";
 import { framePage, pageOf } from "../http/pagination.ts";
 import { invalid, Problem, type ProblemCode } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
@@ -114,21 +114,11 @@ export const carRoutes = createRouter()
       if (asked.status === "SOLD") throw soldByHand();
       return once(c, callerOf(c).id, asked, async (claim) => {
         const now = Date.now();
-        const db = databaseOf(c);
         const car = newCar(asked, { id: uuidv7(), now, currency: c.get("config").defaultCurrency });
         const body = carBody({ ...car, photos: "[]" }, originOf(c));
         const location = `/api/cars/${car.id}/`;
         const { priceCents: _, discountRank: __, ...row } = car;
-        await commit(c, [
-          statementOf(db.insert(cars).values(row)),
-          ...(claim
-            ? [
-                statementOf(
-                  db.insert(idempotencyKeys).values(claimRow(claim, { status: 201, body, location }, now)),
-                ),
-              ]
-            : []),
-        ]);
+        await commit(c, [insertInto(cars, row), ...remembering(claim, { status: 201, body, location }, now)]);
         c.header("ETag", versionTag(car.version));
         return c.json(body, 201, { Location: location });
       });

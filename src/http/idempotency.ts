@@ -7,6 +7,7 @@ import { eq } from "drizzle-orm";
 import type { Context } from "hono";
 import { type Database, openDatabase } from "../db/client.ts";
 import { idempotencyKeys } from "../db/schema.ts";
+import { insertInto, type Statement } from "../db/statement.ts";
 import type { AppEnv } from "./context.ts";
 import { sha256 } from "./digest.ts";
 import { invalid, Problem } from "./problems.ts";
@@ -35,6 +36,10 @@ export const claimRow = (claim: Claim, answer: Answer, now: number): typeof idem
   createdAt: now,
 });
 
+/** The statement that remembers `answer`, to go with the effect; none when the request came without a key. */
+export const remembering = (claim: Claim | undefined, answer: Answer, now: number): Statement[] =>
+  claim ? [insertInto(idempotencyKeys, claimRow(claim, answer, now))] : [];
+
 /** The constraint that two equal requests meet at. */
 export const CLAIM_TAKEN = "unique:idempotency_keys.id";
 
@@ -42,7 +47,7 @@ export const CLAIM_TAKEN = "unique:idempotency_keys.id";
  * Runs a creating request so that it has one effect however often it is sent with the same key.
  * @param caller who asks: keys of different callers never meet
  * @param body the validated body; together with method and path it is what "the same request" means
- * @param run does the work; with a claim it writes `claimRow` in its batch, and throws a `duplicate_request`
+ * @param run does the work; with a claim its batch is also `remembering`, and throws a `duplicate_request`
  * problem when that row was there already
  */
 export async function once<R extends Response>(

@@ -5,7 +5,7 @@ import { and, count, desc, eq, gte, inArray, lt, or, type SQL, sql } from "drizz
 import { daySpan } from "../bookings/slots.ts";
 import type { Database } from "../db/client.ts";
 import { commissions, sales, staffProfiles } from "../db/schema.ts";
-import { type Statement, statementOf } from "../db/statement.ts";
+import { insertInto, type Statement, statementOf } from "../db/statement.ts";
 import { formatCents } from "../http/money.ts";
 import { window } from "../http/pagination.ts";
 import { formatInstant } from "../http/validation.ts";
@@ -115,9 +115,9 @@ export const partiesOf = (ids: { car: string; customer: string; salesperson: str
   ] as const;
 
 /** The statements that put a sale and its commission on record. */
-export const recordSale = (db: Database, sale: Sale, commission: Commission): Statement[] => [
-  statementOf(db.insert(sales).values(sale)),
-  statementOf(db.insert(commissions).values(commission)),
+export const recordSale = (sale: Sale, commission: Commission): Statement[] => [
+  insertInto(sales, sale),
+  insertInto(commissions, commission),
 ];
 
 /** The open sale with this id and its commission, which a reversal takes back. */
@@ -138,5 +138,5 @@ export const recordVoid = (db: Database, sale: Sale, reversal: Commission): Stat
       .set({ voidedAt: sale.voidedAt, voidReason: sale.voidReason, voidedBy: sale.voidedBy })
       .where(eq(sales.id, sale.id)),
   ),
-  statementOf(db.insert(commissions).values(reversal)),
+  insertInto(commissions, reversal),
 ];

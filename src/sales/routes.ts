@@ -6,11 +6,9 @@ import { askAs, callerOf, claimedBy, operation } from "../auth/access.ts";
 import type { Attached, Outcome } from "../bookings/calendar-writer.ts";
 import { calendarOf } from "../bookings/car-calendar.ts";
 import { parseInstant } from "../bookings/slots.ts";
-import { idempotencyKeys } from "../db/schema.ts";
-import { type Statement, statementOf } from "../db/statement.ts";
 import type { AppEnv, Caller } from "../http/context.ts";
 import { databaseOf } from "../http/database.ts";
-import { type Answer, type Claim, claimRow, once } from "../http/idempotency.ts";
+import { once, remembering } from "../http/idempotency.ts";
 import { framePage, pageOf } from "../http/pagination.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
@@ -52,7 +50,6 @@ export const saleRoutes = createRouter()
     async (c) => {
       const body = c.req.valid("json");
       return once(c, claimedBy(c).id, body, async (claim) => {
-        const db = databaseOf(c);
         const now = Date.now();
         const saleAt = readSaleTime(c, body.sale_datetime, now);
         const { car, seller } = await checkParties(c, body);
@@ -99,9 +96,9 @@ export const saleRoutes = createRouter()
           { type: "set_status", from: ["AVAILABLE", "RESERVED"], to: "SOLD" },
           {
             alongside: [
-              ...recordSale(db, sale, commission),
+              ...recordSale(sale, commission),
               outboxStatement(notices, now),
-              ...remember(c, claim, { status: 201, body: answer, location }, now),
+              ...remembering(claim, { status: 201, body: answer, location }, now),
             ],
             notificationIds: notices.map(({ id }) => id),
           } satisfies Attached,
@@ -182,7 +179,7 @@ export const saleRoutes = createRouter()
           {
             alongside: [
               ...recordVoid(db, sale, reversal),
-              ...remember(c, claim, { status: 200, body: answer }, now),
+              ...remembering(claim, { status: 200, body: answer }, now),
             ],
           } satisfies Attached,
         );
@@ -220,18 +217,6 @@ async function checkParties(c: Context<AppEnv>, body: z.infer<typeof newSale>) {
 const ownOnly = (caller: Caller): string | undefined => (caller.role === "ADMIN" ? undefined : caller.id);
 
 const fault = (field: string, code: string, message: string): Problem => invalid([{ field, code, message }]);
-
-/** The statement that remembers the answer, for a request that came with an Idempotency-Key. */
-const remember = (c: Context<AppEnv>, claim: Claim | undefined, answer: Answer, now: number): Statement[] =>
-  claim
-    ? [
-        statementOf(
-          databaseOf(c)
-            .insert(idempotencyKeys)
-            .values(claimRow(claim, answer, now)),
-        ),
-      ]
-    : [];
 
 /** Turns a refusal of the car's calendar into a problem. @param gone what it means that the car's status forbids this */
 function settle(c: Context<AppEnv>, outcome: Outcome, gone: "car_not_sellable" | "already_void"): void {

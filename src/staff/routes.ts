@@ -6,7 +6,7 @@ import { insertUser, newUserRow } from "../auth/accounts.ts";
 import { refuseWeak } from "../auth/password-rules.ts";
 import { daySpan, localDate } from "../bookings/slots.ts";
 import { staffProfiles } from "../db/schema.ts";
-import { statementOf } from "../db/statement.ts";
+import { insertInto } from "../db/statement.ts";
 import type { AppEnv } from "../http/context.ts";
 import { databaseOf } from "../http/database.ts";
 import { once, withoutPassword } from "../http/idempotency.ts";
@@ -47,7 +47,7 @@ export const staffRoutes = createRouter()
         };
         const answer = staffBody({ ...user, profile, salesCount: 0 });
         const location = `/api/staff/${profile.id}/`;
-        const alongside = [statementOf(databaseOf(c).insert(staffProfiles).values(profile))];
+        const alongside = [insertInto(staffProfiles, profile)];
         await insertUser(databaseOf(c), user, { claim, answer, location, alongside });
         return c.json(answer, 201, { Location: location });
       });

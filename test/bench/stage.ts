@@ -51,6 +51,7 @@ export async function setStage(size: Size, firstPort: number) {
         // No limit on guesses, and as in production in everything else.
         bindings: {
           ...config.vars,
+          ENVIRONMENT: "production",
           RATE_LIMITS: "off",
           JWT_SECRET: secret,
           // What a request costs is what it costs when nobody asked the same before.
