@@ -215,7 +215,7 @@ function askingOf(c: Context<AppEnv>) {
 
 /**
  * The statement that makes a batch fail, with `not_signed_in`, unless the caller is who the token says. A write that
- * holds it need not ask beforehand; `committedBy` then says that it was carried out.
+ * holds it need not ask beforehand; `foundGood` then says that it was carried out.
  */
 export function signedIn({ id, sessionId, role }: Caller): Statement {
   return {
@@ -224,8 +224,8 @@ export function signedIn({ id, sessionId, role }: Caller): Statement {
   };
 }
 
-/** Notes that a batch with the caller's `signedIn` was committed. */
-export const committedBy = (c: Context<AppEnv>, caller: Caller): void => c.set("caller", caller);
+/** Notes that the caller is who the token says: a batch with their `signedIn` was committed, or a calendar asked. */
+export const foundGood = (c: Context<AppEnv>, caller: Caller): void => c.set("caller", caller);
 
 /** The caller of an operation that only signed-in callers reach. */
 export function callerOf(c: Context<AppEnv>): Caller {

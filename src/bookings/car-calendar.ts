@@ -1,7 +1,9 @@
 /** The Durable Object of one car, named by the car's id: the only writer of that car's bookings. */
 import { DurableObject } from "cloudflare:workers";
 import { uuidv7 } from "uuidv7";
+import { Askers, WHO_IS_SIGNED_IN } from "../auth/askers.ts";
 import { readConfig } from "../config.ts";
+import type { Caller } from "../http/context.ts";
 import { describeError, log } from "../log.ts";
 import { enqueue } from "../notifications/outbox.ts";
 import type { Command } from "./calendar.ts";
@@ -13,10 +15,14 @@ import { freeSlots, type Hours } from "./slots.ts";
 /** What `openSlots` answers. */
 export type SlotsOutcome = { ok: true; json: string } | { ok: false; code: "car_not_found" | "unavailable" };
 
+/** What `perform` answers. */
+export type Told = Outcome & { isSignedIn?: boolean };
+
 /** A thin shell around `CalendarWriter`. Evict it at any moment: it holds no truth. */
 export class CarCalendar extends DurableObject<Env> {
   readonly #hours: Hours;
   readonly #writer: CalendarWriter;
+  readonly #askers: Askers;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -34,11 +40,26 @@ export class CarCalendar extends DurableObject<Env> {
       () => ({ carId, now: Date.now(), newId: uuidv7(), hours: this.#hours }),
       (event, error) => log.error(event, { car: carId, error: describeError(error) }),
     );
+    this.#askers = new Askers(async (askers) => {
+      const primary = env.DB.withSession("first-primary");
+      const known = await primary
+        .prepare(WHO_IS_SIGNED_IN)
+        .bind(JSON.stringify(askers))
+        .all<{ place: number }>();
+      return new Set(known.results.map(({ place }) => place));
+    });
   }
 
-  /** Carries out a command; refusals are values. */
-  perform(command: Command, attached?: Attached): Promise<Outcome> {
-    return this.#writer.perform(command, attached);
+  /**
+   * Carries out a command; refusals are values.
+   * @param asker of whom a refusal also says whether they are signed in; what is done has it in `attached`
+   */
+  async perform(command: Command, attached?: Attached, asker?: Caller): Promise<Told> {
+    const outcome = await this.#writer.perform(command, attached);
+    if (outcome.ok || !asker) return outcome;
+    // When that cannot be found out here, the asker's own request asks.
+    const isSignedIn = await this.#askers.isSignedIn(asker).catch(() => false);
+    return { ...outcome, isSignedIn };
   }
 
   /**

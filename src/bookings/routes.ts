@@ -6,7 +6,7 @@ import {
   askAs,
   callerOf,
   claimedBy,
-  committedBy,
+  foundGood,
   isStaff,
   type OperationId,
   operation,
@@ -67,8 +67,9 @@ export const bookingRoutes = createRouter()
       } as const;
       return once(c, caller.id, body, async (claim) => {
         const attached = { claim, alongside: [signedIn(caller)] };
-        const booking = settle(c, await calendarOf(c.env, body.car).perform(command, attached));
-        committedBy(c, caller);
+        const outcome = await calendarOf(c.env, body.car).perform(command, attached, caller);
+        if (outcome.ok || outcome.isSignedIn) foundGood(c, caller);
+        const booking = settle(c, outcome);
         return c.json(bookingBody(booking), 201, { Location: bookingPath(booking.id) });
       });
     },

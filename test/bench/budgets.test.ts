@@ -19,6 +19,8 @@ type Budget = {
   name: string;
   /** `[trips, rows read, rows written, calendar calls]`: trips and calls to the one, rows at most. */
   most: [number, number, number, number];
+  /** What is answered, when it is not success. */
+  status?: number;
   /** Makes what is needed, which does not count, and says what to ask for. */
   request: () => Promise<Request>;
 };
@@ -98,6 +100,16 @@ const BUDGETS: Budget[] = [
     request: async () => book(await warmCar(), { "Idempotency-Key": crypto.randomUUID() }),
   },
   {
+    name: "a booking of a time that is taken",
+    most: [1, 3, 0, 1],
+    status: 409,
+    async request() {
+      const carId = await warmCar();
+      await call(...(await book(carId)));
+      return book(carId);
+    },
+  },
+  {
     name: "an approval",
     most: [2, 14, 10, 1],
     async request() {
@@ -138,13 +150,13 @@ describe.each(STOCKS)("with %i cars in stock", (stock) => {
     await insertAll(env.DB, carPhotos, more.map(photoOf));
   });
 
-  test.each(BUDGETS)("$name costs no more than it may", async ({ most, request }) => {
+  test.each(BUDGETS)("$name costs no more than it may", async ({ most, status, request }) => {
     const asked = await request();
     await account();
     const answer = await call(...asked);
     await answer.arrayBuffer();
     const cost: Cost = costOf(await account());
-    expect(answer.ok).toBe(true);
+    expect(status ? answer.status === status : answer.ok).toBe(true);
     const [trips, rowsRead, rowsWritten, calendarCalls] = most;
     expect.soft(cost).toMatchObject({ trips, calendarCalls });
     expect.soft(cost.rowsRead, "rows read").toBeLessThanOrEqual(rowsRead);
