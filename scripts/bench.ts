@@ -122,6 +122,7 @@ async function record(operation: Operation): Promise<Sample> {
     contentType: last.answer.headers.get("Content-Type") ?? "",
     body: last.body,
     fromCalendar: operation.fromCalendar ?? false,
+    photo: operation.photo ? stage.photoKey : undefined,
     variants,
   };
   await tell(operation, plan);

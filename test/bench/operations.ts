@@ -25,6 +25,7 @@ export type Operation = {
   isWarm?: boolean;
   /** L2 takes the answer's bytes out of a bare Durable Object. */
   fromCalendar?: boolean;
+  /** L2 takes the answer's bytes out of the bucket. */
   photo?: boolean;
   /** At least `count` calls, where each can be made only once; else as many as there are. */
   calls(stage: Stage, count: number): Promise<Call[]>;
@@ -33,6 +34,9 @@ export type Operation = {
 const ZONE = "Europe/Berlin";
 /** Different requests of a kind: enough that no two equal ones come within the freshness promise. */
 const DIFFERENT = 2000;
+
+/** As large as a photo is after it was scaled down. */
+const PHOTO_BYTES = 100_000;
 
 const get = (path: string, more: Partial<Call> = {}): Call => ({ method: "GET", path, ...more });
 const different = (call: (index: number) => Call) => async () =>
@@ -52,6 +56,11 @@ export const OPERATIONS: Operation[] = [
   { name: "list, repeated", against: "L1", calls: same(() => get("/api/cars/")) },
   { name: "facets, repeated", against: "L1", calls: same(() => get("/api/cars/facets/")) },
   { name: "detail, repeated", against: "L1", calls: same(({ stock }) => get(`/api/cars/${stock[0]?.id}/`)) },
+  {
+    name: "detail, unchanged (304)",
+    against: "L1",
+    calls: same(({ stock }) => get(`/api/cars/${stock[0]?.id}/`, { headers: { "If-None-Match": '"1"' } })),
+  },
   {
     name: "list",
     against: "L2",
@@ -156,6 +165,15 @@ export const OPERATIONS: Operation[] = [
           about: [car, customer],
         };
       });
+    },
+  },
+  {
+    name: "photo",
+    against: "L2",
+    photo: true,
+    async calls({ bucket, photoKey }) {
+      await bucket.put(photoKey, new Uint8Array(PHOTO_BYTES).fill(7));
+      return [get(`/photos/${photoKey}`)];
     },
   },
   {
