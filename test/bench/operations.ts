@@ -64,7 +64,12 @@ export const OPERATIONS: Operation[] = [
   {
     name: "list",
     against: "L2",
-    calls: different((i) => get(`/api/cars/?ordering=${ORDERS[i % 7]}&page_size=20&page=${1 + (i % 400)}`)),
+    // As people leaf through it: the first twenty pages of each ordering, of different sizes.
+    calls: different((i) =>
+      get(
+        `/api/cars/?ordering=${ORDERS[i % 7]}&page=${1 + (i % 20)}&page_size=${13 + (Math.floor(i / 140) % 15)}`,
+      ),
+    ),
   },
   {
     name: "list, filtered",
