@@ -1,7 +1,8 @@
 /**
  * What could be reached at best on this machine. L1: a bare route of the framework that gives an operation's bytes.
  * L2: a bare Worker, and a bare Durable Object where the operation uses one, which sends the operation's SQL to D1 and
- * does nothing else. `PUT /plan/{name}` says what an operation's bytes and SQL are.
+ * does nothing else. L2F: L2 behind a bare route of the framework, which shows what the framework itself takes.
+ * `PUT /plan/{name}` says what an operation's bytes and SQL are.
  */
 import { DurableObject } from "cloudflare:workers";
 import { Hono } from "hono";
@@ -43,42 +44,46 @@ export class CarCalendar extends DurableObject<Bindings> {
   }
 }
 
-const framework = new Hono();
+/** Carries out a variant of a plan, and answers with its bytes. */
+async function imitate(env: Bindings, name: string, variant: string | undefined): Promise<Response> {
+  const plan = plans.get(name);
+  const planned = plan?.variants[Number(variant) % plan.variants.length];
+  if (!plan || !planned) return new Response("no such plan", { status: 404 });
+  const headers = { "Content-Type": plan.contentType };
+  if (plan.photo) {
+    const photo = await env.PHOTOS.get(plan.photo);
+    return new Response(photo?.body ?? null, { headers });
+  }
+  const { trips, car } = planned;
+  await send(
+    env.DB,
+    trips.filter(({ by }) => by === "worker"),
+  );
+  const ofCalendar = trips.filter(({ by }) => by === "calendar");
+  const calendar = env.CAR_CALENDAR.getByName(car);
+  if (ofCalendar.length > 0) await calendar.carryOut(ofCalendar);
+  if (plan.status === 304) return new Response(null, { status: 304 });
+  return new Response(plan.fromCalendar ? await calendar.bodyOf(name) : plan.body, {
+    status: plan.status,
+    headers,
+  });
+}
+
+const framework = new Hono<{ Bindings: Bindings }>();
 framework.get("/L1/:name", (c) => {
   const plan = plans.get(c.req.param("name"));
   if (!plan) return c.notFound();
   if (plan.status === 304) return c.body(null, 304);
   return c.body(plan.body, 200, { "Content-Type": plan.contentType });
 });
+framework.get("/L2F/:name/:variant", (c) => imitate(c.env, c.req.param("name"), c.req.param("variant")));
 
 export default {
   async fetch(request, env) {
     const [, kind, name = "", variant] = new URL(request.url).pathname.split("/");
-    if (kind === "L1") return framework.fetch(request, env);
-    if (kind === "plan") {
-      plans.set(name, await request.json());
-      return new Response(null, { status: 204 });
-    }
-    const plan = plans.get(name);
-    const planned = plan?.variants[Number(variant) % plan.variants.length];
-    if (!plan || !planned) return new Response("no such plan", { status: 404 });
-    const headers = { "Content-Type": plan.contentType };
-    if (plan.photo) {
-      const photo = await env.PHOTOS.get(plan.photo);
-      return new Response(photo?.body ?? null, { headers });
-    }
-    const { trips, car } = planned;
-    await send(
-      env.DB,
-      trips.filter(({ by }) => by === "worker"),
-    );
-    const ofCalendar = trips.filter(({ by }) => by === "calendar");
-    const calendar = env.CAR_CALENDAR.getByName(car);
-    if (ofCalendar.length > 0) await calendar.carryOut(ofCalendar);
-    if (plan.status === 304) return new Response(null, { status: 304 });
-    return new Response(plan.fromCalendar ? await calendar.bodyOf(name) : plan.body, {
-      status: plan.status,
-      headers,
-    });
+    if (kind === "L2") return imitate(env, name, variant);
+    if (kind !== "plan") return framework.fetch(request, env);
+    plans.set(name, await request.json());
+    return new Response(null, { status: 204 });
   },
 } satisfies ExportedHandler<Bindings>;

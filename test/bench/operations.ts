@@ -17,8 +17,8 @@ export type Call = {
 /** An operation under measurement. */
 export type Operation = {
   name: string;
-  /** What it is held against: L1, the bare route; L2, the bare SQL. */
-  against: "L1" | "L2" | "nothing";
+  /** What it is held against: L1, the bare route; L2, the bare SQL; L2F, the bare SQL behind a bare route. */
+  against: "L1" | "L2" | "L2F" | "nothing";
   /** Each call can be made only once. */
   once?: boolean;
   /** The calendar of the car was asked before. */
@@ -51,6 +51,15 @@ const ORDERS = ["year", "-mileage", "price", "-price", "base_price", "-created_a
 const WORDS = ["matrix", "panorama", "heated", "golf", "wagon", "sport", "premium", "911"];
 
 let slotsUsed = 0;
+
+const SLOTS = {
+  fromCalendar: true,
+  calls: async ({ popular }: Stage) =>
+    Array.from({ length: DIFFERENT }, (_, i) => {
+      const car = popular[i % popular.length]?.id ?? "";
+      return get(`/api/cars/${car}/available-slots/?date=${dayAhead(2 + (i % 30))}`, { car });
+    }),
+};
 
 export const OPERATIONS: Operation[] = [
   { name: "list, repeated", against: "L1", calls: same(() => get("/api/cars/")) },
@@ -92,16 +101,8 @@ export const OPERATIONS: Operation[] = [
     against: "L2",
     calls: different((i) => get(`/api/cars/facets/?make=${MAKES[i % 6]}&max_price=${30_000 + i}`)),
   },
-  {
-    name: "slots of a day",
-    against: "L2",
-    fromCalendar: true,
-    calls: async ({ popular }) =>
-      Array.from({ length: DIFFERENT }, (_, i) => {
-        const car = popular[i % popular.length]?.id ?? "";
-        return get(`/api/cars/${car}/available-slots/?date=${dayAhead(2 + (i % 30))}`, { car });
-      }),
-  },
+  { name: "slots of a day", against: "L2", ...SLOTS },
+  { name: "slots of a day, beside a bare route", against: "L2F", ...SLOTS },
   {
     name: "my bookings",
     against: "L2",
