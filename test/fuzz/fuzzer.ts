@@ -274,6 +274,16 @@ function prepare(document: Document, operation: Operation, world: World, random:
   };
 }
 
+/** Goes on with a session: names and passwords may have changed since, by what was sent. */
+async function renew(server: Server, person: { token: string; refresh: string }): Promise<void> {
+  const { status, body } = await server.call("POST", "/api/auth/refresh/", {
+    json: { refresh: person.refresh },
+  });
+  if (status !== 200) throw new Error(`a session of the fuzzer ended: ${JSON.stringify(body)}`);
+  person.token = body.access;
+  person.refresh = body.refresh;
+}
+
 /** Somebody who forgot their password; returns the token with which they can choose a new one. */
 async function forgetful(server: Server, index: number): Promise<string> {
   const [id, token, name] = [crypto.randomUUID(), crypto.randomUUID(), `fuzz-forgetful-${index}`];
@@ -299,7 +309,7 @@ type World = Awaited<ReturnType<typeof makeWorld>>;
 /** Who and what there is: one user of each role, and the things that earlier requests made. */
 async function makeWorld(server: Server, random: Random) {
   const signUp = async (name: string, role: string) => {
-    const { access, user } = await server.customer(name);
+    const { access, refresh, user } = await server.customer(name);
     await server.db.prepare("UPDATE users SET role = ? WHERE id = ?").bind(role, user.id).run();
     if (role !== "CUSTOMER")
       await server.db
@@ -308,7 +318,7 @@ async function makeWorld(server: Server, random: Random) {
         )
         .bind(crypto.randomUUID(), user.id)
         .run();
-    return { name, token: access, id: user.id };
+    return { token: access, refresh, id: user.id };
   };
   const customer = await signUp("fuzz-customer", "CUSTOMER");
   const sales = await signUp("fuzz-sales", "SALES");
@@ -351,7 +361,7 @@ async function makeWorld(server: Server, random: Random) {
       if (caller === "anonymous") return undefined;
       if (Date.now() > signedInAt + SIGNED_IN_MS) {
         signedInAt = Date.now();
-        for (const person of Object.values(people)) person.token = (await server.signIn(person.name)).access;
+        for (const person of Object.values(people)) await renew(server, person);
       }
       return people[caller].token;
     },
