@@ -163,6 +163,8 @@ async function round(operation: Operation, sample: Sample, width: number, time: 
     time,
     operation.once,
   );
+  const strange = Object.keys(limit.statuses).filter((status) => Number(status) !== sample.plan.status);
+  if (strange.length > 0) throw new Error(`the limit of ${operation.name} answers ${strange}`);
   return { own, limit };
 }
 

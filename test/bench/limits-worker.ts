@@ -80,7 +80,7 @@ framework.get("/L2F/:name/:variant", (c) => imitate(c.env, c.req.param("name"), 
 
 export default {
   async fetch(request, env) {
-    const [, kind, name = "", variant] = new URL(request.url).pathname.split("/");
+    const [, kind, name = "", variant] = new URL(request.url).pathname.split("/").map(decodeURIComponent);
     if (kind === "L2") return imitate(env, name, variant);
     if (kind !== "plan") return framework.fetch(request, env);
     plans.set(name, await request.json());
