@@ -63,8 +63,8 @@ export class CarCalendar extends DurableObject<Env> {
   }
 
   /**
-   * The bookable slots of the local days from `from` to `to`, from memory, as the text of the answer: one string costs a
-   * third of what as many objects do on the way between two isolates. Empty when the car is not for sale.
+   * The bookable slots of the local days from `from` to `to`, from memory, as the JSON text of the answer. Empty when the
+   * car is not for sale.
    */
   async openSlots(from: string, to: string): Promise<SlotsOutcome> {
     try {

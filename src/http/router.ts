@@ -29,14 +29,8 @@ export const jsonBody = <S>(schema: S) =>
   ({ required: true, content: { "application/json": { schema } } }) as const;
 
 /** Answers with JSON that is text already: that of a T, which the framework's types cannot know. */
-export const jsonText = <T extends object>(
-  c: Context,
-  text: string | Uint8Array<ArrayBuffer>,
-  headers = {},
-) =>
-  c.body(text, 200, { "Content-Type": "application/json", ...headers }) as unknown as ReturnType<
-    typeof c.json<T, 200>
-  >;
+export const jsonText = <T extends object>(c: Context, text: string) =>
+  c.body(text, 200, { "Content-Type": "application/json" }) as unknown as ReturnType<typeof c.json<T, 200>>;
 
 /** A JSON answer; `headers` are those that not every operation of its kind gives. */
 export const jsonAnswer = <S>(description: string, schema: S, ...headers: SharedHeader[]) =>
