@@ -3,7 +3,6 @@ import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
-import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import { authRoutes } from "./auth/routes.ts";
 import { bookingRoutes, slotRoutes } from "./bookings/routes.ts";
@@ -38,12 +37,14 @@ const FOR_PAGES = {
   xDnsPrefetchControl: false,
   removePoweredBy: false,
 };
+/** Every header costs every answer, so data has only those that are not about how a page is shown. */
 const FOR_DATA = {
-  ...FOR_PAGES,
-  crossOriginOpenerPolicy: false,
-  originAgentCluster: false,
-  referrerPolicy: false,
+  "Strict-Transport-Security": "max-age=15552000; includeSubDomains",
+  "X-Content-Type-Options": "nosniff",
 };
+
+/** A name that a client may give its request. */
+const SANE_ID = /^[\w=-]{1,255}$/;
 
 /** What everybody sees of the stock is changed under these paths. */
 const CHANGES_STOCK = /^\/api\/(cars|sales)\//;
@@ -52,26 +53,29 @@ const CHANGES_STOCK = /^\/api\/(cars|sales)\//;
 export function createApp() {
   const app = createRouter();
 
-  app.use(requestId());
-  app.use(async (c, next) => {
-    await next();
-    // Set at the end, so that answers made elsewhere (static files, replays) carry it too.
-    setHeader(c, "X-Request-Id", c.get("requestId"));
-  });
   app.use("/photos/*", async (c, next) => {
     await next();
-    // Shops of other origins show them.
+    // Shops of other origins show them, whatever holds for pages.
     setHeader(c, "Cross-Origin-Resource-Policy", "cross-origin");
   });
-  // Every header costs every answer, so data goes without those that only say how a page is to be shown.
-  const [ofPages, ofData] = [secureHeaders(FOR_PAGES), secureHeaders(FOR_DATA)];
-  app.use((c, next) => (c.req.path.startsWith("/api/") ? ofData : ofPages)(c, next));
+  const pageHeaders = secureHeaders(FOR_PAGES);
+  app.use(async (c, next) => {
+    const isData = c.req.path.startsWith("/api/");
+    // By hand, because Hono's own sets the header at the beginning, and then every answer's headers are made twice.
+    const brought = c.req.header("X-Request-Id");
+    const requestId = brought !== undefined && SANE_ID.test(brought) ? brought : crypto.randomUUID();
+    c.set("requestId", requestId);
+    await (isData ? next() : pageHeaders(c, next));
+    // Set at the end, so that answers made elsewhere (static files, replays) carry them too.
+    setHeader(c, "X-Request-Id", requestId);
+    if (isData) for (const [name, value] of Object.entries(FOR_DATA)) setHeader(c, name, value);
+  });
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
 
-  app.use(async (c, next) => {
+  app.use((c, next) => {
     c.set("config", readConfig(c.env));
-    await next();
+    return next();
   });
   app.get("/readyz", readiness);
   const allowOrigins = cors({
@@ -98,9 +102,9 @@ export function createApp() {
       if (answered) return answered;
     } else await next();
     const { headers } = c.res;
-    if (!isCrossOrigin) headers.append("Vary", "Origin");
     // What was said to one caller is nobody else's, nor a cache's.
     if (!headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
+    else if (!isCrossOrigin) headers.append("Vary", "Origin");
     tellPolicy(c, headers);
     tellDatabase(c, headers);
     if (c.req.method !== "GET" && CHANGES_STOCK.test(c.req.path)) forgetPublic();

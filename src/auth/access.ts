@@ -3,9 +3,8 @@
  * `operation()`, which takes its name from the table; so there is no route without a rule.
  */
 import { createRoute, type RouteConfig } from "@hono/zod-openapi";
-import { type SQL, sql } from "drizzle-orm";
 import type { Context, MiddlewareHandler } from "hono";
-import type { RowsOf } from "../db/client.ts";
+import { type Query, query, type RowsOf } from "../db/query.ts";
 import type { Statement } from "../db/statement.ts";
 import type { AppEnv, Caller } from "../http/context.ts";
 import { databaseOf } from "../http/database.ts";
@@ -145,7 +144,7 @@ export function operation<P extends string, R extends Operation<P>>(
     // Without a query of its own an operation knows no parameter, and says so.
     request: { query: NO_QUERY, ...route.request },
     operationId,
-    middleware: guard(operationId, rule),
+    middleware: rule === "public" ? [] : guard(operationId, rule),
     security: rule === "public" ? [] : rule === "optional" ? [{}, { bearer: [] }] : [{ bearer: [] }],
     "x-roles": guarded ? rule : undefined,
     parameters: sharedParameters("X-D1-Bookmark", ...(isKeyed ? (["Idempotency-Key"] as const) : [])),
@@ -154,9 +153,8 @@ export function operation<P extends string, R extends Operation<P>>(
   return createRoute<P, R>(whole as unknown as R);
 }
 
-function guard(operationId: OperationId, rule: Rule): MiddlewareHandler<AppEnv> {
+function guard(operationId: OperationId, rule: Exclude<Rule, "public">): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    if (rule === "public") return next();
     const claimed = await readToken(c);
     if (!claimed && rule !== "optional") throw new Problem("not_authenticated");
     if (!claimed) return next();
@@ -187,13 +185,13 @@ async function readToken(c: Context<AppEnv>): Promise<Caller | undefined> {
  * deactivation, demotion, a logout or a password change bites on the next request.
  * @throws `invalid_token` or `forbidden` when the caller may not ask; what was read is then dropped
  */
-export async function askAs<const Queries extends readonly SQL[]>(
+export async function askAs<const Queries extends readonly Query[]>(
   c: Context<AppEnv>,
   ...queries: Queries
 ): Promise<RowsOf<Queries>> {
   const { claimed, roles } = askingOf(c);
   const [[user], ...answers] = await databaseOf(c).ask(
-    sql<{
+    query<{
       role: Role;
     }>`SELECT role FROM signed_in WHERE user_id = ${claimed.id} AND session_id = ${claimed.sessionId}`,
     ...queries,

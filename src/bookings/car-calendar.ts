@@ -9,7 +9,7 @@ import { enqueue } from "../notifications/outbox.ts";
 import type { Command } from "./calendar.ts";
 import { D1CalendarStore } from "./calendar-store.ts";
 import { type Attached, CalendarWriter, type Outcome } from "./calendar-writer.ts";
-import { slotBody } from "./schemas.ts";
+import { slotsText } from "./schemas.ts";
 import { freeSlots, type Hours } from "./slots.ts";
 
 /** What `openSlots` answers. */
@@ -72,7 +72,7 @@ export class CarCalendar extends DurableObject<Env> {
       if (status === undefined || status === "REMOVED") return { ok: false, code: "car_not_found" };
       const isOpen = status !== "SOLD";
       const slots = isOpen ? freeSlots(from, to, [...active.values()], Date.now(), this.#hours) : [];
-      return { ok: true, json: JSON.stringify(slots.map((slot) => slotBody(slot, this.#hours.timeZone))) };
+      return { ok: true, json: slotsText(slots, this.#hours.timeZone) };
     } catch (error) {
       log.error("calendar.load_failed", { error: describeError(error) });
       return { ok: false, code: "unavailable" };

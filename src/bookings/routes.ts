@@ -1,5 +1,4 @@
 /** /api/bookings, and the slots of a car. */
-import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { Context } from "hono";
 import type { z } from "zod";
 import {
@@ -12,7 +11,7 @@ import {
   operation,
   signedIn,
 } from "../auth/access.ts";
-import { columnsOf } from "../db/client.ts";
+import { all, columnsOf, type Query, query } from "../db/query.ts";
 import { bookings } from "../db/schema.ts";
 import type { AppEnv } from "../http/context.ts";
 import { once } from "../http/idempotency.ts";
@@ -84,9 +83,9 @@ export const bookingRoutes = createRouter()
       responses: { 200: jsonAnswer("One page of them", pageOf(bookingSchema)) },
     }),
     async (c) => {
-      const query = c.req.valid("query");
-      const which = and(eq(bookings.customerId, claimedBy(c).id), hasStatus(query.status));
-      return c.json(await page(c, query, which), 200);
+      const asked = c.req.valid("query");
+      const which = all(query`customer_id = ${claimedBy(c).id}`, hasStatus(asked.status));
+      return c.json(await page(c, asked, which), 200);
     },
   )
   .openapi(
@@ -99,14 +98,14 @@ export const bookingRoutes = createRouter()
       responses: { 200: jsonAnswer("One page of them", pageOf(bookingSchema)) },
     }),
     async (c) => {
-      const query = c.req.valid("query");
-      const which = and(
-        hasStatus(query.status),
-        query.car ? eq(bookings.carId, query.car) : undefined,
-        query.customer ? eq(bookings.customerId, query.customer) : undefined,
-        query.date ? startsOn(query.date, c.get("config").showroom.timeZone) : undefined,
+      const asked = c.req.valid("query");
+      const which = all(
+        hasStatus(asked.status),
+        asked.car ? query`car_id = ${asked.car}` : undefined,
+        asked.customer ? query`customer_id = ${asked.customer}` : undefined,
+        asked.date ? startsOn(asked.date, c.get("config").showroom.timeZone) : undefined,
       );
-      return c.json(await page(c, query, which), 200);
+      return c.json(await page(c, asked, which), 200);
     },
   )
   .openapi(
@@ -200,27 +199,26 @@ async function become(c: Context<AppEnv>, id: string, to: BookingStatus) {
   return bookingBody(settle(c, await calendarOf(c.env, booking.carId).perform(command)));
 }
 
-const hasStatus = (status: BookingStatus | undefined): SQL | undefined =>
-  status && eq(bookings.status, status);
+const hasStatus = (status: BookingStatus | undefined): Query | undefined =>
+  status && query`status = ${status}`;
 
 /** That a booking starts on a local day. */
-function startsOn(date: string, timeZone: string): SQL | undefined {
-  const { from, to } = daySpan(date, date, timeZone);
-  return and(gte(bookings.startAt, from ?? 0), lt(bookings.startAt, to ?? 0));
+function startsOn(date: string, timeZone: string): Query {
+  const { from = 0, to = 0 } = daySpan(date, date, timeZone);
+  return query`start_at >= ${from} AND start_at < ${to}`;
 }
 
 const BOOKING = columnsOf(bookings, "bookings");
 
 /** One page of the bookings that match, newest start first. */
-async function page(c: Context<AppEnv>, query: Page, which: SQL | undefined) {
-  const { limit, offset } = window(query);
-  const narrowed = which ? sql`WHERE ${which}` : sql``;
+async function page(c: Context<AppEnv>, asked: Page, which: Query) {
+  const { limit, offset } = window(asked);
   const [rows, [total]] = await askAs(
     c,
-    sql<Booking>`SELECT ${BOOKING} FROM bookings ${narrowed} ORDER BY start_at DESC, id DESC LIMIT ${limit} OFFSET ${offset}`,
-    sql<{ count: number }>`SELECT count(*) AS count FROM bookings ${narrowed}`,
+    query<Booking>`SELECT ${BOOKING} FROM bookings WHERE ${which} ORDER BY start_at DESC, id DESC LIMIT ${limit} OFFSET ${offset}`,
+    query<{ count: number }>`SELECT count(*) AS count FROM bookings WHERE ${which}`,
   );
-  return framePage(c, query, total?.count ?? 0, rows.map(bookingBody));
+  return framePage(c, asked, total?.count ?? 0, rows.map(bookingBody));
 }
 
 /** Reads the start a client sent; throws a problem that names it when it is no instant. */
@@ -232,7 +230,7 @@ function readStart(c: Context<AppEnv>, text: string): number {
 
 /** The booking, if it exists and the caller may see it: staff sees all, a customer their own. */
 async function visibleBooking(c: Context<AppEnv>, id: string): Promise<Booking> {
-  const [[booking]] = await askAs(c, sql<Booking>`SELECT ${BOOKING} FROM bookings WHERE id = ${id}`);
+  const [[booking]] = await askAs(c, query<Booking>`SELECT ${BOOKING} FROM bookings WHERE id = ${id}`);
   const caller = callerOf(c);
   if (!booking || !(isStaff(caller) || booking.customerId === caller.id)) throw new Problem("not_found");
   return booking;

@@ -115,3 +115,16 @@ export const slotBody = ({ startAt, endAt }: Slot, timeZone: string): z.infer<ty
   start_at: formatLocal(startAt, timeZone),
   end_at: formatLocal(endAt, timeZone),
 });
+
+/** Texts written before: those of a day's slots, which `slotsOn` gives again and again as the same objects. */
+const knownTexts = new WeakMap<Slot, string>();
+
+/** Slots in their wire form, as JSON text. `timeZone` is the one that they are slots of. */
+export function slotsText(slots: readonly Slot[], timeZone: string): string {
+  const texts = slots.map((slot) => {
+    const text = knownTexts.get(slot) ?? JSON.stringify(slotBody(slot, timeZone));
+    knownTexts.set(slot, text);
+    return text;
+  });
+  return `[${texts.join(",")}]`;
+}

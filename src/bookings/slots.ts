@@ -74,9 +74,9 @@ const EARLIEST = "1900-01-01";
 
 /** Whether this is a day that exists, from 1900 on, written `YYYY-MM-DD`. */
 export function isDate(text: string): boolean {
-  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text) || text < EARLIEST) return false;
   // A day too many, like 30 February, is read as one of the next month.
-  return !Number.isNaN(at) && text >= EARLIEST && dateOf(at) === text;
+  return new Date(text).getUTCDate() === Number(text.slice(8));
 }
 
 /** Why no test drive can begin at an instant. */
@@ -113,13 +113,14 @@ export function freeSlots(
 ): Slot[] {
   const horizon = now + hours.horizonDays * DAY_MS;
   const last = earlier(to, dayAfter(horizon));
-  const free: Slot[] = [];
+  const open: Slot[] = [];
   for (let date = later(from, dayBefore(now)); date <= last; date = addDays(date, 1))
-    for (const slot of slotsOn(date, hours.timeZone)) {
-      const open = slot.startAt > now && slot.startAt <= horizon;
-      if (open && !taken.some((other) => overlaps(slot, other))) free.push(slot);
-    }
-  return free;
+    for (const slot of slotsOn(date, hours.timeZone))
+      if (slot.startAt > now && slot.startAt <= horizon) open.push(slot);
+  const whole = { startAt: open[0]?.startAt ?? 0, endAt: open.at(-1)?.endAt ?? 0 };
+  // A car may have a year of bookings, and few of them are on these days.
+  const near = taken.filter((other) => overlaps(whole, other));
+  return open.filter((slot) => !near.some((other) => overlaps(slot, other)));
 }
 
 // Days of four-digit years sort as text.

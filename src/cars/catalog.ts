@@ -1,11 +1,10 @@
 /** Reading the stock. */
 
 import type { z } from "@hono/zod-openapi";
-import { and, asc, desc, eq, gt, type SQL, sql } from "drizzle-orm";
-import type { AnySQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Context } from "hono";
-import { columnsOf, type Database } from "../db/client.ts";
-import { carCounts, type carPhotos, cars } from "../db/schema.ts";
+import type { Database } from "../db/client.ts";
+import { all, columnsOf, type Query, query, raw } from "../db/query.ts";
+import { type carPhotos, cars } from "../db/schema.ts";
 import { formatCents } from "../http/money.ts";
 import { window } from "../http/pagination.ts";
 import { formatInstant } from "../http/validation.ts";
@@ -21,51 +20,50 @@ export type PhotoFacts = Pick<
 /** A car with its photos in order as JSON: a row of `CAR_WITH_PHOTOS`. */
 type CarRow = typeof cars.$inferSelect & { photos: string };
 
-const CAR_WITH_PHOTOS = sql`${columnsOf(cars, "cars")}, (
+const CAR_WITH_PHOTOS = query`${columnsOf(cars, "cars")}, (
   SELECT json_group_array(json_object(
     'id', p.id, 'key', p.key, 'thumbnailKey', p.thumbnail_key, 'altText', p.alt_text, 'sortOrder', p.sort_order,
     'isPrimary', p.is_primary, 'width', p.width, 'height', p.height) ORDER BY p.sort_order, p.id)
   FROM car_photos p WHERE p.car_id = cars.id) AS photos`;
 
 type Order = {
-  by: AnySQLiteColumn;
+  /** The column. */
+  by: string;
   /** The rows of `car_counts` that count the stock in steps along this order, and how wide a step is. */
   steps: { facet: string; width: number };
 };
 
 // The facets and widths are those of the view car_count_keys in migrations/.
 const ORDERS: Record<(typeof ORDERINGS)[number], Order> = {
-  year: { by: cars.year, steps: { facet: "year", width: 1 } },
-  mileage: { by: cars.mileage, steps: { facet: "mileage_step", width: 1000 } },
-  price: { by: cars.priceCents, steps: { facet: "price_step", width: 50_000 } },
-  base_price: { by: cars.basePriceCents, steps: { facet: "base_price_step", width: 50_000 } },
-  discount_price: { by: cars.discountRank, steps: { facet: "discount_price_step", width: 50_000 } },
-  created_at: { by: cars.createdAt, steps: { facet: "created_at_step", width: 86_400_000 } },
+  year: { by: "year", steps: { facet: "year", width: 1 } },
+  mileage: { by: "mileage", steps: { facet: "mileage_step", width: 1000 } },
+  price: { by: "price_cents", steps: { facet: "price_step", width: 50_000 } },
+  base_price: { by: "base_price_cents", steps: { facet: "base_price_step", width: 50_000 } },
+  discount_price: { by: "discount_rank", steps: { facet: "discount_price_step", width: 50_000 } },
+  created_at: { by: "created_at", steps: { facet: "created_at_step", width: 86_400_000 } },
 };
 
 /** One page of the cars that match, and how many match in all. One round trip. */
-export async function findCars(db: Database, query: CarsQuery, seesRemoved: boolean, origin: string) {
-  const { page, page_size, ordering, ...filters } = query;
-  const descending = ordering.startsWith("-");
+export async function findCars(db: Database, asked: CarsQuery, seesRemoved: boolean, origin: string) {
+  const { page, page_size, ordering, ...filters } = asked;
   const order = ORDERS[ordering.replace(/^-/, "") as (typeof ORDERINGS)[number]];
+  const direction = ordering.startsWith("-") ? "DESC" : "ASC";
   // Total, and in one direction, so that one index serves it.
-  const direction = descending ? desc : asc;
-  const orderBy = [direction(order.by), direction(cars.id)];
+  const orderBy = raw(`cars.${order.by} ${direction}, cars.id ${direction}`);
   const { limit, offset } = window({ page, page_size });
   const which = conditions(filters, seesRemoved);
   const start =
     offset > 0 && isWholeStock(filters)
-      ? startOfPage(order, descending, offset, countedStatus(filters, seesRemoved))
-      : { as: sql``, which: undefined, offset: sql`${offset}` };
+      ? startOfPage(order, direction, offset, countedStatus(filters, seesRemoved))
+      : { as: raw(""), which: undefined, offset };
   const count = countOf(filters, seesRemoved);
   // Where the count is known, nothing is looked for past the last match.
-  const rest = count.isKept ? sql`min(${limit}, max(0, (${count.query}) - ${offset}))` : sql`${limit}`;
+  const rest = count.isKept ? query`min(${limit}, max(0, (${count.query}) - ${offset}))` : limit;
   // The page is found in an index; only its own rows are fetched.
-  const ids = sql`(${start.as} SELECT ${cars.id} FROM ${cars} WHERE ${and(which, start.which) ?? sql`TRUE`}
-    ORDER BY ${sql.join(orderBy, sql`, `)} LIMIT ${rest} OFFSET ${start.offset}) AS page`;
+  const ids = query`(${start.as} SELECT cars.id FROM cars WHERE ${all(which, start.which)}
+    ORDER BY ${orderBy} LIMIT ${rest} OFFSET ${start.offset}) AS page`;
   const [rows, [total]] = await db.ask(
-    sql<CarRow>`SELECT ${CAR_WITH_PHOTOS} FROM ${ids} CROSS JOIN cars WHERE page.id = cars.id
-        ORDER BY ${sql.join(orderBy, sql`, `)}`,
+    query<CarRow>`SELECT ${CAR_WITH_PHOTOS} FROM ${ids} CROSS JOIN cars WHERE page.id = cars.id ORDER BY ${orderBy}`,
     count.query,
   );
   return { count: total?.count ?? 0, cars: rows.map((row) => carBody(row, origin)) };
@@ -75,19 +73,19 @@ export async function findCars(db: Database, query: CarsQuery, seesRemoved: bool
  * Where a page far down the whole stock begins: the last step of the order that starts at or before it, and how many
  * rows of that step come before the page. So only a step is walked, not all the rows before the page.
  */
-function startOfPage({ by, steps }: Order, descending: boolean, offset: number, status: SQL | undefined) {
-  const counted = and(eq(carCounts.facet, steps.facet), gt(carCounts.n, 0), status);
-  const [first, passed] = [sql`(SELECT value FROM start)`, sql`(SELECT passed FROM start)`];
+function startOfPage({ by, steps }: Order, direction: "ASC" | "DESC", offset: number, status: Query) {
+  const [column, width] = [raw(`cars.${by}`), raw(String(steps.width))];
   return {
-    as: sql`WITH start AS MATERIALIZED (
+    as: query`WITH start AS MATERIALIZED (
       SELECT value, passed FROM (
-        SELECT value, sum(sum(n)) OVER (ORDER BY value ${sql.raw(descending ? "DESC" : "ASC")}) - sum(n) AS passed
-        FROM ${carCounts} WHERE ${counted} GROUP BY value)
+        SELECT value, sum(sum(n)) OVER (ORDER BY value ${raw(direction)}) - sum(n) AS passed
+        FROM car_counts WHERE ${all(query`facet = ${steps.facet}`, raw("n > 0"), status)} GROUP BY value)
       WHERE passed <= ${offset} ORDER BY passed DESC LIMIT 1)`,
-    which: descending
-      ? sql`${by} < (${first} + 1) * ${steps.width}`
-      : sql`${by} >= ${first} * ${steps.width}`,
-    offset: sql`${offset} - ${passed}`,
+    which:
+      direction === "DESC"
+        ? query`${column} < ((SELECT value FROM start) + 1) * ${width}`
+        : query`${column} >= (SELECT value FROM start) * ${width}`,
+    offset: query`${offset} - (SELECT passed FROM start)`,
   };
 }
 
@@ -100,7 +98,7 @@ export async function findCar(db: Database, id: string, seesRemoved: boolean, or
 
 /** One car with its photos. */
 export async function carById(db: Database, id: string): Promise<CarRow | undefined> {
-  const [[row]] = await db.ask(sql<CarRow>`SELECT ${CAR_WITH_PHOTOS} FROM cars WHERE id = ${id}`);
+  const [[row]] = await db.ask(query<CarRow>`SELECT ${CAR_WITH_PHOTOS} FROM cars WHERE id = ${id}`);
   return row;
 }
 

@@ -1,8 +1,7 @@
 /** How many of the cars that match have which make, fuel and so on: what a shop shows beside its filters. */
-import { and, type SQL, sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { Database } from "../db/client.ts";
-import { carCounts, cars } from "../db/schema.ts";
+import { type Query, query, raw } from "../db/query.ts";
 import { formatCents } from "../http/money.ts";
 import { conditions, countedStatus, isWholeStock } from "./filters.ts";
 import type { CarFilters, facetsSchema } from "./schemas.ts";
@@ -18,8 +17,8 @@ const PRICE_STEP = 50_000;
 type Facet = {
   /** Its rows in car_counts. */
   counted: string;
-  /** The same value out of a car. */
-  value: SQL;
+  /** The same value out of a car, as SQL. */
+  value: string;
   /** The filters that do not narrow it down. */
   own: (keyof CarFilters)[];
   /** It has so many values that few cars share them with all their other facets. */
@@ -27,30 +26,23 @@ type Facet = {
 };
 
 const FACETS: readonly Facet[] = [
-  { counted: "make", value: sql`${cars.makeKey}`, own: ["make"] },
-  { counted: "model", value: sql`${cars.modelKey}`, own: ["model"] },
-  { counted: "fuel_type", value: sql`${cars.fuelType}`, own: ["fuel_type"] },
-  { counted: "body_type", value: sql`${cars.bodyType}`, own: ["body_type"] },
-  { counted: "transmission", value: sql`${cars.transmission}`, own: ["transmission"] },
-  { counted: "drive_type", value: sql`${cars.driveType}`, own: ["drive_type"] },
-  { counted: "status", value: sql`${cars.status}`, own: ["status"] },
-  { counted: "year", value: sql`${cars.year}`, own: ["year", "min_year", "max_year"], isFine: true },
+  { counted: "make", value: "make_key", own: ["make"] },
+  { counted: "model", value: "model_key", own: ["model"] },
+  { counted: "fuel_type", value: "fuel_type", own: ["fuel_type"] },
+  { counted: "body_type", value: "body_type", own: ["body_type"] },
+  { counted: "transmission", value: "transmission", own: ["transmission"] },
+  { counted: "drive_type", value: "drive_type", own: ["drive_type"] },
+  { counted: "status", value: "status", own: ["status"] },
+  { counted: "year", value: "year", own: ["year", "min_year", "max_year"], isFine: true },
   {
     counted: PRICES,
-    value: sql`${cars.priceCents} / ${sql.raw(String(PRICE_STEP))}`,
+    value: `price_cents / ${PRICE_STEP}`,
     own: ["min_price", "max_price"],
     isFine: true,
   },
 ];
 
 type Counted = { facet: string; value: string | number; n: number; label: string };
-
-const COUNTED = {
-  facet: sql<string>`facet`.as("facet"),
-  value: sql<string | number>`value`.as("value"),
-  n: sql<number>`n`.as("n"),
-  label: sql<string>`label`.as("label"),
-};
 
 /**
  * Counts every facet in one round trip. Of the whole stock the counts are kept, and cost a row for each value;
@@ -64,12 +56,11 @@ export async function countFacets(
   const isFiltered = (facet: Facet) => facet.own.some((name) => filters[name] !== undefined);
   const unfiltered = FACETS.filter((facet) => !isFiltered(facet));
   const filtered = FACETS.filter(isFiltered);
-  const [first, ...more] = [
+  const queries = [
     ...(unfiltered.length > 0 ? [queryOf(unfiltered, filters, seesRemoved)] : []),
     ...filtered.map((facet) => queryOf([facet], without(filters, facet.own), seesRemoved)),
-  ].map((query) => db.select(COUNTED).from(sql`(${query})`));
-  if (!first) throw new Error("there are facets");
-  return facetsBody((await db.batch([first, ...more])).flat());
+  ];
+  return facetsBody((await db.ask(...queries)).flat());
 }
 
 function without(filters: CarFilters, names: (keyof CarFilters)[]): CarFilters {
@@ -78,40 +69,39 @@ function without(filters: CarFilters, names: (keyof CarFilters)[]): CarFilters {
 }
 
 /** The counts of some facets that are all narrowed down by the same filters. */
-function queryOf(facets: readonly Facet[], filters: CarFilters, seesRemoved: boolean): SQL {
-  const names = JSON.stringify(facets.map((facet) => facet.counted));
-  if (isWholeStock(filters))
-    return sql`SELECT facet, value, sum(n) AS n, min(label) AS label FROM ${carCounts}
-      WHERE ${and(sql`facet IN (SELECT value FROM json_each(${names}))`, countedStatus(filters, seesRemoved))}
+function queryOf(facets: readonly Facet[], filters: CarFilters, seesRemoved: boolean): Query<Counted> {
+  if (isWholeStock(filters)) {
+    const names = JSON.stringify(facets.map((facet) => facet.counted));
+    return query`SELECT facet, value, sum(n) AS n, min(label) AS label FROM car_counts
+      WHERE facet IN (SELECT value FROM json_each(${names})) AND ${countedStatus(filters, seesRemoved)}
       GROUP BY facet, value HAVING sum(n) > 0`;
-  const columns = facets.map((facet) => sql`${facet.value} AS ${sql.identifier(facet.counted)}`);
+  }
+  const columns = facets.map(({ value, counted }) => `${value} AS ${counted}`);
   // Many cars are alike but for year and price, so those two are counted by themselves, and the others from sums.
-  const kinds = facets.filter((facet) => !facet.isFine).map(({ counted }) => sql.identifier(counted));
-  const alike = sql.join(kinds.length > 0 ? kinds : [sql`NULL`], sql`, `);
+  const kinds = facets.filter((facet) => !facet.isFine).map(({ counted }) => counted);
+  const alike = raw(kinds.join(", ") || "NULL");
   const counts = facets.map(
-    ({ counted, isFine }) => sql`SELECT * FROM (
-      SELECT ${sql.raw(`'${counted}'`)} AS facet, ${sql.identifier(counted)} AS value,
-        ${isFine ? sql`count(*) AS n FROM matching` : sql`sum(n) AS n FROM kinds`}
-      WHERE ${sql.identifier(counted)} IS NOT NULL GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT ${counted === PRICES ? -1 : MAX_VALUES})`,
+    ({ counted, isFine }) => `SELECT * FROM (
+      SELECT '${counted}' AS facet, ${counted} AS value,
+        ${isFine ? "count(*) AS n FROM matching" : "sum(n) AS n FROM kinds"}
+      WHERE ${counted} IS NOT NULL GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT ${counted === PRICES ? -1 : MAX_VALUES})`,
   );
-  return sql`WITH matching AS MATERIALIZED (
-      SELECT ${sql.join(columns, sql`, `)} FROM ${cars} WHERE ${conditions(filters, seesRemoved) ?? sql`TRUE`}
+  return query`WITH matching AS MATERIALIZED (
+      SELECT ${raw(columns.join(", "))} FROM cars WHERE ${conditions(filters, seesRemoved)}
     ), kinds AS MATERIALIZED (
       SELECT ${alike}, count(*) AS n FROM matching GROUP BY ${alike}
-    ), counts AS (${unionAll(counts)})
+    ), counts AS (${raw(unionAll(counts))})
     SELECT facet, value, n, (
-      SELECT min(label) FROM ${carCounts} WHERE ${and(
-        sql`${carCounts.facet} = counts.facet`,
-        sql`${carCounts.value} = counts.value`,
-      )}) AS label
+      SELECT min(label) FROM car_counts WHERE car_counts.facet = counts.facet AND car_counts.value = counts.value
+    ) AS label
     FROM counts`;
 }
 
 /** UNION ALL of any number of queries: D1 takes at most five in one. */
-function unionAll(queries: readonly SQL[]): SQL {
-  if (queries.length <= 5) return sql.join([...queries], sql` UNION ALL `);
+function unionAll(queries: readonly string[]): string {
+  if (queries.length <= 5) return queries.join(" UNION ALL ");
   const [head, tail] = [queries.slice(0, 4), queries.slice(4)];
-  return sql`${sql.join(head, sql` UNION ALL `)} UNION ALL SELECT * FROM (${unionAll(tail)})`;
+  return `${head.join(" UNION ALL ")} UNION ALL SELECT * FROM (${unionAll(tail)})`;
 }
 
 function facetsBody(counted: readonly Counted[]): z.infer<typeof facetsSchema> {

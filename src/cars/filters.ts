@@ -1,42 +1,42 @@
 /** What narrows a list of cars down, as SQL. */
-import { and, eq, gte, lte, ne, type SQL, sql } from "drizzle-orm";
-import { carCounts, cars } from "../db/schema.ts";
+import { all, type Query, query, raw } from "../db/query.ts";
 import { foldCase } from "../http/text.ts";
 import type { CarFilters } from "./schemas.ts";
 
+/** The condition that a filter sets; none when the filter is not given. */
+const when = <T>(value: T | undefined, condition: (value: T) => Query): Query | undefined =>
+  value === undefined ? undefined : condition(value);
+
 /** Which cars match. Removed ones only for those who see them. */
-export function conditions(filters: CarFilters, seesRemoved: boolean): SQL | undefined {
-  const when = <T>(value: T | undefined, condition: (value: T) => SQL) =>
-    value === undefined ? undefined : condition(value);
-  return and(
-    seesRemoved ? undefined : ne(cars.status, "REMOVED"),
-    when(filters.make, (make) => eq(cars.makeKey, foldCase(make))),
-    when(filters.model, (model) => eq(cars.modelKey, foldCase(model))),
-    when(filters.year, (year) => eq(cars.year, year)),
-    when(filters.min_year, (year) => gte(cars.year, year)),
-    when(filters.max_year, (year) => lte(cars.year, year)),
-    when(filters.min_price, (price) => gte(cars.priceCents, price)),
-    when(filters.max_price, (price) => lte(cars.priceCents, price)),
-    when(filters.max_mileage, (mileage) => lte(cars.mileage, mileage)),
-    when(filters.fuel_type, (fuel) => eq(cars.fuelType, fuel)),
-    when(filters.body_type, (body) => eq(cars.bodyType, body)),
-    when(filters.transmission, (transmission) => eq(cars.transmission, transmission)),
-    when(filters.drive_type, (drive) => eq(cars.driveType, drive)),
-    when(filters.status, (status) => eq(cars.status, status)),
-    when(filters.location, (location) => eq(cars.location, location)),
+export const conditions = (filters: CarFilters, seesRemoved: boolean): Query =>
+  all(
+    seesRemoved ? undefined : query`cars.status <> 'REMOVED'`,
+    when(filters.make, (make) => query`make_key = ${foldCase(make)}`),
+    when(filters.model, (model) => query`model_key = ${foldCase(model)}`),
+    when(filters.year, (year) => query`year = ${year}`),
+    when(filters.min_year, (year) => query`year >= ${year}`),
+    when(filters.max_year, (year) => query`year <= ${year}`),
+    when(filters.min_price, (price) => query`price_cents >= ${price}`),
+    when(filters.max_price, (price) => query`price_cents <= ${price}`),
+    when(filters.max_mileage, (mileage) => query`mileage <= ${mileage}`),
+    when(filters.fuel_type, (fuel) => query`fuel_type = ${fuel}`),
+    when(filters.body_type, (body) => query`body_type = ${body}`),
+    when(filters.transmission, (transmission) => query`transmission = ${transmission}`),
+    when(filters.drive_type, (drive) => query`drive_type = ${drive}`),
+    when(filters.status, (status) => query`cars.status = ${status}`),
+    when(filters.location, (location) => query`location = ${location}`),
     when(filters.search || undefined, searched),
   );
-}
 
 /**
  * The cars in which all words of a search occur. Each word is quoted, so nothing in it is an operator, and the
  * index takes it apart as it did the text; what holds neither letter nor digit is no word.
  */
-function searched(text: string): SQL {
+function searched(text: string): Query {
   const words = text.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
-  if (words.length === 0) return sql`FALSE`;
+  if (words.length === 0) return raw("FALSE");
   const match = `${words.map((word) => `"${word.replaceAll('"', '""')}"`).join(" ")} *`;
-  return sql`cars.rowid IN (SELECT rowid FROM cars_search WHERE cars_search MATCH ${match})`;
+  return query`cars.rowid IN (SELECT rowid FROM cars_search WHERE cars_search MATCH ${match})`;
 }
 
 /** The filters whose single values are counted in `car_counts`, with the value that they ask for. */
@@ -61,10 +61,10 @@ export const isWholeStock = (filters: CarFilters): boolean =>
   given(filters).every((name) => name === "status");
 
 /** The rows of `car_counts` that count cars of the status asked for. */
-export const countedStatus = (filters: CarFilters, seesRemoved: boolean): SQL | undefined =>
-  and(
-    seesRemoved ? undefined : ne(carCounts.status, "REMOVED"),
-    filters.status ? eq(carCounts.status, filters.status) : undefined,
+export const countedStatus = (filters: CarFilters, seesRemoved: boolean): Query =>
+  all(
+    seesRemoved ? undefined : query`status <> 'REMOVED'`,
+    when(filters.status, (status) => query`status = ${status}`),
   );
 
 /**
@@ -75,21 +75,19 @@ export const countedStatus = (filters: CarFilters, seesRemoved: boolean): SQL | 
 export function countOf(
   filters: CarFilters,
   seesRemoved: boolean,
-): { query: SQL<{ count: number }>; isKept: boolean } {
+): { query: Query<{ count: number }>; isKept: boolean } {
   const [name, ...more] = given(filters).filter((name) => name !== "status");
   const isKept = more.length === 0 && (name === undefined || name in COUNTED);
-  const value = isKept && name ? COUNTED[name as keyof typeof COUNTED](filters) : undefined;
-  const kept = and(
-    eq(carCounts.facet, name ?? "status"),
-    value === undefined ? undefined : sql`${carCounts.value} = ${value}`,
+  if (!isKept)
+    return {
+      isKept,
+      query: query`SELECT count(*) AS count FROM cars WHERE ${conditions(filters, seesRemoved)}`,
+    };
+  const value = name && COUNTED[name as keyof typeof COUNTED](filters);
+  const kept = all(
+    query`facet = ${name ?? "status"}`,
+    when(value, (value) => query`value = ${value}`),
     countedStatus(filters, seesRemoved),
   );
-  return {
-    isKept,
-    query: isKept
-      ? sql<{ count: number }>`SELECT coalesce(sum(n), 0) AS count FROM ${carCounts} WHERE ${kept}`
-      : sql<{
-          count: number;
-        }>`SELECT count(*) AS count FROM ${cars} WHERE ${conditions(filters, seesRemoved) ?? sql`TRUE`}`,
-  };
+  return { isKept, query: query`SELECT coalesce(sum(n), 0) AS count FROM car_counts WHERE ${kept}` };
 }

@@ -1,13 +1,7 @@
 /** Opening the database: sessions that read at least a given state, and Drizzle over them. */
-import { getTableColumns, type SQL, sql } from "drizzle-orm";
 import { type DrizzleD1Database, drizzle } from "drizzle-orm/d1";
-import { SQLiteAsyncDialect, type SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { Query, RowsOf } from "./query.ts";
 import type { Statement } from "./statement.ts";
-
-/** The rows that each of some queries, written as sql<Row>`…`, answers with. */
-export type RowsOf<Queries extends readonly SQL[]> = {
-  [At in keyof Queries]: Queries[At] extends SQL<infer Row> ? Row[] : never;
-};
 
 /** Round trips to D1, and the rows that were read and written on them. */
 export type Cost = { trips: number; rowsRead: number; rowsWritten: number };
@@ -16,9 +10,9 @@ export type Cost = { trips: number; rowsRead: number; rowsWritten: number };
 export type Database = DrizzleD1Database & {
   /**
    * Asks queries written as text in one round trip. Their rows come as SQLite has them, by the names that the query
-   * gives. For what is asked all the time: building a query with Drizzle can cost more than its answer.
+   * gives.
    */
-  ask<const Queries extends readonly SQL[]>(...queries: Queries): Promise<RowsOf<Queries>>;
+  ask<const Queries extends readonly Query[]>(...queries: Queries): Promise<RowsOf<Queries>>;
   /** Runs statements as one transaction: all of them or none. */
   commit(statements: readonly Statement[]): Promise<void>;
   /** What this session has cost so far. Of queries that Drizzle sends one at a time, D1 does not say the rows. */
@@ -26,8 +20,6 @@ export type Database = DrizzleD1Database & {
   /** The state this session has reached, to be handed to a client as `X-D1-Bookmark`. */
   bookmark(): string | null;
 };
-
-const dialect = new SQLiteAsyncDialect();
 
 /**
  * Opens a session. Later queries in it never see an older state than earlier ones.
@@ -57,8 +49,8 @@ export function openDatabase(d1: D1Database, start: string): Database {
   return Object.assign(db, {
     cost: () => cost,
     bookmark: () => session.getBookmark(),
-    async ask<const Queries extends readonly SQL[]>(...queries: Queries) {
-      const answers = await send(queries.map((query) => dialect.sqlToQuery(query)));
+    async ask<const Queries extends readonly Query[]>(...queries: Queries) {
+      const answers = await send(queries);
       return answers.map(({ results }) => results) as RowsOf<Queries>;
     },
     async commit(statements: readonly Statement[]) {
@@ -66,14 +58,3 @@ export function openDatabase(d1: D1Database, start: string): Database {
     },
   });
 }
-
-/**
- * All columns of a table by their members' names, for the text of a query: a row is then what Drizzle would give, in a
- * table without converted values.
- */
-export const columnsOf = (table: SQLiteTable, name: string): SQL =>
-  sql.raw(
-    Object.entries(getTableColumns(table))
-      .map(([member, column]) => `${name}.${column.name} AS "${member}"`)
-      .join(", "),
-  );

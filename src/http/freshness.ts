@@ -47,9 +47,9 @@ const isShared = (c: Context<AppEnv>): boolean =>
 /** The answer out of memory, if it is there for this asker, before anything else is done: what was valid is valid. */
 export function keptAnswer(c: Context<AppEnv>): Response | undefined {
   const known = kept.get(c.req.url);
+  if (!known || known.until <= Date.now() || !isShared(c)) return undefined;
   const isRead = c.req.method === "GET" || c.req.method === "HEAD";
-  if (!known || known.until <= Date.now() || !isRead || !isShared(c)) return undefined;
-  return respond(c, known);
+  return isRead ? respond(c, known) : undefined;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { z } from "@hono/zod-openapi";
 import { and, count, desc, eq, gte, inArray, lt, or, type SQL, sql } from "drizzle-orm";
 import { daySpan } from "../bookings/slots.ts";
 import type { Database } from "../db/client.ts";
+import { query } from "../db/query.ts";
 import { commissions, sales, staffProfiles } from "../db/schema.ts";
 import { insertInto, type Statement, statementOf } from "../db/statement.ts";
 import { formatCents } from "../http/money.ts";
@@ -106,9 +107,9 @@ const sellerIds = (db: Database, id: string) =>
 /** The questions about everything a sale is checked against: the car's currency, the buyer, and the seller with their rate. */
 export const partiesOf = (ids: { car: string; customer: string; salesperson: string }) =>
   [
-    sql<{ currency: string }>`SELECT currency FROM cars WHERE id = ${ids.car}`,
-    sql<{ role: Role }>`SELECT role FROM users WHERE id = ${ids.customer}`,
-    sql<{ userId: string; rate: number; isActive: 0 | 1 }>`
+    query<{ currency: string }>`SELECT currency FROM cars WHERE id = ${ids.car}`,
+    query<{ role: Role }>`SELECT role FROM users WHERE id = ${ids.customer}`,
+    query<{ userId: string; rate: number; isActive: 0 | 1 }>`
       SELECT user_id AS "userId", commission_rate AS rate, is_active AS "isActive"
       FROM staff_profiles JOIN users ON users.id = user_id
       WHERE user_id = ${ids.salesperson} OR staff_profiles.id = ${ids.salesperson}`,
