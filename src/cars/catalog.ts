@@ -7,6 +7,7 @@ import { all, columnsOf, type Query, query, raw } from "../db/query.ts";
 import { type carPhotos, cars } from "../db/schema.ts";
 import { formatCents } from "../http/money.ts";
 import { window } from "../http/pagination.ts";
+import { partsOf } from "../http/url.ts";
 import { formatInstant } from "../http/validation.ts";
 import { conditions, countedStatus, countOf, isWholeStock } from "./filters.ts";
 import type { CarsQuery, carSchema, ORDERINGS, photoSchema } from "./schemas.ts";
@@ -145,4 +146,4 @@ export const photoBody = (photo: PhotoFacts, origin: string): z.infer<typeof pho
 });
 
 /** Where the caller reached us, without a slash at the end. */
-export const originOf = (c: Context): string => new URL(c.req.url).origin;
+export const originOf = (c: Context): string => partsOf(c.req.url).origin;

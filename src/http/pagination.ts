@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { Problem } from "./problems.ts";
+import { partsOf } from "./url.ts";
 import { wholeNumber } from "./validation.ts";
 
 /** The largest page number that is looked at; no list here is longer than that. */
@@ -35,10 +36,11 @@ export const pageOf = <Item extends z.ZodType>(item: Item) =>
 export function framePage<T>(c: Context, { page, page_size }: Page, count: number, results: T[]) {
   const last = Math.max(1, Math.ceil(count / page_size));
   if (page > last) throw new Problem("not_found", `There are only ${last} pages`);
+  const { origin, path, query } = partsOf(c.req.url);
   const link = (to: number) => {
-    const url = new URL(c.req.url);
-    url.searchParams.set("page", String(to));
-    return url.toString();
+    const asked = new URLSearchParams(query);
+    asked.set("page", String(to));
+    return `${origin}${path}?${asked}`;
   };
   return {
     count,

@@ -3,6 +3,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { AppEnv } from "./context.ts";
 import { type SharedHeader, sharedHeaders } from "./openapi.ts";
+import { partsOf } from "./url.ts";
 import { refuseInvalid } from "./validation.ts";
 
 /**
@@ -10,14 +11,10 @@ import { refuseInvalid } from "./validation.ts";
  * with and without it, for every method and without a redirect.
  */
 export function canonicalPath(request: Request): string {
-  // By hand, because it is done for every request and `new URL` costs as much as finding the route.
-  const { url } = request;
-  const begin = url.indexOf("/", url.indexOf("//") + 2);
-  const query = url.indexOf("?", begin);
-  const pathname = query === -1 ? url.slice(begin) : url.slice(begin, query);
-  const isApi = pathname.startsWith("/api") && (pathname.length === 4 || pathname[4] === "/");
-  if (isApi) return pathname.endsWith("/") ? pathname : `${pathname}/`;
-  return pathname.length > 1 && pathname.endsWith("/") ? pathname.slice(0, -1) : pathname;
+  const { path } = partsOf(request.url);
+  const isApi = path.startsWith("/api") && (path.length === 4 || path[4] === "/");
+  if (isApi) return path.endsWith("/") ? path : `${path}/`;
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
 }
 
 /** A router for one area. */
