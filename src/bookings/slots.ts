@@ -51,7 +51,7 @@ export const localDate = (at: number, timeZone: string): string =>
 export const addDays = (date: string, days: number): string => dateOf(Date.parse(date) + days * DAY_MS);
 
 /** The day of an instant in UTC, in which every day is as long as the other. */
-const dateOf = (at: number): string => new Date(at).toISOString().split("T")[0] ?? "";
+const dateOf = (at: number): string => new Date(at).toISOString().slice(0, -"T00:00:00.000Z".length);
 
 // No zone is a whole day off UTC: the local day of an instant is one of these or between them, and neither asks Temporal.
 const dayBefore = (at: number): string => dateOf(at - DAY_MS);
