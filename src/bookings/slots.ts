@@ -89,9 +89,10 @@ export type StartRefusal = "in_the_past" | "too_far_ahead" | "not_a_slot";
 export function refuseStart(startAt: number, now: number, hours: Hours): StartRefusal | undefined {
   if (startAt <= now) return "in_the_past";
   if (startAt > now + hours.horizonDays * DAY_MS) return "too_far_ahead";
-  for (let date = dayBefore(startAt); date <= dayAfter(startAt); date = addDays(date, 1))
-    if (slotsOn(date, hours.timeZone).some((slot) => slot.startAt === startAt)) return undefined;
-  return "not_a_slot";
+  const isSlotOf = (date: string) => slotsOn(date, hours.timeZone).some((slot) => slot.startAt === startAt);
+  return isSlotOf(dateOf(startAt)) || isSlotOf(dayBefore(startAt)) || isSlotOf(dayAfter(startAt))
+    ? undefined
+    : "not_a_slot";
 }
 
 /** The slot that begins at `startAt`, which must be a slot's start. */
@@ -150,9 +151,13 @@ export function nearestFree(
  */
 export function parseInstant(text: string, timeZone: string): number | undefined {
   const form = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?$/.exec(text);
-  if (!form || text < EARLIEST) return undefined;
+  // `Date` would read 30 February and 24:00 as moments of the next day.
+  if (!form || !isDate(text.slice(0, 10)) || text.slice(11, 13) === "24") return undefined;
+  if (form[3]) {
+    const at = Date.parse(text);
+    return Number.isNaN(at) ? undefined : at;
+  }
   try {
-    if (form[3]) return Temporal.Instant.from(text).epochMilliseconds;
     const local = Temporal.PlainDateTime.from(text, { overflow: "reject" });
     const zoned = local.toZonedDateTime(timeZone, { disambiguation: "compatible" });
     return zoned.toPlainDateTime().equals(local) ? zoned.epochMilliseconds : undefined;

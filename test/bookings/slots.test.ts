@@ -1,3 +1,5 @@
+import fc from "fast-check";
+import { Temporal } from "temporal-polyfill";
 import { describe, expect, test } from "vitest";
 import {
   daySpan,
@@ -70,7 +72,12 @@ describe("an instant", () => {
     "2026-02-30T09:00:00Z",
     "2026-12-01 09:00:00Z",
     "2026-12-01T24:00:00Z",
+    "2026-12-01T24:00:00+01:00",
+    "2026-12-01T24:00",
+    "2026-02-29T09:00",
     "2026-12-01T09:60:00Z",
+    "2026-12-01T09:00:60Z",
+    "2026-12-01T09:00:00+05:60",
     "2026-12-01T09:00:00+24:00",
     "+012026-12-01T09:00:00Z",
     "2026-W01-1T09:00:00Z",
@@ -79,6 +86,37 @@ describe("an instant", () => {
     " 2026-12-01T09:00:00Z",
     "2026-12-01T09:00:00Z\n",
   ])("%j is none", (text) => expect(parseInstant(text, BERLIN)).toBeUndefined());
+});
+
+test("an instant with an offset is the one that Temporal reads", () => {
+  const number = (from: number, to: number, digits = 2) =>
+    fc.integer({ min: from, max: to }).map((n) => String(n).padStart(digits, "0"));
+  const text = fc
+    .tuple(
+      number(1900, 9999, 4),
+      number(0, 13),
+      number(0, 32),
+      number(0, 25),
+      number(0, 60),
+      fc.option(number(0, 59), { nil: undefined }),
+      fc.oneof(fc.constant("Z"), fc.tuple(fc.constantFrom("+", "-"), number(0, 24), number(0, 60))),
+    )
+    .map(([year, month, day, hour, minute, second, zone]) => {
+      const seconds = second === undefined ? "" : `:${second}`;
+      const offset = typeof zone === "string" ? zone : `${zone[0]}${zone[1]}:${zone[2]}`;
+      return `${year}-${month}-${day}T${hour}:${minute}${seconds}${offset}`;
+    });
+  const read = (written: string) => {
+    try {
+      return Temporal.Instant.from(written).epochMilliseconds;
+    } catch {
+      return undefined;
+    }
+  };
+  fc.assert(
+    fc.property(text, (written) => parseInstant(written, BERLIN) === read(written)),
+    { numRuns: 3000 },
+  );
 });
 
 describe("a start", () => {
