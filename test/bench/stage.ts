@@ -32,13 +32,13 @@ export type Booking = typeof bookings.$inferInsert;
 /** How much there is in the database; `popular`: how many cars people are looking at, so that their calendars are warm. */
 export type Size = { cars: number; customers: number; bookings: number; popular: number };
 
+const allWorkers = Object.keys(WORKERS) as Which[];
+
 /** Builds the Workers, starts them and fills their databases, which begin equal. */
-export async function setStage(size: Size, firstPort: number) {
-  rmSync(FOLDER, { recursive: true, force: true });
+export async function setStage(size: Size, firstPort: number, names: readonly Which[] = allWorkers) {
   const config = unstable_readConfig({ config: "wrangler.toml" }, { hideWarnings: true });
   const secret = randomBytes(48).toString("base64url");
   const ports = { app: firstPort, metered: firstPort + 1, limits: firstPort + 2 };
-  const names = Object.keys(WORKERS) as Which[];
   for (const name of names) build(name);
   const runtime = new Miniflare(
     convertV4MiniflareOptions({
@@ -105,13 +105,19 @@ export async function setStage(size: Size, firstPort: number) {
 
 export type Stage = Awaited<ReturnType<typeof setStage>>;
 
+const built = new Set<Which>();
+
+/** Builds a Worker, once for all stages. */
 function build(name: Which): void {
+  if (built.has(name)) return;
+  rmSync(join(FOLDER, name), { recursive: true, force: true });
   const { status, stderr } = spawnSync(
     "wrangler",
     ["deploy", WORKERS[name], "--dry-run", "--minify", "--env=", "--outdir", join(FOLDER, name)],
     { encoding: "utf8" },
   );
   if (status !== 0) throw new Error(`${name} could not be built: ${stderr}`);
+  built.add(name);
 }
 
 async function migrate(d1: D1Database): Promise<void> {

@@ -1,0 +1,88 @@
+/**
+ * `npm run bench:stock`: what ten times the stock costs. Two Workers side by side, one with 10,000 cars and one with
+ * 100,000, are asked in turns (so that whatever else the machine does hits both); prints the rate of the large one
+ * over that of the small one. `--rounds 15 --seconds 1 --times 10`.
+ */
+import { fork } from "node:child_process";
+import { parseArgs } from "node:util";
+import { drive, textOf } from "../test/bench/calls.ts";
+import { OPERATIONS, type Operation } from "../test/bench/operations.ts";
+import { type Stage, setStage } from "../test/bench/stage.ts";
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "15" },
+    seconds: { type: "string", default: "1" },
+    times: { type: "string", default: "10" },
+    port: { type: "string", default: "8850" },
+  },
+});
+const CARS = 10_000;
+const CONNECTIONS = 16;
+/** No write is faster than this here. */
+const WRITES_PER_SECOND = 900;
+const ASKED = ["list", "detail", "slots of a day", "book"];
+const rounds = Number(values.rounds);
+const seconds = Number(values.seconds);
+const port = Number(values.port);
+
+const size = (cars: number) => ({ cars, customers: 200, bookings: 2000, popular: 20 });
+const small = await setStage(size(CARS), port, ["app"]);
+const large = await setStage(size(CARS * Number(values.times)), port + 10, ["app"]);
+const load = fork("test/bench/load.ts");
+
+/** Requests a second. */
+async function rateOf(stage: Stage, operation: Operation, time: number): Promise<number> {
+  const calls = await operation.calls(stage, operation.once ? Math.ceil(WRITES_PER_SECOND * time) : 0);
+  const outcome = await drive(load, {
+    port: stage.ports.app,
+    connections: CONNECTIONS,
+    seconds: time,
+    // Anywhere in the stock, and not where the last round was.
+    requests: operation.once ? calls.map(textOf) : shuffled(calls.map(textOf)),
+    once: operation.once ?? false,
+  });
+  const strange = Object.keys(outcome.statuses).filter((status) => !status.startsWith("2"));
+  if (strange.length > 0) throw new Error(`${operation.name} answers ${strange}`);
+  return outcome.requests / outcome.seconds;
+}
+
+function shuffled<T>(list: readonly T[]): T[] {
+  return list
+    .map((item) => ({ item, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
+
+const at = (numbers: readonly number[], share: number): number =>
+  [...numbers].sort((a, b) => a - b)[Math.floor((numbers.length - 1) * share)] ?? 0;
+
+try {
+  console.log(
+    `| operation | ${CARS} cars, requests/s | ${values.times} times as many | ratio (quartiles) |\n|---|---:|---:|---:|`,
+  );
+  for (const name of ASKED) {
+    const operation = OPERATIONS.find((known) => known.name === name);
+    if (!operation) throw new Error(`there is no ${name}`);
+    for (const stage of [small, large]) await rateOf(stage, operation, 2);
+    const [few, many]: [number[], number[]] = [[], []];
+    for (let n = 0; n < rounds; n += 1) {
+      if (n % 2 === 0) few.push(await rateOf(small, operation, seconds));
+      many.push(await rateOf(large, operation, seconds));
+      // Who goes first changes, for the machine may be getting slower or faster.
+      if (n % 2 === 1) few.push(await rateOf(small, operation, seconds));
+    }
+    const ratios = many.map((rate, n) => rate / (few[n] ?? 0));
+    const columns = [
+      name,
+      at(few, 0.5).toFixed(0),
+      at(many, 0.5).toFixed(0),
+      `${at(ratios, 0.5).toFixed(2)} (${at(ratios, 0.25).toFixed(2)}–${at(ratios, 0.75).toFixed(2)})`,
+    ];
+    console.log(`| ${columns.join(" | ")} |`);
+  }
+} finally {
+  load.kill();
+  await small.close();
+  await large.close();
+}
