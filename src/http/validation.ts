@@ -117,5 +117,15 @@ export const wholeNumber = (min: number, max: number) =>
 /** An instant on the wire: ISO 8601 in UTC, whole seconds. */
 export const instant = z.string().openapi({ format: "date-time", example: "2026-12-01T14:00:00Z" });
 
-/** Writes an instant (milliseconds since 1970) for the wire, whole seconds in UTC. */
-export const formatInstant = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`;
+const twoDigits = (n: number): string => (n < 10 ? `0${n}` : String(n));
+
+/**
+ * Writes an instant (milliseconds since 1970, of a year with four digits) for the wire, whole seconds in UTC. By hand,
+ * because a page of cars has forty of them, and to cut them out of `toISOString` takes three times as long.
+ */
+export function formatInstant(at: number): string {
+  const time = new Date(at);
+  const date = `${time.getUTCFullYear()}-${twoDigits(time.getUTCMonth() + 1)}-${twoDigits(time.getUTCDate())}`;
+  const hour = `${twoDigits(time.getUTCHours())}:${twoDigits(time.getUTCMinutes())}:${twoDigits(time.getUTCSeconds())}`;
+  return `${date}T${hour}Z`;
+}
