@@ -25,8 +25,8 @@ const { values } = parseArgs({
   },
 });
 const connections = (values.connections ?? (values.quick ? "16" : "1,16,64")).split(",").map(Number);
-const rounds = Number(values.rounds ?? 3);
-const seconds = Number(values.seconds ?? (values.quick ? 0.7 : 1.5));
+const rounds = Number(values.rounds ?? 7);
+const seconds = Number(values.seconds ?? (values.quick ? 0.4 : 0.8));
 const only = values.only?.split(",");
 /** No write is faster than this here; so many calls of each are made ready for a second. */
 const WRITES_PER_SECOND = 900;

@@ -33,7 +33,7 @@ export type Operation = {
 
 const ZONE = "Europe/Berlin";
 /** Different requests of a kind: enough that no two equal ones come within the freshness promise. */
-const DIFFERENT = 2000;
+const DIFFERENT = 6000;
 
 /** As large as a photo is after it was scaled down. */
 const PHOTO_BYTES = 100_000;
