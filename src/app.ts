@@ -37,7 +37,10 @@ const FOR_PAGES = {
   xDnsPrefetchControl: false,
   removePoweredBy: false,
 };
-/** Every header costs every answer, so data has only those that are not about how a page is shown. */
+/**
+ * Every header costs every answer, so data has only these. Of JSON that must not be taken for anything else browsers make
+ * neither a frame nor, without CORS, a part of another site.
+ */
 const FOR_DATA = [
   ["Strict-Transport-Security", "max-age=15552000; includeSubDomains"],
   ["X-Content-Type-Options", "nosniff"],

@@ -122,7 +122,9 @@ const knownTexts = new WeakMap<Slot, string>();
 /** Slots in their wire form, as JSON text. `timeZone` is the one that they are slots of. */
 export function slotsText(slots: readonly Slot[], timeZone: string): string {
   const texts = slots.map((slot) => {
-    const text = knownTexts.get(slot) ?? JSON.stringify(slotBody(slot, timeZone));
+    const known = knownTexts.get(slot);
+    if (known) return known;
+    const text = JSON.stringify(slotBody(slot, timeZone));
     knownTexts.set(slot, text);
     return text;
   });

@@ -150,7 +150,7 @@ export function nearestFree(
  * time. `undefined` when it is not such text or names a moment that does not exist.
  */
 export function parseInstant(text: string, timeZone: string): number | undefined {
-  const form = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?$/.exec(text);
+  const form = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:[0-5]\d(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?$/.exec(text);
   // `Date` would read 30 February and 24:00 as moments of the next day.
   if (!form || !isDate(text.slice(0, 10)) || text.slice(11, 13) === "24") return undefined;
   if (form[3]) {

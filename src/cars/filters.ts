@@ -10,7 +10,7 @@ const when = <T>(value: T | undefined, condition: (value: T) => Query): Query | 
 /** Which cars match. Removed ones only for those who see them. */
 export const conditions = (filters: CarFilters, seesRemoved: boolean): Query =>
   all(
-    seesRemoved ? undefined : query`cars.status <> 'REMOVED'`,
+    seesRemoved ? undefined : query`status <> 'REMOVED'`,
     when(filters.make, (make) => query`make_key = ${foldCase(make)}`),
     when(filters.model, (model) => query`model_key = ${foldCase(model)}`),
     when(filters.year, (year) => query`year = ${year}`),
@@ -23,7 +23,7 @@ export const conditions = (filters: CarFilters, seesRemoved: boolean): Query =>
     when(filters.body_type, (body) => query`body_type = ${body}`),
     when(filters.transmission, (transmission) => query`transmission = ${transmission}`),
     when(filters.drive_type, (drive) => query`drive_type = ${drive}`),
-    when(filters.status, (status) => query`cars.status = ${status}`),
+    when(filters.status, (status) => query`status = ${status}`),
     when(filters.location, (location) => query`location = ${location}`),
     when(filters.search || undefined, searched),
   );

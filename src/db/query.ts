@@ -11,7 +11,7 @@ declare const ROW: unique symbol;
 export type Query<Row = unknown> = { sql: string; params: Value[]; [ROW]?: Row };
 
 /** What a parameter can be. */
-type Value = string | number | null;
+type Value = string | number;
 
 /** The rows that each of some queries answers with. */
 export type RowsOf<Queries extends readonly Query[]> = {
@@ -26,7 +26,7 @@ export function query<Row = unknown>(
   let sql = texts[0] ?? "";
   const params: Value[] = [];
   parts.forEach((part, at) => {
-    if (typeof part === "object" && part !== null) {
+    if (typeof part === "object") {
       sql += part.sql;
       params.push(...part.params);
     } else {

@@ -32,7 +32,7 @@ export type Operation = {
 };
 
 const ZONE = "Europe/Berlin";
-/** Different requests of a kind: enough that no two equal ones come within the freshness promise. */
+/** Different requests of a kind, if there are as many: the Worker keeps the last 1,000 answers. */
 const DIFFERENT = 6000;
 
 /** As large as a photo is after it was scaled down. */
@@ -43,14 +43,15 @@ const different = (call: (index: number) => Call) => async () =>
   Array.from({ length: DIFFERENT }, (_, i) => call(i));
 const same = (call: (stage: Stage) => Call) => async (stage: Stage) => [call(stage)];
 const ofCars = (call: (car: Car, index: number) => Call) => async (stage: Stage) =>
-  stage.stock.slice(0, DIFFERENT).map(call);
+  stage.stock.filter((_, i) => i % Math.ceil(stage.stock.length / DIFFERENT) === 0).map(call);
 
 /** Cars with names of makes that stock has many of. */
 const MAKES = ["bmw", "toyota", "volkswagen", "audi", "ford", "fiat"];
 const ORDERS = ["year", "-mileage", "price", "-price", "base_price", "-created_at", "mileage"];
 const WORDS = ["matrix", "panorama", "heated", "golf", "wagon", "sport", "premium", "911"];
 
-let slotsUsed = 0;
+/** How many slots of a stage are given away. */
+const slotsUsed = new WeakMap<Stage, number>();
 
 const SLOTS = {
   fromCalendar: true,
@@ -114,8 +115,8 @@ export const OPERATIONS: Operation[] = [
     once: true,
     isWarm: true,
     async calls(stage, count) {
-      const from = slotsUsed;
-      slotsUsed += count;
+      const from = slotsUsed.get(stage) ?? 0;
+      slotsUsed.set(stage, from + count);
       return spread(stage.popular, stage.customers, from + count, 40, ZONE)
         .slice(from)
         .map(({ carId, customerId, startAt, endAt }) => ({

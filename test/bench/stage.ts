@@ -34,8 +34,16 @@ export type Size = { cars: number; customers: number; bookings: number; popular:
 
 const allWorkers = Object.keys(WORKERS) as Which[];
 
-/** Builds the Workers, starts them and fills their databases, which begin equal. */
-export async function setStage(size: Size, firstPort: number, names: readonly Which[] = allWorkers) {
+/**
+ * Builds the Workers, starts them and fills their databases, which begin equal.
+ * @param vars variables that differ from production's
+ */
+export async function setStage(
+  size: Size,
+  firstPort: number,
+  names: readonly Which[] = allWorkers,
+  vars: Record<string, string> = {},
+) {
   const config = unstable_readConfig({ config: "wrangler.toml" }, { hideWarnings: true });
   const secret = randomBytes(48).toString("base64url");
   const ports = { app: firstPort, metered: firstPort + 1, limits: firstPort + 2 };
@@ -56,6 +64,7 @@ export async function setStage(size: Size, firstPort: number, names: readonly Wh
           JWT_SECRET: secret,
           // What a request costs is what it costs when nobody asked the same before.
           ...(name === "metered" ? { PUBLIC_FRESHNESS_SECONDS: "0" } : {}),
+          ...vars,
         },
         d1Databases: { DB: `database-of-${name}` },
         r2Buckets: { PHOTOS: "photos" },

@@ -49,6 +49,30 @@ describe("paths", () => {
   });
 });
 
+test("whatever the answer, it names its request, wants HTTPS, and is never taken for another type", async () => {
+  const path = `/api/cars/${await car()}/`;
+  const answers = [
+    call("GET", path),
+    call("GET", path, { headers: { "If-None-Match": '"1"' } }),
+    call("GET", path, { headers: { Authorization: "Bearer nonsense" } }),
+    call("GET", "/api/nothing/"),
+    call("PATCH", "/api/cars/"),
+    call("OPTIONS", path),
+    call("OPTIONS", path, {
+      headers: { Origin: "http://shop.example", "Access-Control-Request-Method": "GET" },
+    }),
+    call("GET", "/healthz"),
+    call("GET", "/docs"),
+  ];
+  const seen = await Promise.all(answers);
+  expect(seen.map(({ status }) => status)).toEqual([200, 304, 401, 404, 405, 204, 204, 200, 200]);
+  for (const { url, headers } of seen) {
+    expect(headers.get("X-Request-Id"), url).toMatch(/^[\w-]{8,64}$/);
+    expect(headers.get("Strict-Transport-Security"), url).toContain("max-age=");
+    expect(headers.get("X-Content-Type-Options"), url).toBe("nosniff");
+  }
+});
+
 describe("request ids", () => {
   test("a sane one is kept and named in the problem", async () => {
     const refused = await answer(call("GET", "/api/nothing", { headers: { "X-Request-Id": "trace-42" } }));
