@@ -12,8 +12,8 @@ import { type Attached, CalendarWriter, type Outcome } from "./calendar-writer.t
 import { slotsText } from "./schemas.ts";
 import { freeSlots, type Hours } from "./slots.ts";
 
-/** What `openSlots` answers. */
-export type SlotsOutcome = { ok: true; json: string } | { ok: false; code: "car_not_found" | "unavailable" };
+/** What `openSlots` answers: JSON text, because over RPC an object costs more than what is in it, or why there is none. */
+export type SlotsOutcome = string | { code: "car_not_found" | "unavailable" };
 
 /** What `perform` answers. */
 export type Told = Outcome & { isSignedIn?: boolean };
@@ -69,13 +69,13 @@ export class CarCalendar extends DurableObject<Env> {
   async openSlots(from: string, to: string): Promise<SlotsOutcome> {
     try {
       const { status, active } = await this.#writer.read();
-      if (status === undefined || status === "REMOVED") return { ok: false, code: "car_not_found" };
+      if (status === undefined || status === "REMOVED") return { code: "car_not_found" };
       const isOpen = status !== "SOLD";
       const slots = isOpen ? freeSlots(from, to, [...active.values()], Date.now(), this.#hours) : [];
-      return { ok: true, json: slotsText(slots, this.#hours.timeZone) };
+      return slotsText(slots, this.#hours.timeZone);
     } catch (error) {
       log.error("calendar.load_failed", { error: describeError(error) });
-      return { ok: false, code: "unavailable" };
+      return { code: "unavailable" };
     }
   }
 }

@@ -173,8 +173,8 @@ export const slotRoutes = createRouter().openapi(
   async (c) => {
     const { date = "", from = date, to = date } = c.req.valid("query");
     const outcome = await calendarOf(c.env, c.req.valid("param").id).openSlots(from, to);
-    if (!outcome.ok) throw new Problem(outcome.code);
-    return jsonText<z.infer<typeof slotSchema>[]>(c, outcome.json);
+    if (typeof outcome !== "string") throw new Problem(outcome.code);
+    return jsonText<z.infer<typeof slotSchema>[]>(c, outcome);
   },
 );
 
