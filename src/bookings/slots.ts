@@ -53,10 +53,6 @@ export const addDays = (date: string, days: number): string => dateOf(Date.parse
 /** The day of an instant in UTC, in which every day is as long as the other. */
 const dateOf = (at: number): string => new Date(at).toISOString().slice(0, -"T00:00:00.000Z".length);
 
-// No zone is a whole day off UTC: the local day of an instant is one of these or between them, and neither asks Temporal.
-const dayBefore = (at: number): string => dateOf(at - DAY_MS);
-const dayAfter = (at: number): string => dateOf(at + DAY_MS);
-
 /** The instant at which a local day begins. */
 const dayStart = (date: string, timeZone: string): number =>
   Temporal.PlainDate.from(date).toZonedDateTime(timeZone).epochMilliseconds;
@@ -89,10 +85,11 @@ export type StartRefusal = "in_the_past" | "too_far_ahead" | "not_a_slot";
 export function refuseStart(startAt: number, now: number, hours: Hours): StartRefusal | undefined {
   if (startAt <= now) return "in_the_past";
   if (startAt > now + hours.horizonDays * DAY_MS) return "too_far_ahead";
-  const isSlotOf = (date: string) => slotsOn(date, hours.timeZone).some((slot) => slot.startAt === startAt);
-  return isSlotOf(dateOf(startAt)) || isSlotOf(dayBefore(startAt)) || isSlotOf(dayAfter(startAt))
-    ? undefined
-    : "not_a_slot";
+  // No zone is a whole day off UTC, so its local day is that of UTC or one beside it, and Temporal need not be asked.
+  const isSlot = [startAt, startAt - DAY_MS, startAt + DAY_MS].some((at) =>
+    slotsOn(dateOf(at), hours.timeZone).some((slot) => slot.startAt === startAt),
+  );
+  return isSlot ? undefined : "not_a_slot";
 }
 
 /** The slot that begins at `startAt`, which must be a slot's start. */
@@ -113,20 +110,18 @@ export function freeSlots(
   hours: Hours,
 ): Slot[] {
   const horizon = now + hours.horizonDays * DAY_MS;
-  const last = earlier(to, dayAfter(horizon));
+  // A day more on either side, because a local day may begin before or after that of UTC.
+  const first = Math.max(Date.parse(from), now - (now % DAY_MS) - DAY_MS);
+  const last = Math.min(Date.parse(to), horizon + DAY_MS);
   const open: Slot[] = [];
-  for (let date = later(from, dayBefore(now)); date <= last; date = addDays(date, 1))
-    for (const slot of slotsOn(date, hours.timeZone))
+  for (let day = first; day <= last; day += DAY_MS)
+    for (const slot of slotsOn(dateOf(day), hours.timeZone))
       if (slot.startAt > now && slot.startAt <= horizon) open.push(slot);
   const whole = { startAt: open[0]?.startAt ?? 0, endAt: open.at(-1)?.endAt ?? 0 };
   // A car may have a year of bookings, and few of them are on these days.
   const near = taken.filter((other) => overlaps(whole, other));
   return open.filter((slot) => !near.some((other) => overlaps(slot, other)));
 }
-
-// Days of four-digit years sort as text.
-const earlier = (a: string, b: string): string => (a < b ? a : b);
-const later = (a: string, b: string): string => (a > b ? a : b);
 
 /** How many days before and after a wanted time are searched for others. */
 const NEARBY_DAYS = 7;
