@@ -1,5 +1,5 @@
 /** Puts the API together: what every request goes through, then each area, then the documents. */
-import type { Context } from "hono";
+import type { Context, Next } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
@@ -11,12 +11,12 @@ import { MAX_PHOTO_BYTES } from "./cars/pictures.ts";
 import { carRoutes } from "./cars/routes.ts";
 import { Misconfigured, readConfig } from "./config.ts";
 import type { AppEnv } from "./http/context.ts";
-import { checkBookmark, tellDatabase } from "./http/database.ts";
+import { refuseBookmark, tellDatabase } from "./http/database.ts";
 import { allowedMethods, documentRoutes } from "./http/documents.ts";
 import { forgetPublic, keptAnswer } from "./http/freshness.ts";
 import { readiness } from "./http/health.ts";
 import { answerProblem, Problem } from "./http/problems.ts";
-import { countRequest, tellPolicy } from "./http/rate-limit.ts";
+import { refuseTooMany, tellPolicy } from "./http/rate-limit.ts";
 import { createRouter } from "./http/router.ts";
 import { describeError, log } from "./log.ts";
 import { notificationRoutes } from "./notifications/routes.ts";
@@ -100,12 +100,31 @@ export function createApp() {
     ],
     maxAge: 600,
   });
+  const limitBody = (maxSize: number) =>
+    bodyLimit({
+      maxSize,
+      onError: (c) => answerProblem(c, new Problem("too_large", `At most ${maxSize} bytes are read`)),
+    });
+  const [limitUpload, limitOther] = [limitBody(MAX_UPLOAD_BYTES), limitBody(MAX_BODY_BYTES)];
+  /** Lets a request in, or answers it: with a refusal, or with what is known already. */
+  async function admit(c: Context<AppEnv>, next: Next): Promise<void> {
+    const refusal = (await refuseTooMany(c)) ?? refuseBookmark(c);
+    const answered = refusal ? answerProblem(c, refusal) : keptAnswer(c);
+    if (answered) c.res = answered;
+    else if (c.req.method === "GET") await next();
+    else {
+      const tooLarge = await (UPLOAD_PATH.test(c.req.path) ? limitUpload : limitOther)(c, next);
+      // Of a request that went on, it is not an answer that comes back.
+      if (tooLarge instanceof Response) c.res = tooLarge;
+    }
+  }
+  // One middleware, and not one for each of these: what is done around every request is most of what it costs.
   app.use("/api/*", async (c, next) => {
     const isCrossOrigin = c.req.header("Origin") !== undefined;
     if (isCrossOrigin) {
-      const answered = await allowOrigins(c, next);
+      const answered = await allowOrigins(c, () => admit(c, next));
       if (answered) return answered;
-    } else await next();
+    } else await admit(c, next);
     const { headers } = c.res;
     // What was said to one caller is nobody else's, nor a cache's.
     if (!headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
@@ -113,22 +132,6 @@ export function createApp() {
     tellPolicy(c, headers);
     tellDatabase(c, headers);
     if (c.req.method !== "GET" && CHANGES_STOCK.test(c.req.path)) forgetPublic();
-  });
-  const limitBody = (maxSize: number) =>
-    bodyLimit({
-      maxSize,
-      onError: () => {
-        throw new Problem("too_large", `At most ${maxSize} bytes are read`);
-      },
-    });
-  const [limitUpload, limitOther] = [limitBody(MAX_UPLOAD_BYTES), limitBody(MAX_BODY_BYTES)];
-  app.use("/api/*", async (c, next) => {
-    await countRequest(c);
-    const kept = keptAnswer(c);
-    if (kept) return kept;
-    checkBookmark(c);
-    if (c.req.method === "GET") return next();
-    return (UPLOAD_PATH.test(c.req.path) ? limitUpload : limitOther)(c, next);
   });
 
   // The slash at the end keeps the one of each area's own root.

@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import { type Cost, type Database, openDatabase } from "../db/client.ts";
 import type { AppEnv } from "./context.ts";
-import { invalid } from "./problems.ts";
+import { invalid, type Problem } from "./problems.ts";
 
 const BOOKMARK = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/;
 
@@ -17,11 +17,11 @@ export function databaseOf(c: Context<AppEnv>): Database {
   return db;
 }
 
-/** @throws `invalid_request` when a client brings along what is no bookmark */
-export function checkBookmark(c: Context<AppEnv>): void {
+/** The `invalid_request` of a client that brings along what is no bookmark. */
+export function refuseBookmark(c: Context<AppEnv>): Problem | undefined {
   const brought = c.req.header("X-D1-Bookmark");
-  if (brought !== undefined && !BOOKMARK.test(brought))
-    throw invalid([{ field: "X-D1-Bookmark", code: "invalid_format", message: "Not a bookmark of ours" }]);
+  if (brought === undefined || BOOKMARK.test(brought)) return undefined;
+  return invalid([{ field: "X-D1-Bookmark", code: "invalid_format", message: "Not a bookmark of ours" }]);
 }
 
 /** Adds the bookmark that a write has reached and, in development, what the request has cost. */

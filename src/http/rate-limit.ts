@@ -13,17 +13,17 @@ const WINDOW_SECONDS = 60;
 
 const POLICY = `"address";q=${LIMIT};w=${WINDOW_SECONDS}`;
 
-/** Counts a request against its address. @throws `too_many_requests` */
-export async function countRequest(c: Context<AppEnv>): Promise<void> {
-  if (!c.get("config").rateLimits) return;
+/** Counts a request against its address, and refuses it with `too_many_requests` when it is one too many. */
+export async function refuseTooMany(c: Context<AppEnv>): Promise<Problem | undefined> {
+  if (!c.get("config").rateLimits) return undefined;
   const { success } = await c.env.REQUEST_LIMIT.limit({ key: c.req.header("CF-Connecting-IP") ?? "unknown" });
-  if (!success)
-    throw new Problem("too_many_requests", undefined, {
-      headers: {
-        RateLimit: `"address";r=0;t=${WINDOW_SECONDS}`,
-        "Retry-After": String(WINDOW_SECONDS),
-      },
-    });
+  if (success) return undefined;
+  return new Problem("too_many_requests", undefined, {
+    headers: {
+      RateLimit: `"address";r=0;t=${WINDOW_SECONDS}`,
+      "Retry-After": String(WINDOW_SECONDS),
+    },
+  });
 }
 
 /** Adds the policy to an answer. */
