@@ -106,6 +106,7 @@ export function createApp() {
       onError: (c) => answerProblem(c, new Problem("too_large", `At most ${maxSize} bytes are read`)),
     });
   const [limitUpload, limitOther] = [limitBody(MAX_UPLOAD_BYTES), limitBody(MAX_BODY_BYTES)];
+
   /** Lets a request in, or answers it: with a refusal, or with what is known already. */
   async function admit(c: Context<AppEnv>, next: Next): Promise<void> {
     const refusal = (await refuseTooMany(c)) ?? refuseBookmark(c);
@@ -118,7 +119,8 @@ export function createApp() {
       if (tooLarge instanceof Response) c.res = tooLarge;
     }
   }
-  // One middleware, and not one for each of these: what is done around every request is most of what it costs.
+
+  // One middleware for all of this, because each one costs every request.
   app.use("/api/*", async (c, next) => {
     const isCrossOrigin = c.req.header("Origin") !== undefined;
     if (isCrossOrigin) {
