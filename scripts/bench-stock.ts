@@ -5,7 +5,7 @@
  */
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
-import { drive, textOf } from "../test/bench/calls.ts";
+import { drive, shuffled, textOf } from "../test/bench/calls.ts";
 import { OPERATIONS, type Operation } from "../test/bench/operations.ts";
 import { type Stage, setStage } from "../test/bench/stage.ts";
 
@@ -46,13 +46,6 @@ async function rateOf(stage: Stage, operation: Operation, time: number): Promise
   const strange = Object.keys(outcome.statuses).filter((status) => !status.startsWith("2"));
   if (strange.length > 0) throw new Error(`${operation.name} answers ${strange}`);
   return outcome.requests / outcome.seconds;
-}
-
-function shuffled<T>(list: readonly T[]): T[] {
-  return list
-    .map((item) => ({ item, at: Math.random() }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ item }) => item);
 }
 
 const at = (numbers: readonly number[], share: number): number =>

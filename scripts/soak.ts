@@ -6,7 +6,7 @@
 import { fork } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { drive, textOf } from "../test/bench/calls.ts";
+import { drive, shuffled, textOf } from "../test/bench/calls.ts";
 import { type Call, OPERATIONS } from "../test/bench/operations.ts";
 import { setStage } from "../test/bench/stage.ts";
 
@@ -98,8 +98,5 @@ async function mixed(): Promise<Call[]> {
       if (call) calls.push(call);
     }
   }
-  return calls
-    .map((call) => ({ call, at: Math.random() }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ call }) => call);
+  return shuffled(calls);
 }

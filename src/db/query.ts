@@ -1,6 +1,6 @@
 /**
- * Queries written as text, for what is asked all the time: to have Drizzle build the text costs a tenth of a list of
- * cars, which is why the hottest queries do not.
+ * Queries written as text, for what is asked all the time: having Drizzle build the text of a list of cars costs more
+ * than shaping its answer. What is asked seldom is better off with Drizzle.
  */
 import { getTableColumns } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";

@@ -1,9 +1,8 @@
 /** Taking URLs apart. */
 
 /**
- * The origin, path and query (without its question mark) of a request's URL, as they stand and not
- * normalised. By hand, because it is done
- * for every request and `new URL` costs as much as finding the route.
+ * The origin, path and query (without its question mark) of a request's URL, as they stand and not normalised. By hand,
+ * because it is done for every request and `new URL` costs as much as finding the route.
  */
 export function partsOf(url: string): { origin: string; path: string; query: string } {
   const begin = url.indexOf("/", url.indexOf("//") + 2);

@@ -38,3 +38,10 @@ export function drive(load: ChildProcess, run: Run): Promise<Outcome> {
     load.send(run);
   });
 }
+
+/** The same in no order. */
+export const shuffled = <T>(list: readonly T[]): T[] =>
+  list
+    .map((item) => ({ item, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
