@@ -41,7 +41,7 @@ export default defineConfig({
       },
       {
         // What each operation may cost, by the Worker that counts.
-        plugins: [inWorkerd("test/bench/metered-worker.ts")],
+        plugins: [inWorkerd("tools/bench/metered-worker.ts")],
         test: {
           name: "budgets",
           include: ["test/bench/**/*.test.ts"],

@@ -5,9 +5,9 @@
  */
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
-import { drive, shuffled, textOf } from "../test/bench/calls.ts";
-import { OPERATIONS, type Operation } from "../test/bench/operations.ts";
-import { type Stage, setStage } from "../test/bench/stage.ts";
+import { drive, shuffled, textOf } from "../tools/bench/calls.ts";
+import { OPERATIONS, type Operation } from "../tools/bench/operations.ts";
+import { type Stage, setStage } from "../tools/bench/stage.ts";
 
 const { values } = parseArgs({
   options: {
@@ -31,7 +31,7 @@ const size = (cars: number) => ({ cars, customers: 200, bookings: 2000, popular:
 const vars = { PUBLIC_FRESHNESS_SECONDS: "0" };
 const small = await setStage(size(CARS), port, ["app"], vars);
 const large = await setStage(size(CARS * Number(values.times)), port + 10, ["app"], vars);
-const load = fork("test/bench/load.ts");
+const load = fork("tools/bench/load.ts");
 
 /** Requests a second. */
 async function rateOf(stage: Stage, operation: Operation, time: number): Promise<number> {

@@ -1,17 +1,17 @@
 /**
  * `npm run bench`: what each operation costs and how fast it is, beside what could be reached at best on the machine
- * (see test/bench/limits-worker.ts). Prints a table, and writes .bench/results.json. `--quick` for a first look,
+ * (see tools/bench/limits-worker.ts). Prints a table, and writes .bench/results.json. `--quick` for a first look,
  * `--only list,book` for some operations, `--connections 1,16,64`, `--cars 100000` for a larger stock.
  */
 import { fork } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { drive, init, textOf } from "../test/bench/calls.ts";
-import type { Plan } from "../test/bench/limits-worker.ts";
-import type { Outcome } from "../test/bench/load.ts";
-import { type Account, costOf, type Trip } from "../test/bench/metering.ts";
-import { type Call, hotCar, OPERATIONS, type Operation } from "../test/bench/operations.ts";
-import { setStage, type Which } from "../test/bench/stage.ts";
+import { drive, init, textOf } from "../tools/bench/calls.ts";
+import type { Plan } from "../tools/bench/limits-worker.ts";
+import type { Outcome } from "../tools/bench/load.ts";
+import { type Account, costOf, type Trip } from "../tools/bench/metering.ts";
+import { type Call, hotCar, OPERATIONS, type Operation } from "../tools/bench/operations.ts";
+import { setStage, type Which } from "../tools/bench/stage.ts";
 
 const { values } = parseArgs({
   options: {
@@ -37,7 +37,7 @@ const stage = await setStage(
   { cars: Number(values.cars), customers: 200, bookings: 2000, popular: 20 },
   Number(values.port),
 );
-const load = fork("test/bench/load.ts");
+const load = fork("tools/bench/load.ts");
 /** A thousand people at once after the eight slots of one car and day. */
 async function rush(): Promise<void> {
   const calls = hotCar(stage);

@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { runCrashTest } from "../test/conformance/crash.ts";
+import { runCrashTest } from "../tools/crash-test/crash.ts";
 
 const FOLDER = ".crash-test/full";
 

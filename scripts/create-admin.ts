@@ -8,12 +8,12 @@ import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { parseArgs } from "node:util";
 import { uuidv7 } from "uuidv7";
-import { newUserRow } from "../src/auth/accounts.ts";
 import { passwordFault } from "../src/auth/password-rules.ts";
 import { newUserShape } from "../src/auth/schemas.ts";
+import { newUserRow } from "../src/auth/store.ts";
 import { closed } from "../src/http/validation.ts";
-import { executeSql } from "./d1.ts";
-import { literals } from "./literal.ts";
+import { executeSql } from "../tools/database/d1.ts";
+import { literals } from "../tools/database/literal.ts";
 
 const { values, tokens } = parseArgs({
   options: {

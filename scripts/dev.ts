@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
-import { DEMO_PASSWORD } from "./demo-data.ts";
+import { DEMO_PASSWORD } from "../tools/demo/demo-data.ts";
 
 const SECRETS = ".dev.vars";
 // Nothing here needs the network: no made-up request origin is fetched.

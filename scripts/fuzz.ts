@@ -1,7 +1,7 @@
 /** `npm run fuzz -- --seconds 3600 --seed 1`: the fuzzer for as long as one likes, with a report. */
 import { parseArgs } from "node:util";
-import { startServer } from "../test/conformance/server.ts";
-import { fuzz } from "../test/fuzz/fuzzer.ts";
+import { fuzz } from "../tools/fuzz/fuzzer.ts";
+import { startServer } from "../tools/server/server.ts";
 
 const { values } = parseArgs({
   options: {

@@ -2,14 +2,15 @@
  * `npm run measure:catalog`: what the catalog's requests cost in D1 round trips and rows read, at three sizes of the
  * stock, as a table for README. `npm run measure:catalog -- 1000` takes other sizes.
  */
-import { findCar, findCars } from "../src/cars/catalog.ts";
-import { countFacets } from "../src/cars/facets.ts";
+
 import { carsQuery, facetsQuery } from "../src/cars/schemas.ts";
+import { countFacets } from "../src/cars/search/facets.ts";
+import { findCar, findCars } from "../src/cars/store.ts";
 import { openDatabase } from "../src/db/client.ts";
 import { carPhotos, cars } from "../src/db/schema.ts";
-import { insertAll } from "./bulk.ts";
-import { demoCars } from "./demo-data.ts";
-import { type Cost, openLocalDatabase } from "./local-database.ts";
+import { insertAll } from "../tools/database/bulk.ts";
+import { type Cost, openLocalDatabase } from "../tools/database/local-database.ts";
+import { demoCars } from "../tools/demo/demo-data.ts";
 
 const given = process.argv.slice(2).map(Number);
 const SIZES = given.length > 0 ? given : [1_000, 10_000, 100_000];

@@ -1,7 +1,7 @@
 /** Writes every e-mail, as text and as HTML, to dist/mails/: to be looked at in a browser. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { writeMail } from "../src/notifications/messages.ts";
-import { sampleMessages } from "../test/support/messages.ts";
+import { sampleMessages } from "../tools/demo/messages.ts";
 
 const FOLDER = "dist/mails";
 const hostile = `"><script>alert(1)</script>\r\nBcc: everybody@example.com`;

@@ -1,11 +1,11 @@
 /** Loads the demo data into the local database when it is empty. It cannot reach a remote one. */
 import { drizzle } from "drizzle-orm/d1";
 import { getPlatformProxy } from "wrangler";
-import { putObject } from "../src/cars/pictures.ts";
+import { putObject } from "../src/cars/photo-storage.ts";
 import { bookings, carPhotos, cars, staffProfiles, users } from "../src/db/schema.ts";
-import { insertsOf } from "./bulk.ts";
-import { DEMO_CARS, demoBookings, demoCars, demoPeople, demoPhotos } from "./demo-data.ts";
-import { drawPhoto } from "./demo-photos.ts";
+import { insertsOf } from "../tools/database/bulk.ts";
+import { DEMO_CARS, demoBookings, demoCars, demoPeople, demoPhotos } from "../tools/demo/demo-data.ts";
+import { drawPhoto } from "../tools/demo/demo-photos.ts";
 
 /** How many objects are stored at the same time. */
 const AT_ONCE = 40;

@@ -3,8 +3,8 @@
  * With `--trace` (and one schedule) it tells what happened in it.
  */
 import { parseArgs } from "node:util";
-import { CalendarWriter } from "../src/bookings/calendar-writer.ts";
-import { runSchedule } from "../test/simulation/schedule.ts";
+import { CalendarWriter } from "../src/car-coordinator/car-writer.ts";
+import { runSchedule } from "../tools/simulation/schedule.ts";
 
 const { values } = parseArgs({
   options: {

@@ -6,9 +6,9 @@
 import { fork } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { drive, shuffled, textOf } from "../test/bench/calls.ts";
-import { type Call, OPERATIONS } from "../test/bench/operations.ts";
-import { setStage } from "../test/bench/stage.ts";
+import { drive, shuffled, textOf } from "../tools/bench/calls.ts";
+import { type Call, OPERATIONS } from "../tools/bench/operations.ts";
+import { setStage } from "../tools/bench/stage.ts";
 
 const { values } = parseArgs({
   options: {
@@ -53,7 +53,7 @@ const stage = await setStage(
   { cars: 10_000, customers: 200, bookings: 2000, popular: 200 },
   Number(values.port),
 );
-const load = fork("test/bench/load.ts");
+const load = fork("tools/bench/load.ts");
 let isClean = true;
 try {
   const windows = Math.ceil(Number(values.seconds) / WINDOW_SECONDS);

@@ -7,7 +7,7 @@ import { secureHeaders } from "hono/secure-headers";
 import { authRoutes } from "./auth/routes.ts";
 import { bookingRoutes, slotRoutes } from "./bookings/routes.ts";
 import { photoFileRoutes, photoRoutes } from "./cars/photo-routes.ts";
-import { MAX_PHOTO_BYTES } from "./cars/pictures.ts";
+import { MAX_PHOTO_BYTES } from "./cars/photo-storage.ts";
 import { carRoutes } from "./cars/routes.ts";
 import { Misconfigured, readConfig } from "./config.ts";
 import type { AppEnv } from "./http/context.ts";
@@ -18,9 +18,9 @@ import { readiness } from "./http/health.ts";
 import { answerProblem, Problem } from "./http/problems.ts";
 import { refuseTooMany, tellPolicy } from "./http/rate-limit.ts";
 import { createRouter } from "./http/router.ts";
-import { describeError, log } from "./log.ts";
 import { notificationRoutes } from "./notifications/routes.ts";
 import { saleRoutes } from "./sales/routes.ts";
+import { describeError, log } from "./shared/log.ts";
 import { staffRoutes } from "./staff/routes.ts";
 
 /** The largest JSON body. The longest legal one is a car with 10,000 characters of description. */

@@ -1,5 +1,6 @@
 /** What the Worker is configured with: read from the environment once, checked whole, and refused when wrong. */
 import { z } from "zod";
+import { currencies } from "./shared/money.ts";
 
 const isTimeZone = (name: string) => {
   try {
@@ -9,8 +10,6 @@ const isTimeZone = (name: string) => {
     return false;
   }
 };
-
-const currencies = new Set(Intl.supportedValuesOf("currency"));
 
 const variables = z.object({
   ENVIRONMENT: z.enum(["development", "staging", "production"]),

@@ -1,12 +1,12 @@
 /** The Worker's entry. */
 import { createApp } from "./app.ts";
 import { readConfig } from "./config.ts";
+import { sweep } from "./cron.ts";
 import { openDatabase } from "./db/client.ts";
 import { bury, consume, type DeliveryTools } from "./notifications/deliver.ts";
-import type { Delivery } from "./notifications/outbox.ts";
-import { sweep } from "./sweep.ts";
+import type { Delivery } from "./outbox/outbox.ts";
 
-export { CarCalendar } from "./bookings/car-calendar.ts";
+export { CarCalendar } from "./car-coordinator/car-coordinator.ts";
 
 const app = createApp();
 

@@ -11,7 +11,7 @@ import { databaseOf } from "../http/database.ts";
 import { sharedHeaders, sharedParameters } from "../http/openapi.ts";
 import { Problem, type ProblemCode, problemResponses } from "../http/problems.ts";
 import { closed } from "../http/validation.ts";
-import { ROLES, type Role, STAFF_ROLES } from "../vocabulary.ts";
+import { ROLES, type Role, STAFF_ROLES } from "../shared/enums.ts";
 import { verifyAccessToken } from "./tokens.ts";
 
 /** `public`: the caller is never looked at. `optional`: a caller who signed in may see more. Else: these roles. */

@@ -1,7 +1,7 @@
 /** Tokens with which somebody who forgot their password may choose a new one. Kept by hash only. */
 import type { Database } from "../db/client.ts";
 import { passwordResets } from "../db/schema.ts";
-import { sha256 } from "../http/digest.ts";
+import { sha256 } from "../shared/digest.ts";
 import { randomToken } from "./tokens.ts";
 
 /** How long a reset token is good for. */

@@ -6,23 +6,9 @@ import { databaseOf } from "../http/database.ts";
 import { once, withoutPassword } from "../http/idempotency.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
-import { enqueue } from "../notifications/outbox.ts";
+import { enqueue } from "../outbox/outbox.ts";
 import { callerOf, operation } from "./access.ts";
-import {
-  accountBody,
-  changePassword,
-  changeProfile,
-  findUser,
-  findUserByResetToken,
-  insertUser,
-  newUserRow,
-  requestReset,
-  resetPassword,
-  signIn,
-  type User,
-  userBody,
-} from "./accounts.ts";
-import { dampAddress, dampGuesses, mayMail } from "./damping.ts";
+import { dampAddress, dampGuesses, mayMail } from "./login-throttling.ts";
 import { type PasswordOwner, refuseWeak } from "./password-rules.ts";
 import { verifyPassword } from "./passwords.ts";
 import {
@@ -39,6 +25,20 @@ import {
   userSchema,
 } from "./schemas.ts";
 import { endSessionOf, renewSession, startSession } from "./sessions.ts";
+import {
+  accountBody,
+  changePassword,
+  changeProfile,
+  findUser,
+  findUserByResetToken,
+  insertUser,
+  newUserRow,
+  requestReset,
+  resetPassword,
+  signIn,
+  type User,
+  userBody,
+} from "./store.ts";
 
 const tags = ["Auth"];
 const DONE = { 204: { description: "Done" } } as const;

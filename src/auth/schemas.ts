@@ -1,7 +1,7 @@
 /** What goes over the wire under /api/auth. */
 import { z } from "@hono/zod-openapi";
 import { closed, id, ignored, line } from "../http/validation.ts";
-import { ROLES } from "../vocabulary.ts";
+import { ROLES } from "../shared/enums.ts";
 
 // As in the seed: letters and digits of any script, and these four signs.
 const username = line(150)

@@ -3,8 +3,8 @@ import { and, eq, gt, isNull, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Database } from "../db/client.ts";
 import { refreshTokens, sessions, users } from "../db/schema.ts";
-import { sha256 } from "../http/digest.ts";
-import type { Role } from "../vocabulary.ts";
+import { sha256 } from "../shared/digest.ts";
+import type { Role } from "../shared/enums.ts";
 import { REFRESH_GRACE_MS, REFRESH_TOKEN_MS, randomToken, signAccessToken, successorOf } from "./tokens.ts";
 
 /** An access token and the refresh token to get the next one with. */

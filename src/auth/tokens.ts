@@ -1,8 +1,8 @@
 /** Access tokens (JWT) and refresh tokens (opaque, rotated). */
 import { sign, verify } from "hono/jwt";
 import type { JWTPayload } from "hono/utils/jwt/types";
-import type { Role } from "../vocabulary.ts";
-import { ROLES } from "../vocabulary.ts";
+import type { Role } from "../shared/enums.ts";
+import { ROLES } from "../shared/enums.ts";
 
 const ALGORITHM = "HS256";
 const ISSUER = "dealership";

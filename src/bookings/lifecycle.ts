@@ -1,5 +1,5 @@
 /** The states of a booking and the ways between them. */
-import { ACTIVE_BOOKING_STATUSES, type BookingStatus } from "../vocabulary.ts";
+import { ACTIVE_BOOKING_STATUSES, type BookingStatus } from "../shared/enums.ts";
 
 /** Where a booking may go from where it is. What is not listed is over. */
 const NEXT: Readonly<Record<BookingStatus, readonly BookingStatus[]>> = {

@@ -11,6 +11,9 @@ import {
   operation,
   signedIn,
 } from "../auth/access.ts";
+import { calendarOf } from "../car-coordinator/car-coordinator.ts";
+import type { Outcome } from "../car-coordinator/car-writer.ts";
+import type { Booking, Command } from "../car-coordinator/commands.ts";
 import { all, columnsOf, type Query, query } from "../db/query.ts";
 import { bookings } from "../db/schema.ts";
 import type { AppEnv } from "../http/context.ts";
@@ -19,10 +22,8 @@ import { framePage, type Page, pageOf, window } from "../http/pagination.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody, jsonText } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
-import type { BookingStatus } from "../vocabulary.ts";
-import type { Booking, Command } from "./calendar.ts";
-import type { Outcome } from "./calendar-writer.ts";
-import { calendarOf } from "./car-calendar.ts";
+import type { BookingStatus } from "../shared/enums.ts";
+import { daySpan, parseInstant } from "../shared/showroom-time.ts";
 import {
   bookingBody,
   bookingPath,
@@ -35,7 +36,7 @@ import {
   slotSchema,
   slotsQuery,
 } from "./schemas.ts";
-import { daySpan, parseInstant, type StartRefusal } from "./slots.ts";
+import type { StartRefusal } from "./slots.ts";
 
 const tags = ["Bookings"];
 

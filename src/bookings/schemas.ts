@@ -1,10 +1,11 @@
 /** What goes over the wire under /api/bookings. */
 import { z } from "@hono/zod-openapi";
+import type { Booking } from "../car-coordinator/commands.ts";
 import { pageQuery } from "../http/pagination.ts";
 import { closed, formatInstant, id, instant, prose, rule } from "../http/validation.ts";
-import { BOOKING_STATUSES } from "../vocabulary.ts";
-import type { Booking } from "./calendar.ts";
-import { daysBetween, formatLocal, isDate, type Slot } from "./slots.ts";
+import { BOOKING_STATUSES } from "../shared/enums.ts";
+import { daysBetween, formatLocal, isDate } from "../shared/showroom-time.ts";
+import type { Slot } from "./slots.ts";
 
 /** A booking. */
 export const bookingSchema = z

@@ -9,13 +9,21 @@ import { violationOf } from "../db/violations.ts";
 import { isConditional, isKnown, notModifiedAnswer, requireMatch, versionTag } from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
 import { databaseOf } from "../http/database.ts";
-import { sha256 } from "../http/digest.ts";
 import { CLAIM_TAKEN, once } from "../http/idempotency.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
-import { describeError, log } from "../log.ts";
-import { originOf, photoBody } from "./catalog.ts";
+import { sha256 } from "../shared/digest.ts";
+import { describeError, log } from "../shared/log.ts";
+import { VERSION_STALE } from "./optimistic-locking.ts";
+import {
+  MAX_PHOTO_BYTES,
+  makeSizes,
+  newKeys,
+  type PictureRefusal,
+  putObject,
+  readRange,
+} from "./photo-storage.ts";
 import {
   addPhoto,
   announceObjects,
@@ -25,15 +33,7 @@ import {
   type PhotoContext,
   photosOf,
   removePhoto,
-} from "./photos.ts";
-import {
-  MAX_PHOTO_BYTES,
-  makeSizes,
-  newKeys,
-  type PictureRefusal,
-  putObject,
-  readRange,
-} from "./pictures.ts";
+} from "./photo-store.ts";
 import {
   fileParam,
   ifMatch,
@@ -44,7 +44,7 @@ import {
   photoParams,
   photoSchema,
 } from "./schemas.ts";
-import { VERSION_STALE } from "./versions.ts";
+import { originOf, photoBody } from "./store.ts";
 
 const tags = ["Photos"];
 

@@ -3,7 +3,7 @@ import type { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { uuidv7 } from "uuidv7";
 import { callerOf, isStaff, operation } from "../auth/access.ts";
-import { calendarOf } from "../bookings/car-calendar.ts";
+import { calendarOf } from "../car-coordinator/car-coordinator.ts";
 import { openDatabase } from "../db/client.ts";
 import { cars } from "../db/schema.ts";
 import { insertInto, type Statement, statementOf } from "../db/statement.ts";
@@ -17,10 +17,8 @@ import { framePage, pageOf } from "../http/pagination.ts";
 import { invalid, Problem, type ProblemCode } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
-import type { CarStatus } from "../vocabulary.ts";
-import { carBody, carById, findCar, findCars, originOf } from "./catalog.ts";
-import { newCar, refusalOf, updateOf } from "./changes.ts";
-import { countFacets } from "./facets.ts";
+import type { CarStatus } from "../shared/enums.ts";
+import { newCar, refusalOf, updateOf } from "./car-writes.ts";
 import {
   type CarChange,
   carChange,
@@ -31,6 +29,8 @@ import {
   ifMatch,
   wholeCar,
 } from "./schemas.ts";
+import { countFacets } from "./search/facets.ts";
+import { carBody, carById, findCar, findCars, originOf } from "./store.ts";
 
 const tags = ["Cars"];
 

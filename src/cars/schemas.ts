@@ -10,7 +10,7 @@ import {
   DRIVE_TYPES,
   FUEL_TYPES,
   TRANSMISSIONS,
-} from "../vocabulary.ts";
+} from "../shared/enums.ts";
 
 const MAX_MILEAGE = 10_000_000;
 /** How many photos a car may have. */

@@ -29,12 +29,8 @@ import {
   PAYMENT_METHODS,
   ROLES,
   TRANSMISSIONS,
-} from "../vocabulary.ts";
-
-/** 9,999,999,999.99 in cents: the largest amount of money, as in the seed's twelve-digit decimals. */
-export const MAX_CENTS = 999_999_999_999;
-/** 100.00 % in hundredths of a percent. */
-export const MAX_RATE = 10_000;
+} from "../shared/enums.ts";
+import { MAX_CENTS, MAX_RATE } from "../shared/money.ts";
 
 const oneOf = (column: AnySQLiteColumn, words: readonly string[]): SQL =>
   sql`${column} IN (${sql.raw(words.map((word) => `'${word}'`).join(", "))})`;

@@ -1,6 +1,6 @@
 /** Conditional requests: entity tags, 304 for a reader who has the state already, 412 for a writer who has not. */
 import type { Context } from "hono";
-import { sha256 } from "./digest.ts";
+import { sha256 } from "../shared/digest.ts";
 import { Problem } from "./problems.ts";
 
 const listed = (header: string) => header.split(",").map((tag) => tag.trim());

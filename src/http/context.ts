@@ -1,7 +1,7 @@
 /** What a request carries on its way through the middleware. */
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
-import type { Role } from "../vocabulary.ts";
+import type { Role } from "../shared/enums.ts";
 
 /** Who sent the request, as the database knows them at this moment. */
 export type Caller = { id: string; role: Role; sessionId: string };

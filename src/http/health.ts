@@ -1,6 +1,6 @@
 /** /healthz and /readyz: is the Worker up, and can it reach what it needs. */
 import type { Context } from "hono";
-import { describeError, log } from "../log.ts";
+import { describeError, log } from "../shared/log.ts";
 import type { AppEnv } from "./context.ts";
 
 /** How long a dependency may take to answer. */

@@ -8,8 +8,8 @@ import type { Context } from "hono";
 import { type Database, openDatabase } from "../db/client.ts";
 import { idempotencyKeys } from "../db/schema.ts";
 import { insertInto, type Statement } from "../db/statement.ts";
+import { sha256 } from "../shared/digest.ts";
 import type { AppEnv } from "./context.ts";
-import { sha256 } from "./digest.ts";
 import { invalid, Problem } from "./problems.ts";
 
 /** How long an answer is remembered at least; the sweep forgets it afterwards. */

@@ -1,26 +1,6 @@
-/**
- * Decimals on the wire: money and percentages are strings with two digits; inside they are whole hundredths, cents
- * of an amount or hundredths of a percent.
- */
+/** Wire schemas of money, percentages and currencies. */
 import { z } from "@hono/zod-openapi";
-import { MAX_CENTS, MAX_RATE } from "../db/schema.ts";
-
-const FORM = /^\d{1,10}(\.\d{1,2})?$/;
-
-/** Cents of a decimal like `25990` or `25990.5`; `undefined` for anything else. */
-export function parseCents(text: string): number | undefined {
-  if (!FORM.test(text)) return undefined;
-  const [units = "", fraction = ""] = text.split(".");
-  const cents = Number(units) * 100 + Number(fraction.padEnd(2, "0"));
-  return cents <= MAX_CENTS ? cents : undefined;
-}
-
-/** Writes cents for the wire, exactly. */
-export function formatCents(cents: number): string {
-  const sign = cents < 0 ? "-" : "";
-  const digits = String(Math.abs(cents)).padStart(3, "0");
-  return `${sign}${digits.slice(0, -2)}.${digits.slice(-2)}`;
-}
+import { currencies, MAX_RATE, parseCents } from "../shared/money.ts";
 
 const MESSAGE = "Must be an amount of at most ten digits with at most two decimals, not negative";
 
@@ -64,8 +44,6 @@ export const rate = z.string().openapi({ example: "2.50" });
 
 /** An amount in an answer. */
 export const money = z.string().openapi({ example: "25990.00" });
-
-const currencies = new Set(Intl.supportedValuesOf("currency"));
 
 /** A currency in a JSON body: its ISO 4217 code. */
 export const currencyInput = z

@@ -1,10 +1,10 @@
 /** From a notification's row to the e-mail that is sent. */
 import { issueResetToken, PASSWORD_RESET_MS } from "../auth/password-resets.ts";
-import type { BookingFacts } from "../bookings/notices.ts";
+import type { BookingFacts } from "../car-coordinator/notices.ts";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
 import { calendarFile } from "./calendar-file.ts";
-import type { Row } from "./ledger.ts";
+import type { Row } from "./delivery-store.ts";
 import { type Message, type SaleFacts, writeMail } from "./messages.ts";
 import { oneLine } from "./text.ts";
 

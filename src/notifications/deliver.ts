@@ -26,10 +26,18 @@ import { and, eq, sql } from "drizzle-orm";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
 import { notifications } from "../db/schema.ts";
-import { describeError, log } from "../log.ts";
+import type { Delivery } from "../outbox/outbox.ts";
+import { describeError, log } from "../shared/log.ts";
 import { compose, Undeliverable } from "./compose.ts";
-import { claim, forget, MAX_ATTEMPTS, type Row, recordFailed, recordSent, recordVain } from "./ledger.ts";
-import type { Delivery } from "./outbox.ts";
+import {
+  claim,
+  forget,
+  MAX_ATTEMPTS,
+  type Row,
+  recordFailed,
+  recordSent,
+  recordVain,
+} from "./delivery-store.ts";
 
 /** What delivering depends on. */
 export type DeliveryTools = {

@@ -1,7 +1,7 @@
 /** What the e-mails say. Pure: facts in, words out; `layout.ts` sets and escapes them. */
-import type { BookingFacts } from "../bookings/notices.ts";
-import { formatDay, formatHour } from "../bookings/slots.ts";
-import type { NotificationKind } from "../vocabulary.ts";
+import type { BookingFacts } from "../car-coordinator/notices.ts";
+import type { NotificationKind } from "../shared/enums.ts";
+import { formatDay, formatHour } from "../shared/showroom-time.ts";
 import { type Content, type Page, typeset } from "./layout.ts";
 
 /** `facts` of a `sale_confirmed` notification, which also names the sale. */

@@ -9,7 +9,7 @@ import { framePage, pageOf, window } from "../http/pagination.ts";
 import { Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
-import { enqueue } from "./outbox.ts";
+import { enqueue } from "../outbox/outbox.ts";
 import { notificationBody, notificationSchema, notificationsQuery } from "./schemas.ts";
 
 const tags = ["Notifications"];

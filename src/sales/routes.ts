@@ -3,9 +3,8 @@ import type { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { uuidv7 } from "uuidv7";
 import { askAs, callerOf, claimedBy, operation } from "../auth/access.ts";
-import type { Attached, Outcome } from "../bookings/calendar-writer.ts";
-import { calendarOf } from "../bookings/car-calendar.ts";
-import { parseInstant } from "../bookings/slots.ts";
+import { calendarOf } from "../car-coordinator/car-coordinator.ts";
+import type { Attached, Outcome } from "../car-coordinator/car-writer.ts";
 import type { AppEnv, Caller } from "../http/context.ts";
 import { databaseOf } from "../http/database.ts";
 import { once, remembering } from "../http/idempotency.ts";
@@ -13,8 +12,10 @@ import { framePage, pageOf } from "../http/pagination.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
-import { outboxStatement, outgoing } from "../notifications/outbox.ts";
+import { outboxStatement, outgoing } from "../outbox/outbox.ts";
+import { parseInstant } from "../shared/showroom-time.ts";
 import { commissionOn } from "./commission.ts";
+import { newSale, saleSchema, salesQuery, voiding } from "./schemas.ts";
 import {
   type Commission,
   findForVoid,
@@ -25,8 +26,7 @@ import {
   recordVoid,
   type Sale,
   saleBody,
-} from "./ledger.ts";
-import { newSale, saleSchema, salesQuery, voiding } from "./schemas.ts";
+} from "./store.ts";
 
 const tags = ["Sales"];
 

@@ -1,10 +1,10 @@
 /** What goes over the wire under /api/sales. */
 import { z } from "@hono/zod-openapi";
-import { isDate } from "../bookings/slots.ts";
 import { currencyInput, money, moneyInput, rate } from "../http/money.ts";
 import { pageQuery } from "../http/pagination.ts";
 import { closed, id, instant, line, prose, rule } from "../http/validation.ts";
-import { PAYMENT_METHODS } from "../vocabulary.ts";
+import { PAYMENT_METHODS } from "../shared/enums.ts";
+import { isDate } from "../shared/showroom-time.ts";
 
 /** One entry of the commission ledger. A void sale has a second one that takes the first back. */
 export const commissionSchema = z

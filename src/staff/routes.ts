@@ -2,9 +2,8 @@
 import type { Context } from "hono";
 import { uuidv7 } from "uuidv7";
 import { callerOf, operation } from "../auth/access.ts";
-import { insertUser, newUserRow } from "../auth/accounts.ts";
 import { refuseWeak } from "../auth/password-rules.ts";
-import { daySpan, localDate } from "../bookings/slots.ts";
+import { insertUser, newUserRow } from "../auth/store.ts";
 import { staffProfiles } from "../db/schema.ts";
 import { insertInto } from "../db/statement.ts";
 import type { AppEnv } from "../http/context.ts";
@@ -14,8 +13,9 @@ import { framePage, pageOf } from "../http/pagination.ts";
 import { invalid, Problem } from "../http/problems.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
+import { daySpan, localDate } from "../shared/showroom-time.ts";
 import { metricsQuery, metricsSchema, newStaff, staffChange, staffQuery, staffSchema } from "./schemas.ts";
-import { changeStaff, findStaff, listStaff, metricsOf, staffBody } from "./staff.ts";
+import { changeStaff, findStaff, listStaff, metricsOf, staffBody } from "./store.ts";
 
 const tags = ["Staff"];
 

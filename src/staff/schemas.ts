@@ -1,11 +1,11 @@
 /** What goes over the wire under /api/staff. */
 import { z } from "@hono/zod-openapi";
 import { newUserShape } from "../auth/schemas.ts";
-import { isDate } from "../bookings/slots.ts";
 import { money, moneyInput, rate, rateInput } from "../http/money.ts";
 import { pageQuery } from "../http/pagination.ts";
 import { closed, id, ignored } from "../http/validation.ts";
-import { STAFF_ROLES } from "../vocabulary.ts";
+import { STAFF_ROLES } from "../shared/enums.ts";
+import { isDate } from "../shared/showroom-time.ts";
 
 const date = z
   .string()

@@ -4,11 +4,11 @@
  */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
-import { insertAll } from "../../scripts/bulk.ts";
-import { demoCars } from "../../scripts/demo-data.ts";
 import { carPhotos, cars } from "../../src/db/schema.ts";
+import { type Account, type Cost, costOf } from "../../tools/bench/metering.ts";
+import { insertAll } from "../../tools/database/bulk.ts";
+import { demoCars } from "../../tools/demo/demo-data.ts";
 import { booking, call, car, iso, person, slot } from "../support/world.ts";
-import { type Account, type Cost, costOf } from "./metering.ts";
 
 /** The stock; the budgets are the same for each. */
 const STOCKS = [1_000, 20_000];

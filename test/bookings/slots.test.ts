@@ -1,17 +1,8 @@
 import fc from "fast-check";
 import { Temporal } from "temporal-polyfill";
 import { describe, expect, test } from "vitest";
-import {
-  daySpan,
-  daysBetween,
-  formatLocal,
-  freeSlots,
-  isDate,
-  nearestFree,
-  parseInstant,
-  refuseStart,
-  slotsOn,
-} from "../../src/bookings/slots.ts";
+import { freeSlots, nearestFree, refuseStart, slotsOn } from "../../src/bookings/slots.ts";
+import { daySpan, daysBetween, formatLocal, isDate, parseInstant } from "../../src/shared/showroom-time.ts";
 
 const BERLIN = "Europe/Berlin";
 const hours = { timeZone: BERLIN, horizonDays: 365 };

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PASSWORD, type Server, startServer } from "../conformance/server.ts";
+import { PASSWORD, type Server, startServer } from "../../tools/server/server.ts";
 
 const PATHS = [
   process.env["CHROMIUM"],

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PASSWORD, type Server, startServer } from "../../tools/server/server.ts";
 import { exifWithPlace, png, pngChunk } from "../support/images.ts";
-import { PASSWORD, type Server, startServer } from "./server.ts";
 
 let server: Server;
 let token: string;

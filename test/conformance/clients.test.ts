@@ -7,7 +7,7 @@ import { hc } from "hono/client";
 import { generateApi } from "swagger-typescript-api";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Api } from "../../src/app.ts";
-import { PASSWORD, type Server, startServer } from "./server.ts";
+import { PASSWORD, type Server, startServer } from "../../tools/server/server.ts";
 
 const FOLDER = resolve("dist", "generated-client");
 

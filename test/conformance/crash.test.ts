@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { runCrashTest } from "./crash.ts";
+import { runCrashTest } from "../../tools/crash-test/crash.ts";
 
 test("a server killed in the middle of the rush and started again on the same disk keeps what it promised", async () => {
   const report = await runCrashTest({

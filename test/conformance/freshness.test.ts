@@ -1,6 +1,6 @@
 /** What readers see while answers are kept: the one freshness promise, held against a real server. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Server, startServer } from "./server.ts";
+import { type Server, startServer } from "../../tools/server/server.ts";
 
 /** Long enough that nothing ends by itself while a test goes on. */
 const PROMISE_SECONDS = 3;

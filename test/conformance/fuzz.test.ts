@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { fuzz } from "../fuzz/fuzzer.ts";
-import { startServer } from "./server.ts";
+import { fuzz } from "../../tools/fuzz/fuzzer.ts";
+import { startServer } from "../../tools/server/server.ts";
 
 const SECONDS = 120;
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PASSWORD, type Server, startServer } from "./server.ts";
+import { PASSWORD, type Server, startServer } from "../../tools/server/server.ts";
 
 let server: Server;
 beforeAll(async () => {

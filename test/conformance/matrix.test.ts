@@ -4,8 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { signAccessToken } from "../../src/auth/tokens.ts";
+import { PASSWORD, SECRET, type Server, startServer } from "../../tools/server/server.ts";
 import { png } from "../support/images.ts";
-import { PASSWORD, SECRET, type Server, startServer } from "./server.ts";
 
 const CALLERS = [
   "anonymous",

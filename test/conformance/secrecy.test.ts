@@ -1,6 +1,6 @@
 /** What strangers can learn and guess: timing, damping, and what the logs hold. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PASSWORD, type Server, startServer } from "./server.ts";
+import { PASSWORD, type Server, startServer } from "../../tools/server/server.ts";
 
 const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 

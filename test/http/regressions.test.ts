@@ -4,8 +4,8 @@ import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { commissions, idempotencyKeys, staffProfiles } from "../../src/db/schema.ts";
-import { sha256 } from "../../src/http/digest.ts";
-import { foldCase } from "../../src/http/text.ts";
+import { sha256 } from "../../src/shared/digest.ts";
+import { foldCase } from "../../src/shared/text.ts";
 import { answer, call, car, db, iso, person, slot } from "../support/world.ts";
 
 const PASSWORD = "a quiet engine";

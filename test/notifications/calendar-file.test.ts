@@ -1,7 +1,7 @@
 import ICAL from "ical.js";
 import { parseICS, type VEvent } from "node-ical";
 import { describe, expect, test } from "vitest";
-import type { BookingFacts } from "../../src/bookings/notices.ts";
+import type { BookingFacts } from "../../src/car-coordinator/notices.ts";
 import { calendarFile } from "../../src/notifications/calendar-file.ts";
 import { deliverInOrder } from "../../src/notifications/deliver.ts";
 import { booked, mailbox, noticeOf, tell, tools } from "../support/outbox.ts";

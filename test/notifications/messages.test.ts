@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { writeMail } from "../../src/notifications/messages.ts";
 import { linesOf, oneLine } from "../../src/notifications/text.ts";
-import { NOTIFICATION_KINDS } from "../../src/vocabulary.ts";
-import { sampleMessages } from "../support/messages.ts";
+import { NOTIFICATION_KINDS } from "../../src/shared/enums.ts";
+import { sampleMessages } from "../../tools/demo/messages.ts";
 
 const mails = Object.fromEntries(sampleMessages().map(([name, message]) => [name, writeMail(message)]));
 const textOf = (name: string) => mails[name]?.text ?? "";

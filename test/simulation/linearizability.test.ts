@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { isLinearizable, type Observed } from "./linearizability.ts";
-import { calendarSpecification, type Operation } from "./specification.ts";
+import { isLinearizable, type Observed } from "../../tools/simulation/linearizability.ts";
+import { calendarSpecification, type Operation } from "../../tools/simulation/specification.ts";
 
 const NINE = 9 * 3_600_000;
 const TEN = NINE + 3_600_000;

@@ -1,9 +1,9 @@
 import { rmSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import { CalendarWriter } from "../../src/bookings/calendar-writer.ts";
-import { MUTANTS, subjectOf } from "./mutants.ts";
-import { type Report, runSchedule } from "./schedule.ts";
-import type { Subject } from "./world.ts";
+import { CalendarWriter } from "../../src/car-coordinator/car-writer.ts";
+import { MUTANTS, subjectOf } from "../../tools/simulation/mutants.ts";
+import { type Report, runSchedule } from "../../tools/simulation/schedule.ts";
+import type { Subject } from "../../tools/simulation/world.ts";
 
 const SCHEDULES = 4000;
 /** Another range of seeds with each run would find more, and would fail for reasons that a change did not make. */

@@ -1,7 +1,7 @@
 /** A database with something happening around it, and the writer of a calendar over it. */
 import { env } from "cloudflare:workers";
-import { D1CalendarStore } from "../../src/bookings/calendar-store.ts";
-import { CalendarWriter } from "../../src/bookings/calendar-writer.ts";
+import { D1CalendarStore } from "../../src/car-coordinator/car-store.ts";
+import { CalendarWriter } from "../../src/car-coordinator/car-writer.ts";
 import { ZONE } from "./world.ts";
 
 /** How the database is reached: `around` is called with each batch. */

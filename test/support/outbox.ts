@@ -5,8 +5,8 @@ import { readConfig } from "../../src/config.ts";
 import { openDatabase } from "../../src/db/client.ts";
 import { notifications } from "../../src/db/schema.ts";
 import type { DeliveryTools } from "../../src/notifications/deliver.ts";
-import { type Delivery, type Notice, outboxStatement, outgoing } from "../../src/notifications/outbox.ts";
-import type { BookingStatus, NotificationKind } from "../../src/vocabulary.ts";
+import { type Delivery, type Notice, outboxStatement, outgoing } from "../../src/outbox/outbox.ts";
+import type { BookingStatus, NotificationKind } from "../../src/shared/enums.ts";
 import { booking, car, db, person, slot } from "./world.ts";
 
 export const HOUR_MS = 3_600_000;

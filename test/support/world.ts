@@ -3,10 +3,11 @@ import { env, exports } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
 import { uuidv7 } from "uuidv7";
 import { signAccessToken } from "../../src/auth/tokens.ts";
-import { addDays, localDate, slotsOn } from "../../src/bookings/slots.ts";
+import { slotsOn } from "../../src/bookings/slots.ts";
 import { bookings, cars, sessions, staffProfiles, users } from "../../src/db/schema.ts";
-import { foldCase } from "../../src/http/text.ts";
-import type { Role } from "../../src/vocabulary.ts";
+import type { Role } from "../../src/shared/enums.ts";
+import { addDays, localDate } from "../../src/shared/showroom-time.ts";
+import { foldCase } from "../../src/shared/text.ts";
 
 export const db = drizzle(env.DB);
 export const ZONE = env.SHOWROOM_TIME_ZONE;

@@ -1,0 +1,48 @@
+/**
+ * Damping of guesses. Counted per address, and per account and address, so that somebody else's guesses do not lock
+ * the owner out; a third count of the account from anywhere lasts ten seconds only. The counts are the platform's:
+ * per location and approximate. The numbers are in wrangler.toml.
+ */
+import type { Context } from "hono";
+import type { AppEnv } from "../http/context.ts";
+import { Problem } from "../http/problems.ts";
+import { foldCase } from "../shared/text.ts";
+
+/** The length of each count's window in seconds, as in wrangler.toml. */
+const WINDOW = { ADDRESS_LIMIT: 60, ACCOUNT_LIMIT: 60, ACCOUNT_BURST_LIMIT: 10, MAIL_LIMIT: 60 } as const;
+
+type Limit = keyof typeof WINDOW;
+
+const address = (c: Context<AppEnv>): string => c.req.header("CF-Connecting-IP") ?? "unknown";
+
+async function isWithin(c: Context<AppEnv>, limit: Limit, key: string): Promise<boolean> {
+  return !c.get("config").rateLimits || (await c.env[limit].limit({ key })).success;
+}
+
+async function spend(c: Context<AppEnv>, limit: Limit, key: string): Promise<void> {
+  if (await isWithin(c, limit, key)) return;
+  throw new Problem("too_many_requests", undefined, { headers: { "Retry-After": String(WINDOW[limit]) } });
+}
+
+/**
+ * Counts a request against its address.
+ * @throws `too_many_requests`
+ */
+export const dampAddress = (c: Context<AppEnv>, action: string): Promise<void> =>
+  spend(c, "ADDRESS_LIMIT", `${action} ${address(c)}`);
+
+/**
+ * Counts a guess at an account's secret.
+ * @param account whatever the guesser calls it; it need not exist
+ * @throws `too_many_requests`
+ */
+export async function dampGuesses(c: Context<AppEnv>, action: string, account: string): Promise<void> {
+  const name = foldCase(account.trim());
+  await dampAddress(c, action);
+  await spend(c, "ACCOUNT_LIMIT", `${action} ${name} ${address(c)}`);
+  await spend(c, "ACCOUNT_BURST_LIMIT", `${action} ${name}`);
+}
+
+/** Whether one more mail may go to this address now: nobody's mailbox is filled by a stranger. */
+export const mayMail = (c: Context<AppEnv>, email: string): Promise<boolean> =>
+  isWithin(c, "MAIL_LIMIT", foldCase(email.trim()));

@@ -1,0 +1,166 @@
+import { env } from "cloudflare:workers";
+import { and, eq } from "drizzle-orm";
+import { describe, expect, test } from "vitest";
+import { passwordFault } from "../../src/auth/password-rules.ts";
+import { userSchema } from "../../src/auth/schemas.ts";
+import { notifications, passwordResets, users } from "../../src/db/schema.ts";
+import { sha256 } from "../../src/shared/digest.ts";
+import { answer, call, db, person } from "../support/world.ts";
+
+const PASSWORD = "a quiet engine";
+const NEW = "a louder engine";
+
+/** Somebody who registered and signed in. */
+async function member() {
+  const username = `member-${crypto.randomUUID().slice(0, 8)}`;
+  const email = `${username}@example.com`;
+  await call("POST", "/api/auth/register/", { json: { username, password: PASSWORD, email } });
+  return { username, email, ...(await login(username, PASSWORD)).body };
+}
+const login = (username: string, password: string) =>
+  answer(call("POST", "/api/auth/login/", { json: { username, password } }));
+
+describe("me", () => {
+  test("is the user behind the token", async () => {
+    const { user, access } = await member();
+    const me = await answer(call("GET", "/api/auth/me/", { token: access }));
+    expect(userSchema.parse(me.body)).toEqual(user);
+  });
+
+  test("can be changed; what may not change can be sent back and is ignored", async () => {
+    const { user, access } = await member();
+    const json = { ...user, first_name: "Ada", phone: "+49 30 1", role: "ADMIN", username: "other" };
+    const changed = await answer(call("PATCH", "/api/auth/me/", { token: access, json }));
+    expect(changed.status).toBe(200);
+    expect(changed.body).toEqual({ ...user, first_name: "Ada", phone: "+49 30 1" });
+  });
+
+  test("takes no e-mail that somebody else has, in any case, and can do without one", async () => {
+    const [one, two] = [await member(), await member()];
+    const patch = (json: unknown) => answer(call("PATCH", "/api/auth/me/", { token: one.access, json }));
+    const taken = await patch({ email: two.email.toUpperCase() });
+    expect([taken.status, taken.body.errors[0]]).toMatchObject([400, { field: "email", code: "taken" }]);
+    expect((await patch({ email: null })).body.email).toBeNull();
+    expect((await patch({ email: one.email })).body.email).toBe(one.email);
+    expect((await patch({ colour: "red" })).status).toBe(400);
+  });
+});
+
+describe("changing the password", () => {
+  const change = (token: string, current_password: string, new_password: string) =>
+    answer(call("POST", "/api/auth/password/change/", { token, json: { current_password, new_password } }));
+
+  test("ends the other sessions and keeps this one", async () => {
+    const { username, access, refresh } = await member();
+    const other = (await login(username, PASSWORD)).body;
+    expect((await change(access, PASSWORD, NEW)).status).toBe(204);
+    expect((await call("GET", "/api/auth/me/", { token: access })).status).toBe(200);
+    expect((await call("POST", "/api/auth/refresh/", { json: { refresh } })).status).toBe(200);
+    expect((await call("GET", "/api/auth/me/", { token: other.access })).status).toBe(401);
+    expect((await call("POST", "/api/auth/refresh/", { json: { refresh: other.refresh } })).status).toBe(401);
+    expect((await login(username, PASSWORD)).status).toBe(401);
+    expect((await login(username, NEW)).status).toBe(200);
+  });
+
+  test("asks for the present one, and for a good new one", async () => {
+    const { username, access } = await member();
+    const wrong = await change(access, "a wrong engine", NEW);
+    expect([wrong.status, wrong.body.errors[0].field]).toEqual([400, "current_password"]);
+    const weak = await change(access, PASSWORD, `${username}!`);
+    expect([weak.status, weak.body.errors[0]]).toMatchObject([
+      400,
+      { field: "new_password", code: "too_similar" },
+    ]);
+  });
+});
+
+describe("a forgotten password", () => {
+  const forgot = (email: string) => answer(call("POST", "/api/auth/password/forgot/", { json: { email } }));
+  const reset = (token: string, new_password = NEW) =>
+    answer(call("POST", "/api/auth/password/reset/", { json: { token, new_password } }));
+
+  /** A reset token as the mail would hold it. */
+  async function tokenFor(userId: string, expiresAt = Date.now() + 60_000) {
+    const token = crypto.randomUUID();
+    await db
+      .insert(passwordResets)
+      .values({ tokenHash: await sha256(token), userId, createdAt: 0, expiresAt });
+    return token;
+  }
+
+  test("is answered alike for a known and an unknown address; the known one gets a mail, without a token at rest", async () => {
+    const { email, user } = await member();
+    const known = await forgot(email.toUpperCase());
+    const unknown = await forgot("nobody@example.com");
+    expect([known.status, known.body]).toEqual([204, undefined]);
+    expect([unknown.status, unknown.body]).toEqual([204, undefined]);
+    const mails = () =>
+      db
+        .select()
+        .from(notifications)
+        .where(and(eq(notifications.kind, "password_reset"), eq(notifications.userId, user.id)));
+    await expect
+      .poll(async () => (await mails()).map(({ recipient, facts }) => ({ recipient, facts })))
+      .toEqual([{ recipient: email, facts: {} }]);
+  });
+
+  test("is set anew by the token, once, and every session ends", async () => {
+    const { username, user, access } = await member();
+    const token = await tokenFor(user.id);
+    const spare = await tokenFor(user.id);
+    const both = await Promise.all([reset(token), reset(token)]);
+    expect(both.map(({ status }) => status).sort()).toEqual([204, 400]);
+    expect((await call("GET", "/api/auth/me/", { token: access })).status).toBe(401);
+    expect((await login(username, NEW)).status).toBe(200);
+    for (const used of [token, spare]) expect((await reset(used)).body.errors[0].field).toBe("token");
+  });
+
+  test("is not set by an expired or made-up token, nor to a weak password", async () => {
+    const { user, username } = await member();
+    expect((await reset(await tokenFor(user.id, Date.now() - 1))).body.errors[0].field).toBe("token");
+    expect((await reset("made-up")).body.errors[0].field).toBe("token");
+    const token = await tokenFor(user.id);
+    expect((await reset(token, `x${username}x`)).body.errors[0].field).toBe("new_password");
+    expect((await reset(token)).status).toBe(204);
+  });
+
+  test("of a deactivated user is not set", async () => {
+    const { user } = await member();
+    const token = await tokenFor(user.id);
+    await db.update(users).set({ isActive: false }).where(eq(users.id, user.id));
+    expect((await reset(token)).status).toBe(400);
+  });
+});
+
+describe("the rules for passwords", () => {
+  const owner = {
+    username: "gearbox",
+    email: "clutch.disc@example.com",
+    first_name: "Bo",
+    last_name: "Driveshaft",
+  };
+  const fault = (password: string) => passwordFault(password, owner, new Set(["password1"]))?.code;
+
+  test.each([
+    ["12345678901", "all_digits"],
+    ["١٢٣٤٥٦٧٨٩", "all_digits"],
+    ["Password1", "too_common"],
+    ["my GEARBOX 7", "too_similar"],
+    ["clutch.disc!", "too_similar"],
+    ["driveshaft1", "too_similar"],
+    ["drivesha", "too_similar"],
+    ["bobby tables", undefined],
+    ["a quiet engine", undefined],
+  ])("%s: %s", (password, code) => expect(fault(password)).toBe(code));
+});
+
+describe("the guard", () => {
+  test("takes the role from the database, not from the token", async () => {
+    const staff = await person("SALES");
+    await db.update(users).set({ role: "CUSTOMER" }).where(eq(users.id, staff.id));
+    expect(
+      (await call("PATCH", `/api/bookings/${crypto.randomUUID()}/approve/`, { token: staff.token })).status,
+    ).toBe(403);
+    expect(env.JWT_SECRET.length).toBeGreaterThan(31);
+  });
+});

@@ -1,0 +1,260 @@
+import { env } from "cloudflare:workers";
+import { eq } from "drizzle-orm";
+import { describe, expect, test } from "vitest";
+import { createApp } from "../../src/app.ts";
+import { MAX_WAITING, type Outcome } from "../../src/car-coordinator/car-writer.ts";
+import type { Command } from "../../src/car-coordinator/commands.ts";
+import { bookings, calendars, idempotencyKeys, notifications } from "../../src/db/schema.ts";
+import { databaseWith, storeOf, writerOf } from "../support/faults.ts";
+import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
+
+/** The database, and how many batches were sent to it. */
+function countingDatabase() {
+  const counted = {
+    batches: 0,
+    d1: databaseWith((batch) => {
+      counted.batches += 1;
+      return batch();
+    }),
+  };
+  return counted;
+}
+
+const bookingsOf = (carId: string) => db.select().from(bookings).where(eq(bookings.carId, carId));
+
+async function stage() {
+  const [{ id: customerId, token }, carId] = [await person(), await car()];
+  const book = (startAt = slot(2)): Command => ({ type: "book", carId, customerId, startAt, notes: "" });
+  return { customerId, carId, token, book };
+}
+
+const codes = (outcomes: Outcome[]): Record<string, number> => {
+  const counts: Record<string, number> = {};
+  for (const outcome of outcomes) {
+    const code = outcome.ok ? "ok" : outcome.refusal.code;
+    counts[code] = (counts[code] ?? 0) + 1;
+  }
+  return counts;
+};
+
+describe("the calendar in the database", () => {
+  test("is loaded with the active bookings alone", async () => {
+    const { carId, customerId } = await stage();
+    const at = (hour: number) => ({ carId, customerId, startAt: slot(2, hour) });
+    const active = [
+      await booking({ ...at(0), status: "PENDING" }),
+      await booking({ ...at(1), status: "APPROVED" }),
+    ];
+    for (const status of ["CANCELLED", "DECLINED", "COMPLETED", "NO_SHOW"] as const)
+      await booking({ ...at(2), status });
+    const calendar = await storeOf(carId).load();
+    expect([...calendar.active.keys()].sort()).toEqual(active.sort());
+  });
+
+  test("takes no commit that was decided before the last load, whoever loaded", async () => {
+    const { carId, customerId } = await stage();
+    const row = { carId, customerId, startAt: slot(2), endAt: slot(2, 1), notes: "" };
+    const change = {
+      type: "booked",
+      booking: {
+        ...row,
+        id: crypto.randomUUID(),
+        status: "PENDING",
+        handledBy: null,
+        sequence: 0,
+        createdAt: 1,
+        updatedAt: 1,
+      },
+    } as const;
+    const [displaced, successor] = [storeOf(carId), storeOf(carId)];
+    await displaced.load();
+    await successor.load();
+    expect(await displaced.commit(change, {})).toEqual({ type: "refused", violation: "fenced" });
+    expect(await bookingsOf(carId)).toEqual([]);
+    expect(
+      await db.select().from(notifications).where(eq(notifications.bookingId, change.booking.id)),
+    ).toEqual([]);
+    expect(await successor.commit(change, {})).toMatchObject({ type: "committed" });
+  });
+
+  test("of an unknown car is empty, and nothing is written for it", async () => {
+    const carId = crypto.randomUUID();
+    expect(await storeOf(carId).load()).toEqual({ status: undefined, active: new Map() });
+    expect(await db.select().from(calendars).where(eq(calendars.carId, carId))).toEqual([]);
+  });
+});
+
+test("a calendar that is loaded answers without the database, and knows at once what it booked", async () => {
+  const { carId, book } = await stage();
+  const counted = countingDatabase();
+  const writer = writerOf(carId, counted.d1);
+  expect((await writer.read()).active.size).toBe(0);
+  await writer.perform(book());
+  for (let i = 0; i < 10; i += 1) expect((await writer.read()).active.size).toBe(1);
+  // One to load, one to book.
+  expect(counted.batches).toBe(2);
+});
+
+test("a question asked while a booking is being committed waits for it", async () => {
+  const { carId, book } = await stage();
+  let commit = () => {};
+  const writer = writerOf(
+    carId,
+    databaseWith(async (batch, index) => {
+      const results = await batch();
+      // The row is there, and somebody may see it; the writer has not heard so yet.
+      if (index === 2)
+        await new Promise<void>((resolve) => {
+          commit = resolve;
+        });
+      return results;
+    }),
+  );
+  await writer.read();
+  const booked = writer.perform(book());
+  await expect.poll(() => bookingsOf(carId)).toHaveLength(1);
+  const asked = writer.read();
+  commit();
+  expect((await asked).active.size).toBe(1);
+  expect(await booked).toMatchObject({ ok: true });
+});
+
+describe("when the database fails", () => {
+  test("before the commit, nothing is booked, the asker is told so, and the next one is served", async () => {
+    const { carId, book } = await stage();
+    const writer = writerOf(
+      carId,
+      databaseWith((batch, index) => (index === 2 ? Promise.reject(new Error("D1_ERROR: lost")) : batch())),
+    );
+    expect(await writer.perform(book())).toEqual({ ok: false, refusal: { code: "unavailable" } });
+    expect(await bookingsOf(carId)).toEqual([]);
+    expect(await writer.perform(book())).toMatchObject({ ok: true });
+  });
+
+  test("after the commit, the booking is found and acknowledged", async () => {
+    const { carId, book } = await stage();
+    const writer = writerOf(
+      carId,
+      databaseWith(async (batch, index) => {
+        const results = await batch();
+        if (index === 2) throw new Error("D1_ERROR: lost");
+        return results;
+      }),
+    );
+    expect(await writer.perform(book())).toMatchObject({ ok: true });
+    expect(await bookingsOf(carId)).toHaveLength(1);
+    expect(await writer.perform(book())).toMatchObject({ ok: false, refusal: { code: "slot_taken" } });
+  });
+
+  test("and the commit arrives after the failure was reported, it changes nothing", async () => {
+    const { carId, book } = await stage();
+    let late: (() => Promise<D1Result[]>) | undefined;
+    const writer = writerOf(
+      carId,
+      databaseWith((batch, index) => {
+        if (index !== 2) return batch();
+        late = batch;
+        return Promise.reject(new Error("D1_ERROR: lost"));
+      }),
+    );
+    expect(await writer.perform(book())).toEqual({ ok: false, refusal: { code: "unavailable" } });
+    await expect(late?.()).rejects.toThrow("fenced");
+    expect(await bookingsOf(carId)).toEqual([]);
+  });
+
+  test("while loading, askers are told so and it is tried again", async () => {
+    const { carId, book } = await stage();
+    const writer = writerOf(
+      carId,
+      databaseWith((batch, index) => (index === 1 ? Promise.reject(new Error("D1_ERROR: lost")) : batch())),
+    );
+    expect(await writer.perform(book())).toEqual({ ok: false, refusal: { code: "unavailable" } });
+    expect(await writer.perform(book())).toMatchObject({ ok: true });
+  });
+});
+
+describe("five hundred after one slot", () => {
+  test("at once cost one commit: one wins and the others are answered from memory", async () => {
+    const { carId, book } = await stage();
+    const counted = countingDatabase();
+    const writer = writerOf(carId, counted.d1);
+    await writer.read();
+    const outcomes = await Promise.all(Array.from({ length: 500 }, () => writer.perform(book())));
+    expect(codes(outcomes)).toEqual({ ok: 1, slot_taken: 499 });
+    // One to load, one to book.
+    expect(counted.batches).toBe(2);
+    expect(await bookingsOf(carId)).toHaveLength(1);
+  });
+
+  test("through the API: one 201, 499 times 409, one row, one load, two people told", async () => {
+    const { carId, token } = await stage();
+    const json = { car: carId, start_at: iso(slot(2)) };
+    const answers = await Promise.all(
+      Array.from({ length: 500 }, () => call("POST", "/api/bookings/", { token, json })),
+    );
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses.filter((status) => status === 201)).toHaveLength(1);
+    expect(statuses.filter((status) => status === 409)).toHaveLength(499);
+    const [row, ...others] = await bookingsOf(carId);
+    expect(others).toEqual([]);
+    expect(await db.select().from(calendars).where(eq(calendars.carId, carId))).toEqual([
+      { carId, epoch: 1 },
+    ]);
+    const told = await db
+      .select()
+      .from(notifications)
+      .where(eq(notifications.bookingId, row?.id ?? ""));
+    expect(told).toHaveLength(2);
+  });
+});
+
+describe("more than the queue of a car can hold", () => {
+  test("are refused at once, while those who wait are served", async () => {
+    const { carId } = await stage();
+    const stub = env.CAR_CALENDAR.getByName(carId);
+    const finished: string[] = [];
+    const reserve: Command = { type: "set_status", from: ["AVAILABLE", "RESERVED"], to: "RESERVED" };
+    const outcomes = await Promise.all(
+      Array.from({ length: MAX_WAITING + 500 }, async () => {
+        const outcome: Outcome = await stub.perform(reserve);
+        finished.push(outcome.ok ? "ok" : outcome.refusal.code);
+        return outcome;
+      }),
+    );
+    const counts = codes(outcomes);
+    expect(Object.keys(counts).sort()).toEqual(["busy", "ok"]);
+    expect(counts["ok"]).toBeGreaterThanOrEqual(MAX_WAITING);
+    // None of the refused waited for the queue to empty.
+    expect(finished.lastIndexOf("busy")).toBeLessThan(finished.length - MAX_WAITING / 2);
+  });
+
+  test("are told by 503 with Retry-After", async () => {
+    const { carId, token } = await stage();
+    const full = { perform: async () => ({ ok: false, refusal: { code: "busy" } }) };
+    const CAR_CALENDAR = { getByName: () => full } as unknown as Env["CAR_CALENDAR"];
+    const request = new Request("http://dealership.test/api/bookings/", {
+      method: "POST",
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ car: carId, start_at: iso(slot(2)) }),
+    });
+    const refused = await answer(Promise.resolve(createApp().fetch(request, { ...env, CAR_CALENDAR })));
+    expect([refused.status, refused.body.code]).toEqual([503, "busy"]);
+    expect(Number(refused.headers.get("Retry-After"))).toBeGreaterThan(0);
+  });
+});
+
+test("the Idempotency-Key is committed with the booking: a batch that fails leaves neither", async () => {
+  const { carId, book } = await stage();
+  const claim = { id: crypto.randomUUID(), fingerprint: "f" };
+  const keys = () => db.select().from(idempotencyKeys).where(eq(idempotencyKeys.id, claim.id));
+  const lost = await writerOf(carId).perform({ ...book(), customerId: "nobody" } as Command, { claim });
+  expect(lost).toEqual({ ok: false, refusal: { code: "rejected", violation: "foreign_key" } });
+  expect(await keys()).toEqual([]);
+  expect(await writerOf(carId).perform(book(), { claim })).toMatchObject({ ok: true });
+  expect(await keys()).toHaveLength(1);
+  expect(await writerOf(carId).perform(book(slot(3)), { claim })).toEqual({
+    ok: false,
+    refusal: { code: "duplicate_request" },
+  });
+  expect(await bookingsOf(carId)).toHaveLength(1);
+});

@@ -1,0 +1,226 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  apply,
+  type Calendar,
+  type Command,
+  type Decision,
+  decide,
+} from "../../src/car-coordinator/commands.ts";
+import { BOOKING_STATUSES, CAR_STATUSES } from "../../src/shared/enums.ts";
+import { overlaps } from "../../src/shared/showroom-time.ts";
+import { calendarSpecification, type Operation, type State } from "../../tools/simulation/specification.ts";
+
+const HOUR = 3_600_000;
+const HOURS = { timeZone: "Europe/Berlin", horizonDays: 3 };
+/** The evening before the clocks go forward. */
+const EVE = Date.UTC(2026, 2, 28, 17);
+
+type World = { calendar: Calendar; now: number; ids: number };
+type Model = { state: State };
+
+const localHour = new Intl.DateTimeFormat("en-GB", {
+  timeZone: HOURS.timeZone,
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+});
+
+/** Told by another library than the one under test. */
+const isSlot = (at: number): boolean =>
+  at % 1000 === 0 && /^(09|1[0-6]):00:00$/.test(localHour.format(new Date(at)));
+
+const mayStart = (at: number, now: number): boolean =>
+  at > now && at <= now + HOURS.horizonDays * 24 * HOUR && isSlot(at);
+
+/** What a client would have seen of this decision, for the specification to judge. */
+function operationOf(command: Command, decision: Decision): Operation {
+  const refusal = decision.ok ? undefined : ({ type: "refused", code: decision.refusal.code } as const);
+  const booking =
+    decision.ok && decision.change?.type !== "status_set" ? decisionBooking(decision) : undefined;
+  const ok = <T>(value: T) => refusal ?? ({ type: "ok", value } as const);
+  switch (command.type) {
+    case "book":
+      return {
+        type: "book",
+        startAt: command.startAt,
+        result: ok({ id: booking?.id ?? "", replayed: false }),
+      };
+    case "transition":
+      return {
+        type: "transition",
+        id: command.bookingId,
+        to: command.to,
+        result: ok({ status: booking?.status ?? "" }),
+      };
+    case "reschedule": {
+      const { bookingId: id, startAt, confirmed } = command;
+      const value = { status: booking?.status ?? "", startAt: booking?.startAt ?? 0 };
+      return { type: "reschedule", id, startAt, confirmed, result: ok(value) };
+    }
+    case "set_status": {
+      const change = decision.ok && decision.change?.type === "status_set" ? decision.change : undefined;
+      const value = { cancelled: change?.cancelled.map(({ startAt }) => startAt) ?? [], at: change?.at ?? 0 };
+      return { type: "set_status", to: command.to, at: [], result: ok(value) };
+    }
+  }
+}
+
+const decisionBooking = (decision: Decision & { ok: true }) =>
+  decision.change === undefined
+    ? decision.booking
+    : decision.change.type === "status_set"
+      ? undefined
+      : decision.change.booking;
+
+/** A command as drawn; a booking is named by its place among those made so far. */
+class Step implements fc.Command<Model, World> {
+  readonly #draw: (ids: number) => Command;
+  readonly #pass: number;
+  #told = "";
+
+  constructor(pass: number, draw: (ids: number) => Command) {
+    this.#pass = pass;
+    this.#draw = draw;
+  }
+
+  check = () => true;
+  toString = () => this.#told;
+
+  run(model: Model, world: World): void {
+    world.now += this.#pass;
+    const command = this.#draw(world.ids);
+    this.#told = `+${this.#pass / HOUR} h ${JSON.stringify(command)}`;
+    const before = JSON.stringify([world.calendar.status, ...world.calendar.active.values()]);
+    const decision = decide(world.calendar, command, {
+      carId: "car",
+      now: world.now,
+      newId: `b${world.ids}`,
+      hours: HOURS,
+    });
+    expect(JSON.stringify([world.calendar.status, ...world.calendar.active.values()])).toBe(before);
+
+    const [next, ...others] = calendarSpecification.step(model.state, operationOf(command, decision));
+    expect(others).toEqual([]);
+    if (!next) throw new Error(`the specification does not allow ${JSON.stringify(decision)}`);
+    model.state = next;
+
+    if (decision.ok && decision.change) {
+      if (decision.change.type === "booked") world.ids += 1;
+      if (decision.change.type === "booked" || decision.change.type === "rescheduled")
+        expect(mayStart(decision.change.booking.startAt, world.now)).toBe(true);
+      world.calendar = apply(world.calendar, decision.change);
+    }
+    if (!decision.ok) this.#checkRefusal(world, command, decision.refusal);
+    checkCalendar(model.state, world.calendar);
+  }
+
+  #checkRefusal({ calendar, now }: World, command: Command, refusal: (Decision & { ok: false })["refusal"]) {
+    if (refusal.code === "invalid_start")
+      expect(mayStart("startAt" in command ? command.startAt : 0, now)).toBe(false);
+    if (refusal.code !== "slot_taken" || !("startAt" in command)) return;
+    const distances = refusal.alternatives.map(({ startAt }) => Math.abs(startAt - command.startAt));
+    expect(distances).toEqual(distances.toSorted((a, b) => a - b));
+    for (const free of refusal.alternatives) {
+      expect(mayStart(free.startAt, now)).toBe(true);
+      expect([...calendar.active.values()].some((taken) => overlaps(taken, free))).toBe(false);
+    }
+  }
+}
+
+function checkCalendar(state: State, { status, active }: Calendar): void {
+  const all = [...active.values()];
+  for (const one of all) expect(all.some((other) => other !== one && overlaps(one, other))).toBe(false);
+  expect(status).toBe(state.status);
+  const expected = state.entries.filter((entry) => ["PENDING", "APPROVED"].includes(entry.status));
+  const brief = (b: { id: string | undefined; startAt: number; status: string }) =>
+    `${b.id} ${b.startAt} ${b.status}`;
+  expect(all.map(brief).sort()).toEqual(expected.map(brief).sort());
+}
+
+const start = fc.oneof(
+  // Sunday and Monday, nine to one o'clock, where most of them meet.
+  {
+    weight: 8,
+    arbitrary: fc.tuple(fc.nat(1), fc.nat(4)).map(([day, hour]) => EVE + (14 + day * 24 + hour) * HOUR),
+  },
+  { weight: 1, arbitrary: fc.integer({ min: -30, max: 100 }).map((half) => EVE + half * (HOUR / 2)) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: 4 * 24 * HOUR }).map((ms) => EVE + ms) },
+);
+const pass = fc.constantFrom(0, 0, 0, HOUR / 2, 12 * HOUR);
+const nth = fc.nat(20);
+
+const step = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc
+      .tuple(pass, start)
+      .map(
+        ([ms, startAt]) =>
+          new Step(ms, () => ({ type: "book", carId: "car", customerId: "c", startAt, notes: "" })),
+      ),
+  },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(pass, nth, fc.constantFrom(...BOOKING_STATUSES))
+      .map(
+        ([ms, n, to]) => new Step(ms, (ids) => ({ type: "transition", bookingId: `b${n % (ids + 1)}`, to })),
+      ),
+  },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(pass, nth, start, fc.boolean())
+      .map(
+        ([ms, n, startAt, confirmed]) =>
+          new Step(ms, (ids) => ({ type: "reschedule", bookingId: `b${n % (ids + 1)}`, startAt, confirmed })),
+      ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(pass, fc.constantFrom(...CAR_STATUSES, "AVAILABLE" as const, "AVAILABLE" as const))
+      .map(([ms, to]) => new Step(ms, () => ({ type: "set_status", from: [...CAR_STATUSES], to }))),
+  },
+);
+
+describe("decide and apply", () => {
+  test("do what the specification says in any order of commands, across a change of the clocks", () => {
+    fc.assert(
+      fc.property(fc.commands([step], { maxCommands: 60, size: "max" }), (commands) => {
+        fc.modelRun(
+          () => ({
+            model: { state: calendarSpecification.initial },
+            real: { calendar: { status: "AVAILABLE" as const, active: new Map() }, now: EVE, ids: 0 },
+          }),
+          commands,
+        );
+      }),
+      { numRuns: 500, seed: 20261201 },
+    );
+  });
+
+  test("know nothing of a car that does not exist, and change a status only from where it may", () => {
+    const circumstances = { carId: "car", now: EVE, newId: "b", hours: HOURS };
+    const nowhere: Calendar = { status: undefined, active: new Map() };
+    const book: Command = {
+      type: "book",
+      carId: "car",
+      customerId: "c",
+      startAt: EVE + 14 * HOUR,
+      notes: "",
+    };
+    const remove: Command = { type: "set_status", from: ["AVAILABLE"], to: "REMOVED" };
+    for (const command of [book, remove])
+      expect(decide(nowhere, command, circumstances)).toEqual({
+        ok: false,
+        refusal: { code: "car_not_found" },
+      });
+    const sold: Calendar = { status: "SOLD", active: new Map() };
+    expect(decide(sold, remove, circumstances)).toEqual({
+      ok: false,
+      refusal: { code: "illegal_status", status: "SOLD" },
+    });
+  });
+});

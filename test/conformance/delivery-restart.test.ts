@@ -1,0 +1,73 @@
+/** Workers that are really killed: the process of the runtime ends in the middle of its deliveries, three times. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Server, startServer } from "../../tools/server/server.ts";
+
+const FACTS = 400;
+
+let server: Server;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server?.close());
+
+/** How many notifications have each status. */
+async function counts(): Promise<Record<string, number>> {
+  const { DB } = await server.worker.getEnv();
+  const { results } = await DB.prepare(
+    "SELECT status, count(*) AS n FROM notifications GROUP BY status",
+  ).all<{
+    status: string;
+    n: number;
+  }>();
+  return Object.fromEntries(results.map(({ status, n }) => [status, n]));
+}
+
+test("every fact is told although the runtime is killed again and again, its queue lost each time", async () => {
+  const { user } = await server.customer("patient");
+  const carId = await server.car("KILLED1");
+  const first = await server.worker.getEnv();
+  const bookings = Array.from({ length: FACTS / 2 }, () => crypto.randomUUID());
+  await first.DB.batch([
+    first.DB.prepare(
+      `INSERT INTO bookings (id, car_id, customer_id, start_at, end_at, status, created_at, updated_at)
+       SELECT value, ?2, ?3, 0, 3600000, 'CANCELLED', 0, 0 FROM json_each(?1)`,
+    ).bind(JSON.stringify(bookings), carId, user.id),
+    first.DB.prepare(
+      `INSERT INTO notifications (id, kind, recipient, user_id, booking_id, facts, created_at, next_attempt_at)
+       SELECT lower(hex(randomblob(16))), k.value, 'patient@example.com', ?2, b.value,
+         json_object('startAt', 0, 'endAt', 3600000, 'sequence', k.key, 'status', 'PENDING'), 0, 0
+       FROM json_each(?1) b, json_each('["booking_received", "booking_cancelled"]') k ORDER BY k.key`,
+    ).bind(JSON.stringify(bookings), user.id),
+  ]);
+  const sweep = async () => {
+    // What a Worker was at when it died is leased for a while: that while passes here.
+    const { DB } = await server.worker.getEnv();
+    await DB.prepare("UPDATE notifications SET next_attempt_at = 0 WHERE status = 'PENDING'").run();
+    await server.worker.scheduled({});
+  };
+
+  let sent = 0;
+  for (let kills = 0; kills < 3; kills += 1) {
+    await sweep();
+    const before = sent;
+    await expect
+      .poll(async () => (await counts())["SENT"] ?? 0, { interval: 20, timeout: 60_000 })
+      .toBeGreaterThan(before);
+    await server.kill();
+    sent = (await counts())["SENT"] ?? 0;
+    expect(sent).toBeLessThan(FACTS);
+  }
+  await sweep();
+  await expect.poll(counts, { interval: 200, timeout: 120_000 }).toEqual({ SENT: FACTS });
+  const { DB } = await server.worker.getEnv();
+  const outOfOrder = await DB.prepare(
+    `SELECT count(*) AS n FROM notifications a JOIN notifications b ON b.booking_id = a.booking_id
+     WHERE a.kind = 'booking_received' AND b.kind = 'booking_cancelled' AND a.sent_at > b.sent_at`,
+  ).first<{ n: number }>();
+  expect(outOfOrder?.n).toBe(0);
+  const tries = await DB.prepare("SELECT sum(attempts - 1) AS again FROM notifications").first<{
+    again: number;
+  }>();
+  // At most one delivery was under way in each process that was killed.
+  expect(tries?.again).toBeLessThanOrEqual(3);
+}, 300_000);

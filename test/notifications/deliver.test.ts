@@ -1,0 +1,380 @@
+import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { eq } from "drizzle-orm";
+import { uuidv7 } from "uuidv7";
+import { describe, expect, test } from "vitest";
+import { passwordResets, sales, users } from "../../src/db/schema.ts";
+import { backoff, bury, consume, deliver, deliverInOrder } from "../../src/notifications/deliver.ts";
+import { MAX_ATTEMPTS } from "../../src/notifications/delivery-store.ts";
+import type { Delivery } from "../../src/outbox/outbox.ts";
+import { sha256 } from "../../src/shared/digest.ts";
+import wrangler from "../../wrangler.toml?raw";
+import {
+  booked,
+  mailbox,
+  noticeOf,
+  outboxOf,
+  refusal,
+  rowOf,
+  session,
+  statusOf,
+  tell,
+  tools,
+} from "../support/outbox.ts";
+import { car, db, person } from "../support/world.ts";
+
+const LEASE_MS = 60_000;
+
+/** A Worker that has claimed a notification and hangs in sending it, until it fails. */
+async function atWork(id: string, now: number) {
+  const before = (await rowOf(id))?.attempts ?? 0;
+  let reject = (_: Error) => {};
+  const sending = new Promise<never>((_, refuse) => {
+    reject = refuse;
+  });
+  const delivery = deliver(
+    id,
+    tools(() => sending, now),
+  );
+  await expect.poll(async () => (await rowOf(id))?.attempts).toBe(before + 1);
+  return {
+    fail: async (error: Error) => {
+      reject(error);
+      await delivery;
+    },
+  };
+}
+
+describe("delivering a notification", () => {
+  test("sends it to the customer and marks it", async () => {
+    const { first, customer } = await outboxOf(["booking_received"]);
+    const { sent, send } = mailbox();
+    expect(await deliver(first, tools(send))).toMatchObject({ outcome: "sent" });
+    expect(sent).toMatchObject([
+      {
+        to: customer.email,
+        from: { email: env.EMAIL_FROM, name: env.SHOWROOM_NAME },
+        replyTo: env.EMAIL_STAFF,
+        headers: { "X-Notification-Id": first },
+        attachments: [{ filename: "test-drive.ics", type: "text/calendar" }],
+      },
+    ]);
+    expect(sent[0]?.text).toContain("Hello Ann");
+    expect(sent[0]?.text).toContain("Škoda Octavia");
+    expect(await rowOf(first)).toMatchObject({ status: "SENT", attempts: 1, lastError: null });
+  });
+
+  test("is taken by the platform's own mail binding, with its attachment", async () => {
+    const { first } = await outboxOf(["booking_received"]);
+    expect(
+      await deliver(
+        first,
+        tools((mail) => env.EMAIL.send(mail)),
+      ),
+    ).toMatchObject({ outcome: "sent" });
+  });
+
+  test("sends once, however often and at once the queue asks", async () => {
+    const { first } = await outboxOf(["booking_received"]);
+    const { sent, send } = mailbox();
+    await Promise.all(Array.from({ length: 10 }, () => deliver(first, tools(send))));
+    await deliver(first, tools(send));
+    expect(sent).toHaveLength(1);
+  });
+
+  test("keeps the order of a booking's facts: a later one waits, and goes out with the earlier", async () => {
+    const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
+    const { sent, send } = mailbox();
+    expect(await deliver(second, tools(send))).toEqual({ outcome: "waiting" });
+    expect(await deliverInOrder(first, tools(send))).toEqual({ outcome: "sent", next: second });
+    expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["We have your request", "Confirmed"]);
+    expect(await statusOf(second)).toBe("SENT");
+  });
+
+  test("keeps the order also when the customer changed their address in between", async () => {
+    const made = await booked();
+    const [first = ""] = await tell([noticeOf("booking_received", made)]);
+    await db
+      .update(users)
+      .set({ email: "new@example.com", emailKey: `new-${first}` })
+      .where(eq(users.id, made.customer.id));
+    const [second = ""] = await tell([noticeOf("booking_approved", made)]);
+    const { sent, send } = mailbox();
+    expect(await deliver(second, tools(send))).toEqual({ outcome: "waiting" });
+    await deliverInOrder(first, tools(send));
+    expect(sent.map(({ to }) => to)).toEqual([made.customer.email, "new@example.com"]);
+  });
+
+  test("to the staff does not wait for the customer's, nor the reverse", async () => {
+    const { second } = await outboxOf(["booking_received", "staff_booking"]);
+    const { sent, send } = mailbox();
+    expect(await deliver(second, tools(send))).toMatchObject({ outcome: "sent" });
+    expect(sent).toMatchObject([{ to: env.EMAIL_STAFF }]);
+    expect(sent[0]?.attachments).toBeUndefined();
+  });
+
+  test("is tried again after a failure, not before its time, and the error is recorded", async () => {
+    const { first } = await outboxOf(["booking_received"]);
+    const { sent, send } = mailbox(1);
+    const now = Date.now();
+    expect(await deliver(first, tools(send, now))).toEqual({ outcome: "again", afterMs: backoff(1) });
+    expect(await rowOf(first)).toMatchObject({
+      status: "PENDING",
+      attempts: 1,
+      lastError: "Error: the mail server is away",
+    });
+    expect(await deliver(first, tools(send, now + 1))).toEqual({ outcome: "waiting" });
+    expect(sent).toHaveLength(0);
+    expect(await deliver(first, tools(send, now + backoff(1)))).toMatchObject({ outcome: "sent" });
+  });
+
+  test.each(["E_RECIPIENT_SUPPRESSED", "E_RECIPIENT_NOT_ALLOWED", "E_VALIDATION_ERROR"])(
+    "that the mail service refuses with %s has failed at once, and what waits behind it goes on",
+    async (code) => {
+      const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
+      const { sent, send } = mailbox(1, refusal(code));
+      expect(await deliverInOrder(first, tools(send))).toEqual({ outcome: "failed", next: second });
+      expect(await rowOf(first)).toMatchObject({
+        status: "FAILED",
+        attempts: 1,
+        lastError: expect.stringContaining(code),
+      });
+      expect(sent).toHaveLength(1);
+      expect(await statusOf(second)).toBe("SENT");
+    },
+  );
+
+  test.each([
+    "E_RATE_LIMIT_EXCEEDED",
+    "E_DAILY_LIMIT_EXCEEDED",
+    "E_DELIVERY_FAILED",
+    "E_INTERNAL_SERVER_ERROR",
+    "E_SENDER_NOT_VERIFIED",
+  ])("that the mail service cannot take now, for %s, comes again", async (code) => {
+    const { first } = await outboxOf(["booking_received"]);
+    const { send } = mailbox(1, refusal(code));
+    expect(await deliver(first, tools(send))).toMatchObject({ outcome: "again" });
+    expect(await statusOf(first)).toBe("PENDING");
+  });
+
+  test("is tried for the better part of a day and then given up, so that nothing loops for ever", async () => {
+    const { first } = await outboxOf(["booking_received"]);
+    const { sent, send } = mailbox(MAX_ATTEMPTS);
+    const start = Date.now();
+    let now = start;
+    for (let tries = 1; tries <= MAX_ATTEMPTS; tries += 1) {
+      const attempt = await deliver(first, tools(send, now));
+      expect(attempt.outcome).toBe("again");
+      now += "afterMs" in attempt ? attempt.afterMs : 0;
+    }
+    expect((now - start) / 3_600_000).toBeGreaterThan(20);
+    // The queue's messages are kept for a day at least.
+    expect((now - start) / 3_600_000).toBeLessThan(24);
+    expect(await statusOf(first)).toBe("PENDING");
+    expect(await deliver(first, tools(send, now))).toMatchObject({ outcome: "failed" });
+    expect(await rowOf(first)).toMatchObject({
+      status: "FAILED",
+      attempts: MAX_ATTEMPTS,
+      lastError: "Error: the mail server is away",
+    });
+    expect(sent).toHaveLength(0);
+  });
+
+  test("of a Worker that died at it is left alone for the length of the lease, and then taken up", async () => {
+    const { first } = await outboxOf(["booking_received"]);
+    const now = Date.now();
+    // A send that never comes back, as in a Worker that is gone.
+    void deliver(
+      first,
+      tools(() => new Promise(() => {}), now),
+    );
+    await expect.poll(async () => (await rowOf(first))?.attempts).toBe(1);
+    const { sent, send } = mailbox();
+    expect(await deliver(first, tools(send, now + LEASE_MS - 1))).toEqual({ outcome: "waiting" });
+    expect(await deliver(first, tools(send, now + LEASE_MS))).toMatchObject({ outcome: "sent" });
+    expect(sent).toHaveLength(1);
+  });
+
+  test("of a slow Worker whose lease ran out cannot undo what its successor recorded", async () => {
+    const { first } = await outboxOf(["booking_received"]);
+    const now = Date.now();
+    const slow = await atWork(first, now);
+    await deliver(first, tools(mailbox().send, now + LEASE_MS));
+    await slow.fail(refusal("E_RECIPIENT_SUPPRESSED"));
+    expect(await statusOf(first)).toBe("SENT");
+  });
+
+  test("of a slow Worker whose lease ran out does not end its successor's lease", async () => {
+    const { first } = await outboxOf(["booking_received"]);
+    const now = Date.now();
+    const slow = await atWork(first, now);
+    const successor = await atWork(first, now + LEASE_MS);
+    await slow.fail(new Error("the mail server is away"));
+    expect(await deliver(first, tools(mailbox().send, now + LEASE_MS + 1))).toEqual({ outcome: "waiting" });
+    await successor.fail(new Error("the mail server is away"));
+    expect(await rowOf(first)).toMatchObject({ attempts: 2, nextAttemptAt: now + LEASE_MS + backoff(2) });
+  });
+
+  test("that went out is recorded although the database stumbles once", async () => {
+    const { first } = await outboxOf(["booking_received"]);
+    const { sent, send } = mailbox();
+    const working = tools(send);
+    let stumbles = 0;
+    const stumbling = new Proxy(working.db, {
+      get: (target, name, receiver) =>
+        name === "batch" && sent.length > 0 && stumbles++ === 0
+          ? () => Promise.reject(new Error("D1_ERROR: network connection lost"))
+          : Reflect.get(target, name, receiver),
+    });
+    expect(await deliver(first, { ...working, db: stumbling })).toMatchObject({ outcome: "sent" });
+    expect(stumbles).toBeGreaterThan(0);
+    expect(await statusOf(first)).toBe("SENT");
+  });
+
+  test("of an unknown id does nothing", async () => {
+    expect(await deliver(crypto.randomUUID(), tools(mailbox().send))).toEqual({ outcome: "nothing_to_do" });
+  });
+
+  test("gives the staff the customer's notes", async () => {
+    const made = await booked({ notes: "with a child seat\nand a dog" });
+    const [id = ""] = await tell([noticeOf("staff_booking", made)]);
+    const { sent, send } = mailbox();
+    await deliver(id, tools(send));
+    expect(sent[0]?.text).toContain("> with a child seat\n> and a dog");
+  });
+
+  test("about a sale names car, price and contract", async () => {
+    const [customer, seller, carId] = [await person(), await person("SALES"), await car({ model: "Supra" })];
+    const saleId = uuidv7();
+    const sale = { carId, customerId: customer.id, salespersonId: seller.id, salePriceCents: 1_234_567 };
+    const now = Date.now();
+    await db
+      .insert(sales)
+      .values({ id: saleId, ...sale, currency: "EUR", paymentMethod: "CASH", saleAt: now, createdAt: now });
+    const [id = ""] = await tell([
+      {
+        kind: "sale_confirmed",
+        to: { userId: customer.id },
+        saleId,
+        facts: { price: 1_234_567, currency: "EUR", contractNumber: "C-77" },
+      },
+    ]);
+    const { sent, send } = mailbox();
+    expect(await deliver(id, tools(send))).toMatchObject({ outcome: "sent" });
+    expect(sent[0]?.text).toMatch(/Car: 2024 Toyota Supra\nPrice: EUR.12,345\.67\nContract: C-77/);
+    expect(sent[0]?.attachments).toBeUndefined();
+  });
+});
+
+describe("a password reset", () => {
+  const asked = async (customer: { id: string }) =>
+    (await tell([{ kind: "password_reset", to: { userId: customer.id }, facts: {} }]))[0] ?? "";
+
+  test("mails a token of which only the hash is stored, good for half an hour", async () => {
+    const customer = await person();
+    const id = await asked(customer);
+    const { sent, send } = mailbox();
+    const now = Date.now();
+    expect(await deliver(id, tools(send, now))).toMatchObject({ outcome: "sent" });
+    const [row] = await db.select().from(passwordResets).where(eq(passwordResets.userId, customer.id));
+    expect(row).toMatchObject({ createdAt: now, expiresAt: now + 30 * 60_000, usedAt: null });
+    const token = /reset-password\?token=([\w-]{43})$/m.exec(sent[0]?.text ?? "")?.[1] ?? "";
+    expect(await sha256(token)).toBe(row?.tokenHash);
+    expect(sent[0]?.text).toContain(`Or with this code: ${token}`);
+    expect(JSON.stringify(await rowOf(id))).not.toContain(token);
+  });
+
+  test("does not go to an address that is no longer the account's, nor to a closed account", async () => {
+    for (const change of [{ email: null, emailKey: null }, { isActive: false }]) {
+      const customer = await person();
+      const id = await asked(customer);
+      await db.update(users).set(change).where(eq(users.id, customer.id));
+      const { sent, send } = mailbox();
+      expect(await deliver(id, tools(send))).toMatchObject({ outcome: "failed" });
+      expect(sent).toHaveLength(0);
+    }
+  });
+});
+
+describe("the queue", () => {
+  const batchOf = (queue: string, ids: string[]) =>
+    createMessageBatch<Delivery>(
+      queue,
+      ids.map((notificationId) => ({
+        id: notificationId,
+        timestamp: 0,
+        attempts: 1,
+        body: { notificationId },
+      })),
+    );
+  const consumed = async (ids: string[], using: Parameters<typeof tools>) => {
+    const batch = batchOf("dealership-notifications", ids);
+    await consume(batch, tools(...using));
+    return getQueueResult(batch, createExecutionContext());
+  };
+
+  test("acknowledges what was sent and asks for what was tried in vain to come again", async () => {
+    const good = await outboxOf(["booking_received"]);
+    const bad = await outboxOf(["booking_received"]);
+    const result = await consumed(
+      [good.first, bad.first],
+      [
+        async (mail) => {
+          if (mail.to === bad.customer.email) throw new Error("no answer");
+        },
+      ],
+    );
+    expect(result.explicitAcks).toEqual([good.first]);
+    expect(result.retryMessages.map(({ msgId }) => msgId)).toEqual([bad.first]);
+  });
+
+  test("spends none of a message's retries on waiting for an earlier one", async () => {
+    const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
+    const { sent, send } = mailbox(1);
+    const now = Date.now();
+    const away = await consumed([second, first, second], [send, now]);
+    expect(away.retryMessages.map(({ msgId }) => msgId)).toEqual([first]);
+    expect(away.explicitAcks).toEqual([second, second]);
+    await consumed([first], [send, now + backoff(1)]);
+    expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["We have your request", "Confirmed"]);
+  });
+
+  test("asks for a message again when the database is away", async () => {
+    const { first } = await outboxOf(["booking_received"]);
+    const batch = batchOf("dealership-notifications", [first]);
+    const db = { ...session(), batch: () => Promise.reject(new Error("D1_ERROR: overloaded")) };
+    await consume(batch, { ...tools(mailbox().send), db: db as unknown as ReturnType<typeof session> });
+    const result = await getQueueResult(batch, createExecutionContext());
+    expect(result.retryMessages.map(({ msgId }) => msgId)).toEqual([first]);
+    expect(await statusOf(first)).toBe("PENDING");
+  });
+
+  test("delivers a message as often as a notification may be tried, then hands it to the dead-letter queue", () => {
+    const [, consumer = ""] = wrangler.split("[[queues.consumers]]");
+    expect(consumer).toContain(`max_retries = ${MAX_ATTEMPTS - 1}\n`);
+    expect(consumer).toContain('dead_letter_queue = "dealership-notifications-dead"');
+  });
+
+  test("of dead letters records what is exhausted, which then holds up nothing", async () => {
+    const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
+    const { send } = mailbox(MAX_ATTEMPTS);
+    let now = Date.now();
+    for (let tries = 1; tries <= MAX_ATTEMPTS; tries += 1, now += 3_600_000)
+      await deliver(first, tools(send, now));
+    await bury(batchOf("dealership-notifications-dead", [first]), session());
+    expect(await rowOf(first)).toMatchObject({
+      status: "FAILED",
+      lastError: "Error: the mail server is away",
+    });
+    expect(await deliver(second, tools(mailbox().send))).toMatchObject({ outcome: "sent" });
+  });
+
+  test("of dead letters leaves to the sweep what still has attempts, and what was sent", async () => {
+    const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
+    await deliver(first, tools(mailbox().send));
+    const batch = batchOf("dealership-notifications-dead", [first, second]);
+    await bury(batch, session());
+    expect((await getQueueResult(batch, createExecutionContext())).explicitAcks).toEqual([first, second]);
+    expect([await statusOf(first), await statusOf(second)]).toEqual(["SENT", "PENDING"]);
+  });
+});

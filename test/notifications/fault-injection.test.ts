@@ -1,0 +1,326 @@
+/**
+ * What is told under every misfortune at once: the real consumer, sweep and dead-letter consumer against a real D1,
+ * with a queue that loses, repeats and reorders, a mail service and a database that fail, and Workers that die in the
+ * middle. Time is the simulation's own, chance comes from a seed.
+ */
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { inArray } from "drizzle-orm";
+import { uuidv7 } from "uuidv7";
+import { describe, expect, test } from "vitest";
+import { CarCalendar } from "../../src/car-coordinator/car-coordinator.ts";
+import { readConfig } from "../../src/config.ts";
+import { sweep } from "../../src/cron.ts";
+import type { Database } from "../../src/db/client.ts";
+import { notifications } from "../../src/db/schema.ts";
+import { bury, consume, type DeliveryTools } from "../../src/notifications/deliver.ts";
+import { MAX_ATTEMPTS } from "../../src/notifications/delivery-store.ts";
+import type { Delivery } from "../../src/outbox/outbox.ts";
+import { HOUR_MS, mailbox, queueOf, session, tell, tools } from "../support/outbox.ts";
+import { car, db, person, slot } from "../support/world.ts";
+
+/** Chances, each between 0 and 1. */
+type Weather = {
+  /** That the mail service fails before it takes a mail. */
+  mailFails: number;
+  /** That it takes the mail, and its answer is lost. */
+  answerLost: number;
+  /** That a batch of statements fails and does nothing. */
+  databaseFails: number;
+  /** That a message is never queued. */
+  messageLost: number;
+  /** That a message is queued twice. */
+  messageTwice: number;
+  /** That the Worker dies, at each of the steps of a delivery: before and after each batch and each mail. */
+  death: number;
+};
+
+/** A message in the queue, not before its time. */
+type Message = { id: string; attempts: number; dueAt: number };
+
+/** Numbers from 0 to 1 that follow from the seed (mulberry32). */
+function chance(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+const KINDS = ["booking_received", "booking_approved", "booking_rescheduled", "booking_cancelled"] as const;
+const STATUSES = ["PENDING", "APPROVED", "PENDING", "CANCELLED"] as const;
+
+/** Bookings whose facts are to be told: four each. */
+async function bookingsOf(count: number): Promise<Array<{ id: string; customerId: string }>> {
+  const [customer, carId] = [await person(), await car()];
+  const made = Array.from({ length: count }, () => ({ id: uuidv7(), customerId: customer.id }));
+  await env.DB.prepare(
+    `INSERT INTO bookings (id, car_id, customer_id, start_at, end_at, status, created_at, updated_at)
+     SELECT value, ?2, ?3, 0, 3600000, 'CANCELLED', 0, 0 FROM json_each(?1)`,
+  )
+    .bind(JSON.stringify(made.map(({ id }) => id)), carId, customer.id)
+    .run();
+  return made;
+}
+
+class Simulation {
+  readonly #random: () => number;
+  readonly #weather: Weather;
+  readonly #consumers: number;
+  now = Date.parse("2027-01-01T00:00:00Z");
+  /** Ids in the order in which the mail service took them. */
+  readonly taken: string[] = [];
+  /** How often a mail was out and its Worker died, or lost the answer, before it could record it. */
+  unrecorded = 0;
+  deaths = 0;
+  deadLetters = 0;
+  #messages: Message[] = [];
+  #runs = 0;
+
+  constructor(seed: number, weather: Weather, consumers: number) {
+    this.#random = chance(seed);
+    this.#weather = weather;
+    this.#consumers = consumers;
+  }
+
+  /** The queue as producers see it. */
+  readonly queue = {
+    sendBatch: async (batch: Array<{ body: Delivery }>) => {
+      for (const { body } of batch) {
+        if (this.#random() < this.#weather.messageLost) continue;
+        const copies = this.#random() < this.#weather.messageTwice ? 2 : 1;
+        for (let copy = 0; copy < copies; copy += 1)
+          this.#messages.push({ id: body.notificationId, attempts: 1, dueAt: this.now });
+      }
+    },
+  } as unknown as Queue<Delivery>;
+
+  /** Runs `work` as a Worker of its own, which may die at any step: then nothing it does takes place any more. */
+  async #mortal(work: (tools: DeliveryTools) => Promise<unknown>): Promise<void> {
+    const random = chance(++this.#runs);
+    const weather = this.#weather;
+    let dead = false;
+    let die = () => {};
+    const death = new Promise<void>((resolve) => {
+      die = resolve;
+    });
+    // A mail is out and not recorded yet.
+    let open = false;
+    const settle = () => {
+      if (open) this.unrecorded += 1;
+      open = false;
+    };
+    const step = async () => {
+      if (!dead && random() < weather.death) {
+        dead = true;
+        this.deaths += 1;
+        settle();
+        die();
+      }
+      if (dead) await new Promise(() => {});
+    };
+    const database = new Proxy(session(), {
+      get: (target, name, receiver) =>
+        name !== "batch"
+          ? Reflect.get(target, name, receiver)
+          : async (statements: Parameters<Database["batch"]>[0]) => {
+              await step();
+              if (random() < weather.databaseFails) throw new Error("D1_ERROR: overloaded");
+              const results = await target.batch(statements);
+              open = false;
+              await step();
+              return results;
+            },
+    });
+    const send = async (mail: EmailMessageBuilder) => {
+      settle();
+      await step();
+      if (random() < weather.mailFails) throw new Error("the mail server is away");
+      this.taken.push(mail.headers?.["X-Notification-Id"] ?? "");
+      open = true;
+      await step();
+      if (random() < weather.answerLost) {
+        settle();
+        throw new Error("the connection was lost");
+      }
+    };
+    const run = work({ db: database, config: readConfig(env), send, now: () => this.now });
+    await Promise.race([death, run]);
+    if (!dead) settle();
+  }
+
+  /** A batch of messages that are due, taken from anywhere in the queue. */
+  #pick(size: number) {
+    const picked: Message[] = [];
+    for (let tries = 0; tries < size && this.#messages.length > 0; tries += 1) {
+      const [message] = this.#messages.splice(Math.floor(this.#random() * this.#messages.length), 1);
+      if (!message) break;
+      if (message.dueAt <= this.now) picked.push(message);
+      else this.#messages.push(message);
+    }
+    return picked;
+  }
+
+  async #consumeOnce(): Promise<void> {
+    const picked = this.#pick(20);
+    const open = new Map(picked.map((message) => [message, 0]));
+    const messages = picked.map((message) => ({
+      id: message.id,
+      timestamp: new Date(this.now),
+      attempts: message.attempts,
+      body: { notificationId: message.id },
+      ack: () => void open.delete(message),
+      retry: (options?: QueueRetryOptions) => void open.set(message, (options?.delaySeconds ?? 0) * 1000),
+    }));
+    await this.#mortal((using) => consume({ messages } as unknown as MessageBatch<Delivery>, using));
+    // What was not acknowledged comes again, the messages of a Worker that died at once; or it is a dead letter.
+    for (const [message, delay] of open)
+      if (message.attempts < MAX_ATTEMPTS)
+        this.#messages.push({ ...message, attempts: message.attempts + 1, dueAt: this.now + delay });
+      else {
+        this.deadLetters += 1;
+        const letter = { body: { notificationId: message.id }, attempts: 1, ack() {}, retry() {} };
+        await bury({ messages: [letter] } as unknown as MessageBatch<Delivery>, session());
+      }
+  }
+
+  /** Lets time pass: consumers come by, and each minute the cron. */
+  async pass(ms: number): Promise<void> {
+    const minute = Math.floor(this.now / 60_000);
+    this.now += ms;
+    for (let batches = 0; batches < 4; batches += this.#consumers)
+      await Promise.all(Array.from({ length: this.#consumers }, () => this.#consumeOnce()));
+    // A cron run that fails is over; the next one goes on.
+    if (Math.floor(this.now / 60_000) > minute)
+      await this.#mortal((using) => sweep(this.queue, env.PHOTOS, using).catch(() => {}));
+  }
+}
+
+/** Tells all facts of some bookings in a weather; answers what came of it. */
+async function run(facts: number, seed: number, weather: Weather, consumers: number) {
+  const random = chance(seed);
+  const simulation = new Simulation(seed, weather, consumers);
+  const bookings = (await bookingsOf(facts / KINDS.length)).map((booking) => ({ ...booking, told: 0 }));
+  /** Which fact of which booking each notification tells. */
+  const factOf = new Map<string, { bookingId: string; sequence: number }>();
+
+  // The facts come about while earlier ones are being told, 40 at a time, each booking's own in order.
+  for (let open = bookings; open.length > 0; open = open.filter(({ told }) => told < KINDS.length)) {
+    const chosen = open.filter(() => random() < 40 / open.length).slice(0, 60);
+    const ids = await tell(
+      chosen.map((booking) => {
+        const sequence = booking.told++;
+        const times = { startAt: simulation.now, endAt: simulation.now + HOUR_MS, previousStartAt: 0 };
+        return {
+          kind: KINDS[sequence] ?? "booking_cancelled",
+          to: { userId: booking.customerId },
+          bookingId: booking.id,
+          facts: { ...times, sequence, status: STATUSES[sequence] },
+        };
+      }),
+      simulation.now,
+    );
+    for (const [index, id] of ids.entries()) {
+      const booking = chosen[index];
+      if (booking) factOf.set(id, { bookingId: booking.id, sequence: booking.told - 1 });
+    }
+    await simulation.queue.sendBatch(ids.map((notificationId) => ({ body: { notificationId } })));
+    await simulation.pass(3_000);
+  }
+  const statuses = async () => {
+    const { results } = await env.DB.prepare(
+      "SELECT status, count(*) AS n FROM notifications WHERE id IN (SELECT value FROM json_each(?)) GROUP BY status",
+    )
+      .bind(JSON.stringify([...factOf.keys()]))
+      .all<{ status: string; n: number }>();
+    return Object.fromEntries(results.map(({ status, n }) => [status, n]));
+  };
+  const end = simulation.now + 24 * HOUR_MS;
+  while ("PENDING" in (await statuses()) && simulation.now < end) await simulation.pass(20_000);
+
+  const told = new Map<string, number[]>();
+  for (const id of simulation.taken) {
+    const fact = factOf.get(id);
+    if (!fact) throw new Error("a mail that tells no fact of this run");
+    told.set(fact.bookingId, [...(told.get(fact.bookingId) ?? []), fact.sequence]);
+  }
+  const { taken, unrecorded, deaths, deadLetters } = simulation;
+  const duplicates = taken.length - new Set(taken).size;
+  const summary = { facts, mails: taken.length, duplicates, unrecorded, deaths, deadLetters };
+  console.log(JSON.stringify(summary));
+  return { ...summary, statuses: await statuses(), told: [...told.values()] };
+}
+
+describe("what is told under every misfortune", () => {
+  test("2,000 facts are each told, in order for each booking, and twice in less than one of a thousand cases", async () => {
+    const weather = {
+      mailFails: 0.1,
+      answerLost: 0.0002,
+      databaseFails: 0.01,
+      messageLost: 0.05,
+      messageTwice: 0.1,
+      death: 0.0003,
+    };
+    const result = await run(2000, 7, weather, 1);
+    expect(result.statuses).toEqual({ SENT: 2000 });
+    expect(result.told).toHaveLength(500);
+    for (const sequences of result.told) {
+      expect([...new Set(sequences)]).toEqual([0, 1, 2, 3]);
+      expect(sequences).toEqual([...sequences].sort());
+    }
+    expect(result.deaths).toBeGreaterThan(0);
+    expect(result.duplicates).toBe(result.unrecorded);
+    expect(result.duplicates / result.facts).toBeLessThan(0.001);
+  }, 120_000);
+
+  test.each([1, 2])(
+    "in a storm (seed %i) with four consumers at once, every duplicate is a mail that could not be recorded",
+    async (seed) => {
+      const weather = {
+        mailFails: 0.3,
+        answerLost: 0.03,
+        databaseFails: 0.05,
+        messageLost: 0.2,
+        messageTwice: 0.5,
+        death: 0.02,
+      };
+      const result = await run(160, seed, weather, 4);
+      expect(result.statuses).toEqual({ SENT: 160 });
+      for (const sequences of result.told) expect(sequences).toEqual([...sequences].sort());
+      expect(result.deaths).toBeGreaterThan(5);
+      expect(result.duplicates).toBeGreaterThan(0);
+      expect(result.duplicates).toBe(result.unrecorded);
+    },
+    120_000,
+  );
+});
+
+test("while the queue is away bookings are made as ever, and the sweep delivers all of their messages", async () => {
+  const [customer, carId] = [await person(), await car()];
+  const { queue } = queueOf(false);
+  const made = await runInDurableObject(env.CAR_CALENDAR.getByName(carId), async (_, state) => {
+    const calendar = new CarCalendar(state, { ...env, NOTIFICATIONS: queue });
+    const outcomes = [];
+    for (let index = 0; index < 24; index += 1)
+      outcomes.push(
+        await calendar.perform({
+          type: "book",
+          carId,
+          customerId: customer.id,
+          startAt: slot(2 + Math.floor(index / 8), index % 8),
+          notes: "",
+        }),
+      );
+    return outcomes.flatMap((outcome) => (outcome.ok && outcome.booking ? [outcome.booking.id] : []));
+  });
+  expect(made).toHaveLength(24);
+  const rows = () => db.select().from(notifications).where(inArray(notifications.bookingId, made));
+  expect((await rows()).map(({ status }) => status)).toEqual(Array(48).fill("PENDING"));
+
+  const { sent, send } = mailbox();
+  await sweep(queue, env.PHOTOS, tools(send, Date.now() + 60_000));
+  expect((await rows()).map(({ status }) => status)).toEqual(Array(48).fill("SENT"));
+  expect(new Set(sent.map(({ headers }) => headers?.["X-Notification-Id"])).size).toBe(sent.length);
+});

@@ -1,0 +1,234 @@
+/** Where measurements take place: the built Worker in workerd, no proxy before it, with a stock and people. */
+import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { uuidv7 } from "uuidv7";
+import { unstable_readConfig } from "wrangler";
+import { hashPassword } from "../../src/auth/passwords.ts";
+import { signAccessToken } from "../../src/auth/tokens.ts";
+import { type Slot, slotsOn } from "../../src/bookings/slots.ts";
+import { bookings, carPhotos, cars, sessions, staffProfiles, users } from "../../src/db/schema.ts";
+import type { Role } from "../../src/shared/enums.ts";
+import { addDays, localDate } from "../../src/shared/showroom-time.ts";
+import { insertAll } from "../database/bulk.ts";
+import { demoCars } from "../demo/demo-data.ts";
+
+const FOLDER = ".bench";
+const PASSWORD = "drive-safely-2026";
+
+/** The Workers on the stage: the one that is measured, its twin that counts, and the one that shows the limits. */
+const WORKERS = {
+  app: "src/index.ts",
+  metered: "tools/bench/metered-worker.ts",
+  limits: "tools/bench/limits-worker.ts",
+};
+export type Which = keyof typeof WORKERS;
+
+export type Car = ReturnType<typeof demoCars>[number];
+export type Person = { id: string; username: string; role: Role; token: string };
+export type Booking = typeof bookings.$inferInsert;
+
+/** How much there is in the database; `popular`: how many cars people are looking at, so that their calendars are warm. */
+export type Size = { cars: number; customers: number; bookings: number; popular: number };
+
+const allWorkers = Object.keys(WORKERS) as Which[];
+
+/**
+ * Builds the Workers, starts them and fills their databases, which begin equal.
+ * @param vars variables that differ from production's
+ */
+export async function setStage(
+  size: Size,
+  firstPort: number,
+  names: readonly Which[] = allWorkers,
+  vars: Record<string, string> = {},
+) {
+  const config = unstable_readConfig({ config: "wrangler.toml" }, { hideWarnings: true });
+  const secret = randomBytes(48).toString("base64url");
+  const ports = { app: firstPort, metered: firstPort + 1, limits: firstPort + 2 };
+  for (const name of names) build(name);
+  const runtime = new Miniflare(
+    convertV4MiniflareOptions({
+      workers: names.map((name) => ({
+        name,
+        modules: true,
+        scriptPath: join(FOLDER, name, `${WORKERS[name].split("/").pop()?.replace(".ts", ".js")}`),
+        compatibilityDate: config.compatibility_date ?? "",
+        compatibilityFlags: config.compatibility_flags,
+        // No limit on guesses, and as in production in everything else.
+        bindings: {
+          ...config.vars,
+          ENVIRONMENT: "production",
+          RATE_LIMITS: "off",
+          JWT_SECRET: secret,
+          // What a request costs is what it costs when nobody asked the same before.
+          ...(name === "metered" ? { PUBLIC_FRESHNESS_SECONDS: "0" } : {}),
+          ...vars,
+        },
+        d1Databases: { DB: `database-of-${name}` },
+        r2Buckets: { PHOTOS: "photos" },
+        durableObjects: { CAR_CALENDAR: { className: "CarCalendar", useSQLite: true } },
+        // Nobody takes out of the queue: what is told afterwards is not part of a request.
+        queueProducers: { NOTIFICATIONS: { queueName: `told-by-${name}` } },
+        unsafeDirectSockets: [{ host: "127.0.0.1", port: ports[name] }],
+      })),
+    }),
+  );
+  await runtime.ready;
+  const databases = await Promise.all(names.map((name) => runtime.getD1Database("DB", name)));
+  for (const d1 of databases) await migrate(d1);
+
+  const { stock, customers, seller, rows } = await furnish(
+    size,
+    secret,
+    String(config.vars["SHOWROOM_TIME_ZONE"]),
+  );
+  for (const d1 of databases) {
+    await insertAll(d1, users, rows.users);
+    await insertAll(d1, staffProfiles, rows.profiles);
+    await insertAll(d1, sessions, rows.sessions);
+    await insertAll(d1, cars, stock);
+    await insertAll(d1, carPhotos, rows.photos);
+    await insertAll(d1, bookings, rows.bookings);
+  }
+  return {
+    ports,
+    stock,
+    popular: stock.slice(0, size.popular),
+    customers,
+    seller,
+    password: PASSWORD,
+    photoKey: rows.photos[0]?.key ?? "",
+    bucket: await runtime.getR2Bucket("PHOTOS", "app"),
+    /** Puts further rows into all databases alike. */
+    async add(rows: { cars?: Car[]; bookings?: Booking[] }): Promise<void> {
+      for (const d1 of databases) {
+        if (rows.cars) await insertAll(d1, cars, rows.cars);
+        if (rows.bookings) await insertAll(d1, bookings, rows.bookings);
+      }
+    },
+    close: () => runtime.dispose(),
+  };
+}
+
+export type Stage = Awaited<ReturnType<typeof setStage>>;
+
+const built = new Set<Which>();
+
+/** Builds a Worker, once for all stages. */
+function build(name: Which): void {
+  if (built.has(name)) return;
+  rmSync(join(FOLDER, name), { recursive: true, force: true });
+  const { status, stderr } = spawnSync(
+    "wrangler",
+    ["deploy", WORKERS[name], "--dry-run", "--minify", "--env=", "--outdir", join(FOLDER, name)],
+    { encoding: "utf8" },
+  );
+  if (status !== 0) throw new Error(`${name} could not be built: ${stderr}`);
+  built.add(name);
+}
+
+async function migrate(d1: D1Database): Promise<void> {
+  const files = readdirSync("migrations").filter((file) => file.endsWith(".sql"));
+  for (const file of files.sort()) {
+    const statements = readFileSync(join("migrations", file), "utf8").split("--> statement-breakpoint");
+    await d1.batch(statements.map((text) => d1.prepare(text)));
+  }
+}
+
+async function furnish(size: Size, secret: string, zone: string) {
+  const now = Date.now();
+  const passwordHash = await hashPassword(PASSWORD);
+  const stock = demoCars(size.cars, now).map((car) => ({ ...car, status: "AVAILABLE" as const }));
+  const roles: Role[] = ["SALES", ...Array<Role>(size.customers).fill("CUSTOMER")];
+  const people = await Promise.all(
+    roles.map(async (role, index) => {
+      const [id, sessionId] = [uuidv7(), uuidv7()];
+      const token = await signAccessToken({ userId: id, role, sessionId }, secret, now);
+      return { id, sessionId, role, token, username: `person-${index}` };
+    }),
+  );
+  const [seller, ...customers] = people;
+  if (!seller) throw new Error("nobody works here");
+  const drives: Booking[] = spread(stock, customers, size.bookings, 7, zone).map((drive, index) => ({
+    ...drive,
+    id: uuidv7(),
+    status: index % 3 === 0 ? ("APPROVED" as const) : ("PENDING" as const),
+    notes: index % 4 === 0 ? "I would like to try the motorway." : "",
+    createdAt: now,
+    updatedAt: now,
+  }));
+  const at = { createdAt: now, updatedAt: now };
+  return {
+    stock,
+    seller,
+    customers,
+    rows: {
+      users: people.map(({ id, role, username }) => ({
+        id,
+        role,
+        username,
+        usernameKey: username,
+        email: `${username}@example.com`,
+        emailKey: `${username}@example.com`,
+        passwordHash,
+        firstName: "Some",
+        lastName: "Body",
+        ...at,
+      })),
+      profiles: [
+        {
+          id: uuidv7(),
+          userId: seller.id,
+          salaryCents: 1,
+          commissionRate: 250,
+          hireDate: "2020-01-01",
+          ...at,
+        },
+      ],
+      sessions: people.map(({ id, sessionId }) => ({
+        id: sessionId,
+        userId: id,
+        createdAt: now,
+        expiresAt: now + 86_400_000,
+      })),
+      photos: stock.flatMap((car) =>
+        [0, 1].map((place) => ({
+          id: uuidv7(),
+          carId: car.id,
+          key: `${car.id}-${place}.webp`,
+          thumbnailKey: `${car.id}-${place}-small.webp`,
+          contentType: "image/webp",
+          width: 1600,
+          height: 1000,
+          sortOrder: place,
+          isPrimary: place === 0 ? 1 : 0,
+          createdAt: now,
+        })),
+      ) as unknown as Array<typeof carPhotos.$inferInsert>,
+      bookings: drives,
+    },
+  };
+}
+
+/** Test drives without conflict: of each car in turn, slot after slot from `firstDay` days ahead. */
+export function spread(
+  stock: ReadonlyArray<{ id: string }>,
+  customers: ReadonlyArray<{ id: string }>,
+  count: number,
+  firstDay: number,
+  zone: string,
+): Array<Slot & { carId: string; customerId: string }> {
+  const today = localDate(Date.now(), zone);
+  return Array.from({ length: count }, (_, index) => {
+    const round = Math.floor(index / stock.length);
+    const slot = slotsOn(addDays(today, firstDay + Math.floor(round / 8)), zone)[round % 8];
+    const [car, customer] = [stock[index % stock.length], customers[index % customers.length]];
+    if (!slot || !car || !customer) throw new Error("the stage is too small");
+    return { ...slot, carId: car.id, customerId: customer.id };
+  });
+}
+
+mkdirSync(FOLDER, { recursive: true });

@@ -1,0 +1,67 @@
+/** One message of every kind and variety, for the tests of the wording and for `scripts/render-mails.ts`. */
+import type { BookingFacts } from "../../src/car-coordinator/notices.ts";
+import type { Message } from "../../src/notifications/messages.ts";
+
+/** The words people can put into a message. */
+export type Words = { showroom: string; customer: string; car: string; notes: string; contract: string };
+
+const PLAIN: Words = {
+  showroom: "Edge Motors",
+  customer: "Anneliese",
+  car: "2024 Škoda Octavia Combi",
+  notes: "We come with a child seat and a large dog.\n\nCould we also look at the estate next to it?",
+  contract: "EM-2026-00417",
+};
+
+const startAt = Date.parse("2026-12-01T08:00:00Z");
+const facts: BookingFacts = { startAt, endAt: startAt + 3_600_000, sequence: 0, status: "PENDING" };
+const previousStartAt = Date.parse("2026-11-30T14:00:00Z");
+
+/** The messages, by a name that serves as a file name. */
+export function sampleMessages(words: Words = PLAIN): Array<[name: string, message: Message]> {
+  const common = {
+    showroom: { name: words.showroom, timeZone: "Europe/Berlin" },
+    customer: words.customer,
+    car: {
+      name: words.car,
+      url: "https://dealership.example/api/cars/01936f7e-8a3b-7c4d-9e5f-123456789abc/",
+    },
+  };
+  const about = (more: Partial<BookingFacts>) => ({ ...common, booking: { ...facts, ...more } });
+  const off = { status: "CANCELLED", sequence: 2 } as const;
+  const token = "Zk3v0cXq1tY8r5uJ2mN7pB4sD6fG9hL-wE_aQxCiKoR";
+  return [
+    ["booking_received", { kind: "booking_received", ...about({}) }],
+    ["booking_approved", { kind: "booking_approved", ...about({ status: "APPROVED", sequence: 1 }) }],
+    ["booking_declined", { kind: "booking_declined", ...about({ status: "DECLINED", sequence: 1 }) }],
+    ["booking_cancelled", { kind: "booking_cancelled", ...about(off) }],
+    ["booking_cancelled-sold", { kind: "booking_cancelled", ...about({ ...off, reason: "car_sold" }) }],
+    ["booking_cancelled-removed", { kind: "booking_cancelled", ...about({ ...off, reason: "car_removed" }) }],
+    ["booking_rescheduled", { kind: "booking_rescheduled", ...about({ previousStartAt, sequence: 1 }) }],
+    [
+      "booking_rescheduled-approved",
+      { kind: "booking_rescheduled", ...about({ previousStartAt, sequence: 2, status: "APPROVED" }) },
+    ],
+    ["booking_reminder", { kind: "booking_reminder", ...about({ status: "APPROVED", sequence: 1 }) }],
+    ["staff_booking", { kind: "staff_booking", ...about({}), notes: words.notes }],
+    ["staff_booking-moved", { kind: "staff_booking", ...about({ previousStartAt, sequence: 1 }), notes: "" }],
+    [
+      "sale_confirmed",
+      {
+        kind: "sale_confirmed",
+        ...common,
+        sale: { price: 2_599_000, currency: "EUR", contractNumber: words.contract },
+      },
+    ],
+    [
+      "password_reset",
+      {
+        kind: "password_reset",
+        ...common,
+        token,
+        url: `https://dealership.example/reset-password?token=${token}`,
+        validMinutes: 30,
+      },
+    ],
+  ];
+}

@@ -1,0 +1,167 @@
+/** What clients of one car ask, what they are told, and what they make of it. */
+
+import type { Outcome } from "../../src/car-coordinator/car-writer.ts";
+import type { Booking, Command } from "../../src/car-coordinator/commands.ts";
+import type { BookingStatus, CarStatus } from "../../src/shared/enums.ts";
+import type { Observed } from "./linearizability.ts";
+import type { Operation, Result } from "./specification.ts";
+import { CALM, CAR, HOUR, MAX_SKEW_MS, SLOTS, type World } from "./world.ts";
+
+/** A client: one request after the other, repeated or doubled at times. */
+export async function client(world: World): Promise<void> {
+  const { random } = world;
+  for (let left = random.between(1, 3); left > 0; left -= 1) {
+    await world.pause();
+    const request = drawRequest(world);
+    if (random.chance(0.1)) await Promise.all([request(), request()]);
+    else if ((await request()) === "unknown" && random.chance(0.7)) await request();
+  }
+}
+
+type Request = () => Promise<Result<unknown>["type"]>;
+
+function drawRequest(world: World): Request {
+  const { random, known } = world;
+  const startAt = random.pick(SLOTS);
+  const dice = random.next();
+  if (dice < 0.5 || (known.length === 0 && dice < 0.85)) {
+    const odd = random.chance(0.05) ? HOUR / 2 : 0;
+    const key = random.chance(0.5) ? world.newId("key") : undefined;
+    return () => book(world, startAt + odd, key);
+  }
+  if (dice < 0.7) {
+    const to = random.pick<BookingStatus>(["APPROVED", "CANCELLED", "DECLINED", "COMPLETED", "CANCELLED"]);
+    const id = random.pick(known);
+    return () => transition(world, id, to);
+  }
+  if (dice < 0.82) {
+    const [id, confirmed] = [random.pick(known), random.chance(0.5)];
+    return () => reschedule(world, id, startAt, confirmed);
+  }
+  if (dice < 0.87) {
+    const to = random.pick<CarStatus>(["SOLD", "REMOVED", "AVAILABLE", "RESERVED"]);
+    return () => setStatus(world, to);
+  }
+  return random.chance(0.6) ? () => read(world) : () => inspect(world);
+}
+
+/** Records a call and its answer. The answer may get lost on its last way. */
+async function observe<Kind extends Operation["type"]>(
+  world: World,
+  what: Omit<Extract<Operation, { type: Kind }>, "result"> & { type: Kind },
+  ask: () => Promise<Extract<Operation, { type: Kind }>["result"]>,
+): Promise<Result<unknown>["type"]> {
+  const called = world.tick();
+  const observed: Observed<Operation> = {
+    operation: { ...what, result: { type: "unknown" } } as unknown as Operation,
+    called,
+    answered: undefined,
+  };
+  world.history.push(observed);
+  world.trace.push(`client: ${JSON.stringify(what)} ?`);
+  const answer = await ask();
+  const lost = world.random.chance(world.weather.lostAnswer);
+  const result = lost ? { type: "unknown" as const } : answer;
+  world.trace.push(`client: ${JSON.stringify(what)}: ${lost ? "answer lost" : JSON.stringify(result)}`);
+  observed.operation = { ...what, result } as unknown as Operation;
+  if (result.type !== "unknown") {
+    observed.answered = world.tick();
+  } else if (world.weather === CALM) {
+    world.faults.push(`nothing went wrong, and yet there was no answer to ${JSON.stringify(what)}`);
+  }
+  return result.type;
+}
+
+/** What a client makes of an outcome: a 503 promises nothing, except that `busy` means untouched. */
+function resultOf<Ok>(outcome: Outcome | undefined, ok: (done: Outcome & { ok: true }) => Ok): Result<Ok> {
+  if (!outcome) return { type: "unknown" };
+  if (outcome.ok) return { type: "ok", value: ok(outcome) };
+  const { code } = outcome.refusal;
+  return code === "unavailable" || code === "rejected" ? { type: "unknown" } : { type: "refused", code };
+}
+
+function bookingOf({ booking }: { booking: Booking | undefined }): Booking {
+  if (!booking) throw new Error("a command about a booking answered without one");
+  return booking;
+}
+
+/** As the route does it: with a key, an earlier answer is looked for before and after. */
+export function book(world: World, startAt: number, key: string | undefined) {
+  const replay = async (): Promise<Result<{ id: string; replayed: boolean }> | undefined> => {
+    if (key === undefined) return undefined;
+    await world.pause();
+    const id = world.ledger.keys.get(key);
+    return id === undefined ? undefined : { type: "ok", value: { id, replayed: true } };
+  };
+  const what: Omit<Extract<Operation, { type: "book" }>, "result"> = { type: "book", startAt, key };
+  return observe<"book">(world, what, async () => {
+    const earlier = await replay();
+    if (earlier) return earlier;
+    const now = world.now;
+    const command: Command = { type: "book", carId: CAR, customerId: "customer", startAt, notes: "" };
+    const attached = key === undefined ? {} : { claim: { id: key, fingerprint: key } };
+    const outcome = await world.call((writer) => writer.perform(command, attached));
+    if (outcome && !outcome.ok) {
+      const twin = await replay();
+      if (twin) return twin;
+    }
+    const result = resultOf(outcome, (done) => ({ id: bookingOf(done).id, replayed: false }));
+    if (result.type === "ok") {
+      what.made = result.value.id;
+      world.known.push(result.value.id);
+      if (startAt <= now - MAX_SKEW_MS) world.faults.push(`${result.value.id} was booked in the past`);
+    }
+    return result;
+  });
+}
+
+const transition = (world: World, id: string, to: BookingStatus) =>
+  observe<"transition">(world, { type: "transition", id, to }, async () => {
+    const command: Command = { type: "transition", bookingId: id, to };
+    const outcome = await world.call((writer) => writer.perform(command));
+    return resultOf(outcome, (done) => ({ status: bookingOf(done).status }));
+  });
+
+const reschedule = (world: World, id: string, startAt: number, confirmed: boolean) =>
+  observe<"reschedule">(world, { type: "reschedule", id, startAt, confirmed }, async () => {
+    const command: Command = { type: "reschedule", bookingId: id, startAt, confirmed };
+    const outcome = await world.call((writer) => writer.perform(command));
+    return resultOf(outcome, (done) => {
+      const { status, startAt: now } = bookingOf(done);
+      return { status, startAt: now };
+    });
+  });
+
+function setStatus(world: World, to: CarStatus) {
+  const from: CarStatus[] = ["AVAILABLE", "RESERVED", "SOLD", "REMOVED"];
+  return observe<"set_status">(world, { type: "set_status", to, at: world.shown }, async () => {
+    const outcome = await world.call((writer) => writer.perform({ type: "set_status", from, to }));
+    return resultOf(outcome, ({ change }) => {
+      if (change?.type !== "status_set") throw new Error("a change of status answered with another change");
+      return { cancelled: change.cancelled.map((booking) => booking.startAt), at: change.at };
+    });
+  });
+}
+
+const lines = (bookings: Iterable<Booking>): string[] =>
+  [...bookings].map(({ startAt, status }) => `${startAt} ${status}`).sort();
+
+const read = (world: World) =>
+  observe<"read">(world, { type: "read" }, async () => {
+    const calendar = await world.call((writer) => writer.read());
+    if (!calendar) return { type: "unknown" };
+    return {
+      type: "ok",
+      value: { status: String(calendar.status), active: lines(calendar.active.values()) },
+    };
+  });
+
+/** Asks the database itself, as the routes that read bookings do. */
+export const inspect = (world: World) =>
+  observe<"inspect">(world, { type: "inspect" }, async () => {
+    await world.pause();
+    const { status, bookings } = world.ledger;
+    const value = { status, all: lines(bookings.values()) };
+    await world.pause();
+    return { type: "ok", value };
+  });

@@ -1,0 +1,100 @@
+/** A database of one car in memory, with the rules that the triggers of the real one keep. */
+import { type Booking, bookingsOf, type Calendar, type Change } from "../../src/car-coordinator/commands.ts";
+import type { Violation } from "../../src/db/violations.ts";
+import type { CarStatus } from "../../src/shared/enums.ts";
+
+/** Which rules hold; all of them do, unless a test shows what one is for. */
+export type Rules = {
+  /** No two active bookings overlap, the states are gone through in order, only cars in stock are booked. */
+  bookings: boolean;
+  /** A commit of an earlier epoch is refused. */
+  fence: boolean;
+  /** Only active bookings are loaded. */
+  activeOnly: boolean;
+};
+
+const WAYS: Record<string, string[]> = {
+  PENDING: ["APPROVED", "DECLINED", "CANCELLED"],
+  APPROVED: ["COMPLETED", "NO_SHOW", "CANCELLED"],
+};
+
+const active = ({ status }: Booking): boolean => status === "PENDING" || status === "APPROVED";
+
+/** See the file's head. Each method is one transaction. */
+export class Ledger {
+  readonly #rules: Rules;
+  status: CarStatus = "AVAILABLE";
+  statusSince = 0;
+  bookings = new Map<string, Booking>();
+  keys = new Map<string, string>();
+  epoch = 0;
+  commits = 0;
+
+  constructor(rules: Rules) {
+    this.#rules = rules;
+  }
+
+  load(): { epoch: number; calendar: Calendar } {
+    this.epoch += 1;
+    const found = [...this.bookings.values()].filter((b) => active(b) || !this.#rules.activeOnly);
+    return {
+      epoch: this.epoch,
+      calendar: { status: this.status, active: new Map(found.map((booking) => [booking.id, booking])) },
+    };
+  }
+
+  /** Writes a change, or says which rule forbids it and writes nothing. */
+  commit(epoch: number, change: Change, key: string | undefined): Violation | "key_taken" | undefined {
+    if (this.#rules.fence && epoch < this.epoch) return "fenced";
+    if (this.#rules.bookings && change.type !== "status_set") {
+      const violation = this.#violation(change.booking);
+      if (violation) return violation;
+    }
+    if (change.type === "booked" && key !== undefined) {
+      if (this.keys.has(key)) return "key_taken";
+      this.keys.set(key, change.booking.id);
+    }
+    for (const booking of bookingsOf(change)) this.bookings.set(booking.id, booking);
+    if (change.type === "status_set") {
+      this.status = change.to;
+      this.statusSince = change.at;
+    }
+    this.commits += 1;
+    return undefined;
+  }
+
+  holds(change: Change): boolean {
+    if (change.type === "status_set") return this.status === change.to && this.statusSince === change.at;
+    const stored = this.bookings.get(change.booking.id);
+    return JSON.stringify(stored) === JSON.stringify(change.booking);
+  }
+
+  #violation(booking: Booking): Violation | undefined {
+    const old = this.bookings.get(booking.id);
+    const moves = !old || old.startAt !== booking.startAt;
+    if (active(booking) && this.overlapping(booking).length > 0) return "slot_taken";
+    if (moves && active(booking) && (this.status === "SOLD" || this.status === "REMOVED"))
+      return "car_not_bookable";
+    if (!old) return undefined;
+    const legal = moves
+      ? active(old) && (booking.status === old.status || booking.status === "PENDING")
+      : booking.status === old.status || (WAYS[old.status] ?? []).includes(booking.status);
+    return legal ? undefined : "illegal_transition";
+  }
+
+  /** The other active bookings that share a moment with this one. */
+  overlapping(booking: Booking): Booking[] {
+    return [...this.bookings.values()].filter(
+      (other) =>
+        other.id !== booking.id &&
+        active(other) &&
+        other.startAt < booking.endAt &&
+        other.endAt > booking.startAt,
+    );
+  }
+
+  /** The active bookings. */
+  active(): Booking[] {
+    return [...this.bookings.values()].filter(active);
+  }
+}

@@ -1,0 +1,106 @@
+/** Deliberate mistakes, made in copies of the real source, to show that the checks see them. */
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import type { CalendarWriter } from "../../src/car-coordinator/car-writer.ts";
+import type { Subject } from "./world.ts";
+
+/** One mistake: a text of a source file replaced by another, or a rule of the database left out. */
+export type Mutant = { name: string } & (
+  | { file: string; from: string; to: string }
+  | { rules: NonNullable<Subject["rules"]> }
+);
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "drops the overlap check",
+    file: "car-coordinator/commands.ts",
+    from: "if (taken.some((other) => other.id !== except && overlaps(slot, other)))",
+    to: "if (taken.length < 0)",
+  },
+  {
+    name: "takes touching slots for overlapping (< becomes <=)",
+    file: "bookings/slots.ts",
+    from: "a.startAt < b.endAt && b.startAt < a.endAt",
+    to: "a.startAt <= b.endAt && b.startAt <= a.endAt",
+  },
+  {
+    name: "drops the status filter in memory",
+    file: "car-coordinator/commands.ts",
+    from: "if (isActive(booking.status)) active.set",
+    to: "if (booking.status) active.set",
+  },
+  { name: "drops the status filter of the load", rules: { activeOnly: false } },
+  {
+    name: "forgets to forget memory after an unknown outcome",
+    file: "car-coordinator/car-writer.ts",
+    from: "await this.#load();\n          return",
+    to: "return",
+  },
+  {
+    name: "takes an unknown outcome for a success",
+    file: "car-coordinator/car-writer.ts",
+    from: "(await this.#store.holds(change)) ?",
+    to: "change ?",
+  },
+  {
+    name: "keeps its memory when the store knew better",
+    file: "car-coordinator/car-writer.ts",
+    from: "this.#calendar = undefined;\n          if (tries",
+    to: "if (tries",
+  },
+  {
+    name: "drops the queue",
+    file: "car-coordinator/serial-queue.ts",
+    from: "this.#last.then(task)",
+    to: "task()",
+  },
+  {
+    name: "answers from memory while a commit is under way",
+    file: "car-coordinator/car-writer.ts",
+    from: "await this.#current;",
+    to: "",
+  },
+  {
+    name: "does not commit the Idempotency-Key with the booking",
+    file: "car-coordinator/car-writer.ts",
+    from: "this.#store.commit(change, attached)",
+    to: "this.#store.commit(change, {})",
+  },
+  {
+    name: "leaves the bookings of a car that is sold",
+    file: "car-coordinator/commands.ts",
+    from: ".filter((booking) => booking.startAt > now)",
+    to: ".filter((booking) => booking.startAt < 0)",
+  },
+  {
+    name: "lets a customer's own move stay approved",
+    file: "car-coordinator/commands.ts",
+    from: 'command.confirmed ? before.status : "PENDING"',
+    to: "before.status",
+  },
+  {
+    name: "books in the past",
+    file: "bookings/slots.ts",
+    from: 'if (startAt <= now) return "in_the_past";',
+    to: "",
+  },
+  { name: "lets late and displaced writers commit", rules: { fence: false } },
+];
+
+/** Where the copies go: inside the project, so that they find its packages. Not under version control. */
+const COPIES = ".mutants";
+
+/** The writer with the mistake in it. */
+export async function subjectOf(mutant: Mutant, Real: typeof CalendarWriter): Promise<Subject> {
+  if ("rules" in mutant) return { Writer: Real, rules: mutant.rules };
+  const folder = `${COPIES}/${MUTANTS.indexOf(mutant)}`;
+  for (const area of ["bookings", "car-coordinator", "shared"])
+    cpSync(`src/${area}`, `${folder}/${area}`, { recursive: true });
+  const path = `${folder}/${mutant.file}`;
+  const [before, after, ...more] = readFileSync(path, "utf8").split(mutant.from);
+  if (before === undefined || after === undefined || more.length > 0)
+    throw new Error(`"${mutant.from}" is not in ${mutant.file} exactly once any more`);
+  writeFileSync(path, before + mutant.to + after);
+  const { href } = pathToFileURL(`${folder}/car-coordinator/car-writer.ts`);
+  return { Writer: (await import(href)).CalendarWriter };
+}

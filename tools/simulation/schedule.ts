@@ -1,0 +1,68 @@
+/**
+ * One schedule: some clients of one car, and everything that can go wrong between them, the car's Durable Object and
+ * the database, in an order drawn from a seed. The writer under test is the real one.
+ */
+import type { Booking } from "../../src/car-coordinator/commands.ts";
+import { book, client, inspect } from "./clients.ts";
+import { isLinearizable } from "./linearizability.ts";
+import { calendarSpecification, type Operation } from "./specification.ts";
+import { CALM, EVENING, HOUR, type Subject, World } from "./world.ts";
+
+/** What came of a schedule. No faults: it kept every promise. `trace` tells what happened, in order. */
+export type Report = { seed: number; faults: string[]; steps: number; trace: string[] };
+
+/** Runs the schedule of a seed and checks every promise. */
+export async function runSchedule(seed: number, subject: Subject): Promise<Report> {
+  const world = new World(seed, subject);
+  const { random, weather, faults, ledger, history } = world;
+  const clients = Array.from({ length: random.between(2, 4) }, () => client(world));
+  const finished = Promise.all(clients).catch((error) => faults.push(`a client failed: ${error}`));
+  for (let i = 0; i < weather.evictions; i += 1) inSomeTime(world, () => world.evict());
+  for (let i = random.between(0, 2); i > 0; i -= 1)
+    inSomeTime(world, () =>
+      world.turnClockTo(world.now + random.between(1, 8) * (HOUR / 2) + random.pick([-1000, 0, 1000])),
+    );
+  await world.run();
+  await finished;
+
+  const { zombies } = weather;
+  world.weather = CALM;
+  // A displaced instance may have written after its successor loaded, which that one learns when it writes.
+  if (!zombies) {
+    const memory = { status: "unknown", active: [""] };
+    world.instance.writer.read().then(({ status, active }) => {
+      Object.assign(memory, { status, active: versions(active.values()) });
+    });
+    await world.run();
+    const stored = { status: ledger.status, active: versions(ledger.active()) };
+    const [remembered, truth] = [JSON.stringify(memory), JSON.stringify(stored)];
+    if (remembered !== truth) faults.push(`memory is ${remembered}, the database is ${truth}`);
+  }
+  // After the storm the calendar works: whoever asks gets an answer.
+  book(world, EVENING, undefined);
+  await world.run();
+  inspect(world);
+  await world.run();
+  // What a displaced instance says from memory may be out of date; what it writes never is.
+  const judged = zombies ? history.filter(({ operation }) => isOfTheDatabase(operation)) : history;
+  if (!isLinearizable(calendarSpecification, judged))
+    faults.push("no order of events explains what clients saw");
+  return { seed, faults, steps: world.steps, trace: world.trace };
+}
+
+const versions = (bookings: Iterable<Booking>): string[] =>
+  [...bookings].map(({ id, sequence, startAt }) => `${id} ${sequence} ${startAt}`).sort();
+
+const isOfTheDatabase = ({ type, result }: Operation): boolean =>
+  type !== "read" && result.type !== "refused";
+
+/** Lets something happen after a random number of other events. */
+function inSomeTime(world: World, task: () => void): void {
+  let wait = world.random.between(0, 30);
+  const tick = () => {
+    if (wait === 0) return task();
+    wait -= 1;
+    world.later(tick);
+  };
+  world.later(tick);
+}
