@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { uuidv7 } from "uuidv7";
 import { passwordFault } from "../src/auth/password-rules.ts";
 import { newUserShape } from "../src/auth/schemas.ts";
-import { newUserRow } from "../src/auth/store.ts";
+import { newUserRow } from "../src/auth/users.ts";
 import { closed } from "../src/http/validation.ts";
 import { executeSql } from "../tools/database/d1.ts";
 import { literals } from "../tools/database/literal.ts";

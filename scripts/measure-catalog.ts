@@ -5,7 +5,8 @@
 
 import { carsQuery, facetsQuery } from "../src/cars/schemas.ts";
 import { countFacets } from "../src/cars/search/facets.ts";
-import { findCar, findCars } from "../src/cars/store.ts";
+import { findCars } from "../src/cars/search/list.ts";
+import { carById } from "../src/cars/store.ts";
 import { openDatabase } from "../src/db/client.ts";
 import { carPhotos, cars } from "../src/db/schema.ts";
 import { insertAll } from "../tools/database/bulk.ts";
@@ -63,7 +64,7 @@ for (const size of SIZES) {
     const db = openDatabase(local.counted, "first-primary");
     const list = (text: string) => {
       const query = carsQuery.parse(Object.fromEntries(new URLSearchParams(text)));
-      return findCars(db, query, false, "");
+      return findCars(db, query, false);
     };
     const measure = async (text: string) => {
       const { count } = await list(text);
@@ -79,8 +80,8 @@ for (const size of SIZES) {
     for (const ordering of ORDERINGS)
       for (const sign of ["", "-"]) await measure(`ordering=${sign}${ordering}`);
     for (const filter of [...FILTERS, ...PAIRS]) await measure(filter);
-    const [some] = (await list("")).cars;
-    record("one car", await local.costOf(() => findCar(db, some?.id ?? "", false, "")));
+    const [some] = (await list("")).rows;
+    record("one car", await local.costOf(() => carById(db, some?.id ?? "")));
     for (const text of ["", "make=bmw", "fuel_type=ELECTRIC", "make=bmw&fuel_type=DIESEL", "search=matrix"]) {
       const filters = facetsQuery.parse(Object.fromEntries(new URLSearchParams(text)));
       record(`\`facets/?${text}\``, await local.costOf(() => countFacets(db, filters, false)));

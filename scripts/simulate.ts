@@ -3,7 +3,7 @@
  * With `--trace` (and one schedule) it tells what happened in it.
  */
 import { parseArgs } from "node:util";
-import { CalendarWriter } from "../src/car-coordinator/car-writer.ts";
+import { CarWriter } from "../src/car-coordinator/car-writer.ts";
 import { runSchedule } from "../tools/simulation/schedule.ts";
 
 const { values } = parseArgs({
@@ -20,7 +20,7 @@ const begun = performance.now();
 let steps = 0;
 let failed = 0;
 for (let seed = first; seed < first + schedules && failed < 10; seed += 1) {
-  const report = await runSchedule(seed, { Writer: CalendarWriter });
+  const report = await runSchedule(seed, { Writer: CarWriter });
   steps += report.steps;
   if (values.trace) console.log(report.trace.join("\n"));
   if (report.faults.length === 0) continue;

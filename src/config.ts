@@ -1,4 +1,4 @@
-/** What the Worker is configured with: read from the environment once, checked whole, and refused when wrong. */
+/** What the Worker is configured with: read from its variables once, checked as a whole, refused when anything is wrong. */
 import { z } from "zod";
 import { currencies } from "./shared/money.ts";
 
@@ -11,49 +11,73 @@ const isTimeZone = (name: string) => {
   }
 };
 
-const variables = z.object({
-  ENVIRONMENT: z.enum(["development", "staging", "production"]),
-  PUBLIC_URL: z.url().transform((url) => url.replace(/\/+$/, "")),
-  SHOWROOM_NAME: z.string().min(1),
-  SHOWROOM_TIME_ZONE: z.string().refine(isTimeZone, "not an IANA time zone"),
-  BOOKING_HORIZON_DAYS: z.coerce.number().int().min(1).max(3650),
-  DEFAULT_CURRENCY: z.string().refine((code) => currencies.has(code), "not an ISO 4217 code"),
-  EMAIL_FROM: z.email(),
-  EMAIL_STAFF: z.email(),
-  RATE_LIMITS: z.enum(["on", "off"]),
-  PUBLIC_FRESHNESS_SECONDS: z.coerce.number().int().min(0).max(3600),
-  // 32 characters of randomness are what HS256 asks for (RFC 7518, section 3.2).
-  JWT_SECRET: z.string().min(32),
-  JWT_SECRET_PREVIOUS: z.string().min(32).optional(),
-  CORS_ORIGINS: z.string().transform((list) =>
-    list
-      .split(",")
-      .map((origin) => origin.trim())
-      .filter(Boolean),
-  ),
+/** Every variable and secret, with its form and its meaning; docs/configuration.md is made of this. */
+export const variables = z.object({
+  ENVIRONMENT: z.enum(["development", "staging", "production"]).describe("Which kind of deployment this is"),
+  PUBLIC_URL: z
+    .url()
+    .transform((url) => url.replace(/\/+$/, ""))
+    .describe("Where clients reach this API; links in e-mails and problem types begin with it"),
+  SHOWROOM_NAME: z.string().min(1).describe("The name that customers read in e-mails and calendar files"),
+  SHOWROOM_TIME_ZONE: z
+    .string()
+    .refine(isTimeZone, "not an IANA time zone")
+    .describe("IANA time zone of the showroom: local days and slots are in it"),
+  BOOKING_HORIZON_DAYS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(3650)
+    .describe("How many days ahead a test drive may be booked"),
+  DEFAULT_CURRENCY: z
+    .string()
+    .refine((code) => currencies.has(code), "not an ISO 4217 code")
+    .describe("ISO 4217 code of prices that name no currency"),
+  EMAIL_FROM: z.email().describe("Sender of every e-mail; its domain must be onboarded to the mail service"),
+  EMAIL_STAFF: z.email().describe("Mailbox of the sales team: gets requests and replies"),
+  RATE_LIMITS: z.enum(["on", "off"]).describe("`off` is for load tests on a developer's machine"),
+  PUBLIC_FRESHNESS_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(3600)
+    .describe("How many seconds old an answer to an anonymous reader of the stock may be; 0 keeps nothing"),
+  CORS_ORIGINS: z
+    .string()
+    .transform((list) =>
+      list
+        .split(",")
+        .map((origin) => origin.trim())
+        .filter(Boolean),
+    )
+    .describe("Web origins that may call from a browser, separated by commas; `*` for all"),
+  // RFC 7518, section 3.2 asks for a key as long as the hash.
+  JWT_SECRET: z.string().min(32).describe("Secret: signs access tokens. At least 32 random characters"),
+  JWT_SECRET_PREVIOUS: z
+    .string()
+    .min(32)
+    .optional()
+    .describe("Secret: the one before, while JWT_SECRET is being replaced; its tokens stay valid"),
 });
 
-/** The checked configuration. */
-export type Config = Readonly<{
-  environment: "development" | "staging" | "production";
-  /** Where clients reach this API, without a trailing slash. */
-  publicUrl: string;
-  showroom: { name: string; timeZone: string };
-  /** How far ahead a test drive may be booked. */
-  bookingHorizonDays: number;
-  defaultCurrency: string;
-  email: { from: string; staff: string };
-  /** How old an answer to an anonymous reader may be: see http/freshness.ts. 0 keeps nothing. */
-  publicFreshnessSeconds: number;
-  /** Whether guesses are damped. */
-  rateLimits: boolean;
+const configuration = variables.transform((v) => ({
+  environment: v.ENVIRONMENT,
+  publicUrl: v.PUBLIC_URL,
+  showroom: { name: v.SHOWROOM_NAME, timeZone: v.SHOWROOM_TIME_ZONE },
+  bookingHorizonDays: v.BOOKING_HORIZON_DAYS,
+  defaultCurrency: v.DEFAULT_CURRENCY,
+  email: { from: v.EMAIL_FROM, staff: v.EMAIL_STAFF },
+  publicFreshnessSeconds: v.PUBLIC_FRESHNESS_SECONDS,
+  rateLimits: v.RATE_LIMITS === "on",
+  corsOrigins: v.CORS_ORIGINS as readonly string[],
   /** Signs tokens. */
-  jwtSecret: string;
-  /** Those whose tokens are good: the present one, and while it is being replaced the one before. */
-  jwtSecrets: readonly string[];
-  /** Web origins that may call from a browser; `*` is all. */
-  corsOrigins: readonly string[];
-}>;
+  jwtSecret: v.JWT_SECRET,
+  /** Those whose tokens are valid: the present one, and the one before while it is being replaced. */
+  jwtSecrets: [v.JWT_SECRET, v.JWT_SECRET_PREVIOUS].filter((secret) => secret !== undefined),
+}));
+
+/** The checked configuration. */
+export type Config = Readonly<z.output<typeof configuration>>;
 
 /** Raised when a variable is missing or wrong. Its message names variables, never their values. */
 export class Misconfigured extends Error {}
@@ -67,25 +91,11 @@ const checked = new WeakMap<object, Config>();
 export function readConfig(env: Env): Config {
   const known = checked.get(env);
   if (known) return known;
-  const parsed = variables.safeParse(env);
+  const parsed = configuration.safeParse(env);
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
     throw new Misconfigured(faults.join("; "));
   }
-  const v = parsed.data;
-  const config: Config = {
-    environment: v.ENVIRONMENT,
-    publicUrl: v.PUBLIC_URL,
-    showroom: { name: v.SHOWROOM_NAME, timeZone: v.SHOWROOM_TIME_ZONE },
-    bookingHorizonDays: v.BOOKING_HORIZON_DAYS,
-    defaultCurrency: v.DEFAULT_CURRENCY,
-    email: { from: v.EMAIL_FROM, staff: v.EMAIL_STAFF },
-    publicFreshnessSeconds: v.PUBLIC_FRESHNESS_SECONDS,
-    rateLimits: v.RATE_LIMITS === "on",
-    jwtSecret: v.JWT_SECRET,
-    jwtSecrets: v.JWT_SECRET_PREVIOUS ? [v.JWT_SECRET, v.JWT_SECRET_PREVIOUS] : [v.JWT_SECRET],
-    corsOrigins: v.CORS_ORIGINS,
-  };
-  checked.set(env, config);
-  return config;
+  checked.set(env, parsed.data);
+  return parsed.data;
 }

@@ -1,12 +1,12 @@
 /** The Worker's entry. */
 import { createApp } from "./app.ts";
 import { readConfig } from "./config.ts";
-import { sweep } from "./cron.ts";
+import { runCron } from "./cron.ts";
 import { openDatabase } from "./db/client.ts";
-import { bury, consume, type DeliveryTools } from "./notifications/deliver.ts";
+import { consume, type DeliveryTools, handleDeadLetters } from "./notifications/deliver.ts";
 import type { Delivery } from "./outbox/outbox.ts";
 
-export { CarCalendar } from "./car-coordinator/car-coordinator.ts";
+export { CarCoordinator } from "./car-coordinator/car-coordinator.ts";
 
 const app = createApp();
 
@@ -21,11 +21,11 @@ export default {
   fetch: app.fetch,
 
   async queue(batch, env) {
-    if (batch.queue.endsWith("-dead")) return bury(batch, openDatabase(env.DB, "first-primary"));
+    if (batch.queue.endsWith("-dead")) return handleDeadLetters(batch, openDatabase(env.DB, "first-primary"));
     return consume(batch, deliveryTools(env));
   },
 
   async scheduled(_controller, env) {
-    await sweep(env.NOTIFICATIONS, env.PHOTOS, deliveryTools(env));
+    await runCron(env.NOTIFICATIONS, env.PHOTOS, deliveryTools(env));
   },
 } satisfies ExportedHandler<Env, Delivery>;

@@ -1,7 +1,7 @@
 /**
- * Damping of guesses. Counted per address, and per account and address, so that somebody else's guesses do not lock
- * the owner out; a third count of the account from anywhere lasts ten seconds only. The counts are the platform's:
- * per location and approximate. The numbers are in wrangler.toml.
+ * Rate limits on guessing. Counted per address, and per account and address, so that another person's guesses do not
+ * lock the owner out; a third count of the account from anywhere lasts ten seconds only. The platform counts: per
+ * location and approximately. The numbers are in wrangler.toml.
  */
 import type { Context } from "hono";
 import type { AppEnv } from "../http/context.ts";
@@ -19,28 +19,28 @@ async function isWithin(c: Context<AppEnv>, limit: Limit, key: string): Promise<
   return !c.get("config").rateLimits || (await c.env[limit].limit({ key })).success;
 }
 
-async function spend(c: Context<AppEnv>, limit: Limit, key: string): Promise<void> {
-  if (await isWithin(c, limit, key)) return;
-  throw new Problem("too_many_requests", undefined, { headers: { "Retry-After": String(WINDOW[limit]) } });
+async function limit(c: Context<AppEnv>, name: Limit, key: string): Promise<void> {
+  if (await isWithin(c, name, key)) return;
+  throw new Problem("too_many_requests", undefined, { headers: { "Retry-After": String(WINDOW[name]) } });
 }
 
 /**
  * Counts a request against its address.
  * @throws `too_many_requests`
  */
-export const dampAddress = (c: Context<AppEnv>, action: string): Promise<void> =>
-  spend(c, "ADDRESS_LIMIT", `${action} ${address(c)}`);
+export const limitAddress = (c: Context<AppEnv>, action: string): Promise<void> =>
+  limit(c, "ADDRESS_LIMIT", `${action} ${address(c)}`);
 
 /**
  * Counts a guess at an account's secret.
  * @param account whatever the guesser calls it; it need not exist
  * @throws `too_many_requests`
  */
-export async function dampGuesses(c: Context<AppEnv>, action: string, account: string): Promise<void> {
+export async function limitGuesses(c: Context<AppEnv>, action: string, account: string): Promise<void> {
   const name = foldCase(account.trim());
-  await dampAddress(c, action);
-  await spend(c, "ACCOUNT_LIMIT", `${action} ${name} ${address(c)}`);
-  await spend(c, "ACCOUNT_BURST_LIMIT", `${action} ${name}`);
+  await limitAddress(c, action);
+  await limit(c, "ACCOUNT_LIMIT", `${action} ${name} ${address(c)}`);
+  await limit(c, "ACCOUNT_BURST_LIMIT", `${action} ${name}`);
 }
 
 /** Whether one more mail may go to this address now: nobody's mailbox is filled by a stranger. */

@@ -1,23 +1,94 @@
-/** Tokens with which somebody who forgot their password may choose a new one. Kept by hash only. */
+/** Tokens with which somebody who forgot their password may choose a new one. Only their hashes are stored. */
+import { and, eq, isNull, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
-import { passwordResets } from "../db/schema.ts";
+import { passwordResets, sessions, users } from "../db/schema.ts";
+import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
 import { sha256 } from "../shared/digest.ts";
 import { randomToken } from "./tokens.ts";
+import type { User } from "./users.ts";
 
-/** How long a reset token is good for. */
+/** How long a reset token is valid. */
 export const PASSWORD_RESET_MS = 30 * 60 * 1000;
 
-/**
- * Makes a single-use token for a user. Only its hash is stored: the plaintext exists in the message it is mailed in
- * and nowhere else.
- */
+/** Makes a single-use token for a user. Its plain text exists only in the message that it is mailed in. */
 export async function issueResetToken(db: Database, userId: string, now: number): Promise<string> {
   const token = randomToken();
-  await db.insert(passwordResets).values({
-    tokenHash: await sha256(token),
-    userId,
-    createdAt: now,
-    expiresAt: now + PASSWORD_RESET_MS,
-  });
+  await db.commit("system", "password_reset.issue", `user:${userId}`, [
+    insertInto(passwordResets, {
+      tokenHash: await sha256(token),
+      userId,
+      createdAt: now,
+      expiresAt: now + PASSWORD_RESET_MS,
+    }),
+  ]);
   return token;
 }
+
+const ownerOfToken = compile(
+  build
+    .select({
+      ...columnsOf(users),
+      resetExpiresAt: sql<number>`${passwordResets.expiresAt}`.as("resetExpiresAt"),
+    })
+    .from(passwordResets)
+    .innerJoin(users, eq(users.id, passwordResets.userId))
+    .where(and(eq(passwordResets.tokenHash, sql.placeholder("hash")), isNull(passwordResets.usedAt))),
+);
+
+/** The user whom a mailed token would let in; `undefined` when it is unknown, used or expired. */
+export async function findUserByResetToken(
+  db: Database,
+  token: string,
+  now: number,
+): Promise<User | undefined> {
+  const [[found]] = await db.ask(ownerOfToken({ hash: await sha256(token) }));
+  return found && found.resetExpiresAt > now && found.isActive ? found : undefined;
+}
+
+/**
+ * Sets a new password by a mailed token, uses up every reset token of the user, and ends all their sessions.
+ * @returns whether the token was still valid: of two at once, one is
+ */
+export async function spendResetToken(
+  db: Database,
+  token: string,
+  passwordHash: string,
+  now: number,
+): Promise<boolean> {
+  const hash = await sha256(token);
+  const owner = build
+    .select({ id: passwordResets.userId })
+    .from(passwordResets)
+    .where(and(eq(passwordResets.tokenHash, hash), isNull(passwordResets.usedAt)));
+  const [changed] = await db.commit("anonymous", "password.reset", "-", [
+    statementOf(
+      build
+        .update(users)
+        .set({ passwordHash, updatedAt: now })
+        .where(eq(users.id, owner))
+        .returning({ id: users.id }),
+    ),
+    statementOf(
+      build
+        .update(sessions)
+        .set({ endedAt: now })
+        .where(and(eq(sessions.userId, owner), isNull(sessions.endedAt))),
+    ),
+    // Last, because the statements above find the user by the unused token.
+    statementOf(build.update(passwordResets).set({ usedAt: now }).where(eq(passwordResets.userId, owner))),
+  ]);
+  return changed.length > 0;
+}
+
+/** The statement that uses up every reset token of a user. */
+export const voidResetTokens = (userId: string, now: number): Statement =>
+  statementOf(
+    build
+      .update(passwordResets)
+      .set({ usedAt: now })
+      .where(and(eq(passwordResets.userId, userId), isNull(passwordResets.usedAt))),
+  );
+
+/** The statement that deletes reset tokens which have expired. */
+export const pruneResetTokens = (now: number): Statement =>
+  statementOf(build.delete(passwordResets).where(lt(passwordResets.expiresAt, now)));

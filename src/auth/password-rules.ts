@@ -1,5 +1,7 @@
 /** Which passwords are refused, after NIST SP 800-63B: short ones, well-known ones, and ones made of the owner's name. */
-import { invalid } from "../http/problems.ts";
+import type { Deps } from "../deps.ts";
+import { DependencyDown } from "../shared/dependency-down.ts";
+import { ok, type Result, refuseField } from "../shared/refusals.ts";
 
 /** Whom a password is for. */
 export type PasswordOwner = {
@@ -32,22 +34,21 @@ let known: ReadonlySet<string> | undefined;
 async function commonPasswords(assets: Fetcher): Promise<ReadonlySet<string>> {
   if (known) return known;
   const file = await assets.fetch("http://assets.local/common-passwords.txt");
-  if (!file.ok) throw new Error("internal error: the list of common passwords is missing");
+  if (!file.ok) throw new DependencyDown("the list of common passwords", `status ${file.status}`);
   known = new Set((await file.text()).split("\n"));
   return known;
 }
 
 /**
  * Refuses a password that is too easy to guess.
- * @param field the body's member that holds it
- * @throws `invalid_request` that names the field and the reason
+ * @param field the member of the input that holds it
  */
-export async function refuseWeak(
+export async function checkPassword(
+  { env }: Deps,
   password: string,
   owner: PasswordOwner,
-  assets: Fetcher,
   field: "password" | "new_password" = "password",
-): Promise<void> {
-  const fault = passwordFault(password, owner, await commonPasswords(assets));
-  if (fault) throw invalid([{ field, ...fault }]);
+): Promise<Result<undefined>> {
+  const fault = passwordFault(password, owner, await commonPasswords(env.ASSETS));
+  return fault ? refuseField(field, fault.code, fault.message) : ok(undefined);
 }

@@ -1,16 +1,10 @@
 /** /api/auth: accounts and sessions. */
-import type { Context } from "hono";
-import { uuidv7 } from "uuidv7";
-import type { AppEnv } from "../http/context.ts";
-import { databaseOf } from "../http/database.ts";
 import { once, withoutPassword } from "../http/idempotency.ts";
-import { invalid, Problem } from "../http/problems.ts";
+import { unwrap } from "../http/problems.ts";
+import { depsOf } from "../http/request-deps.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
-import { enqueue } from "../outbox/outbox.ts";
-import { callerOf, operation } from "./access.ts";
-import { dampAddress, dampGuesses, mayMail } from "./login-throttling.ts";
-import { type PasswordOwner, refuseWeak } from "./password-rules.ts";
-import { verifyPassword } from "./passwords.ts";
+import { limitAddress, limitGuesses, mayMail } from "./login-throttling.ts";
+import { claimedCaller, operation, verifiedCaller } from "./operation.ts";
 import {
   account,
   credentials,
@@ -24,21 +18,17 @@ import {
   tokenPair,
   userSchema,
 } from "./schemas.ts";
-import { endSessionOf, renewSession, startSession } from "./sessions.ts";
 import {
-  accountBody,
   changePassword,
-  changeProfile,
-  findUser,
-  findUserByResetToken,
-  insertUser,
-  newUserRow,
+  getMe,
+  login,
+  logout,
+  refresh,
+  register,
   requestReset,
   resetPassword,
-  signIn,
-  type User,
-  userBody,
-} from "./store.ts";
+  updateMe,
+} from "./use-cases.ts";
 
 const tags = ["Auth"];
 const DONE = { 204: { description: "Done" } } as const;
@@ -48,7 +38,7 @@ export const authRoutes = createRouter()
   .openapi(
     operation("register", ["idempotency_key_reused"], {
       method: "post",
-      path: "/register/",
+      path: "/register",
       tags,
       summary: "Create a customer account",
       request: { body: jsonBody(registration) },
@@ -56,172 +46,132 @@ export const authRoutes = createRouter()
     }),
     async (c) => {
       const body = c.req.valid("json");
-      await dampAddress(c, "register");
+      await limitAddress(c, "register");
       const stranger = `anonymous ${c.req.header("CF-Connecting-IP") ?? ""}`;
-      return once(c, stranger, withoutPassword(body), async (claim) => {
-        await refuseWeak(body.password, body, c.env.ASSETS);
-        const user = await newUserRow(body, Date.now());
-        const answer = accountBody(user);
-        await insertUser(databaseOf(c), user, { claim, answer });
-        return c.json(answer, 201);
-      });
+      return once(c, stranger, withoutPassword(body), async (key) =>
+        c.json(unwrap(c, await register(depsOf(c), body, key)), 201),
+      );
     },
   )
   .openapi(
     operation("login", ["invalid_credentials"], {
       method: "post",
-      path: "/login/",
+      path: "/login",
       tags,
-      summary: "Sign in with username or e-mail",
+      summary: "Log in",
       request: { body: jsonBody(credentials) },
       responses: { 200: jsonAnswer("Tokens and the user", session) },
     }),
     async (c) => {
       const { username, password } = c.req.valid("json");
-      await dampGuesses(c, "login", username);
-      const now = Date.now();
-      const user = await signIn(databaseOf(c), username, password, now);
-      if (!user) throw new Problem("invalid_credentials");
-      const tokens = await startSession(databaseOf(c), user, c.get("config").jwtSecret, now);
-      return c.json({ ...tokens, user: userBody(user) }, 200);
+      await limitGuesses(c, "login", username);
+      return c.json(unwrap(c, await login(depsOf(c), username, password)), 200);
     },
   )
   .openapi(
     operation("refresh", ["invalid_refresh_token"], {
       method: "post",
-      path: "/refresh/",
+      path: "/refresh",
       tags,
-      summary: "Trade a refresh token for a new pair",
+      summary: "Refresh the tokens",
       description:
-        "Each refresh token is good for one use. Using a spent one again ends the session it came from; a retry within ten seconds, because the answer was lost, gets the same refresh token again.",
+        "Each refresh token can be used once. Using it again ends its session, except for a retry within ten seconds, which gets the same refresh token again.",
       request: { body: jsonBody(refreshBody) },
       responses: { 200: jsonAnswer("The new pair", tokenPair) },
     }),
     async (c) => {
-      await dampAddress(c, "refresh");
-      const tokens = await renewSession(
-        databaseOf(c),
-        c.req.valid("json").refresh,
-        c.get("config").jwtSecret,
-        Date.now(),
-      );
-      if (!tokens) throw new Problem("invalid_refresh_token");
-      return c.json(tokens, 200);
+      await limitAddress(c, "refresh");
+      return c.json(unwrap(c, await refresh(depsOf(c), c.req.valid("json").refresh)), 200);
     },
   )
   .openapi(
     operation("logout", [], {
       method: "post",
-      path: "/logout/",
+      path: "/logout",
       tags,
-      summary: "End a session",
-      description: "Every token of the session is good no more. An unknown token is answered alike.",
+      summary: "Log out",
+      description: "Ends the session: all its tokens become invalid. An unknown token gets the same answer.",
       request: { body: jsonBody(refreshBody) },
       responses: DONE,
     }),
     async (c) => {
-      await endSessionOf(databaseOf(c), c.req.valid("json").refresh, Date.now());
+      await logout(depsOf(c), c.req.valid("json").refresh);
       return c.body(null, 204);
     },
   )
   .openapi(
     operation("getMe", [], {
       method: "get",
-      path: "/me/",
+      path: "/me",
       tags,
-      summary: "Who I am",
+      summary: "Get the current user",
       responses: { 200: jsonAnswer("The user", userSchema) },
     }),
-    async (c) => c.json(userBody(await callingUser(c)), 200),
+    async (c) => c.json(unwrap(c, await getMe(depsOf(c), claimedCaller(c))), 200),
   )
   .openapi(
     operation("updateMe", [], {
       method: "patch",
-      path: "/me/",
+      path: "/me",
       tags,
-      summary: "Change my names, phone or e-mail",
+      summary: "Update the current user",
       request: { body: jsonBody(profileChange) },
-      responses: { 200: jsonAnswer("The user as they are now", userSchema) },
+      responses: { 200: jsonAnswer("The updated user", userSchema) },
     }),
     async (c) => {
-      const user = await changeProfile(databaseOf(c), callerOf(c).id, c.req.valid("json"), Date.now());
-      if (!user) throw new Problem("invalid_token");
-      return c.json(userBody(user), 200);
+      const caller = await verifiedCaller(c);
+      return c.json(unwrap(c, await updateMe(depsOf(c), caller, c.req.valid("json"))), 200);
     },
   )
   .openapi(
     operation("changePassword", [], {
       method: "post",
-      path: "/password/change/",
+      path: "/password/change",
       tags,
-      summary: "Change my password",
-      description: "My other sessions end.",
+      summary: "Change the password",
+      description: "All other sessions of the user end.",
       request: { body: jsonBody(passwordChange) },
       responses: DONE,
     }),
     async (c) => {
       const { current_password, new_password } = c.req.valid("json");
-      const { id, sessionId } = callerOf(c);
-      await dampGuesses(c, "password", id);
-      const user = await callingUser(c);
-      if ((await verifyPassword(current_password, user.passwordHash)) === "wrong")
-        throw invalid([{ field: "current_password", code: "wrong", message: "This is not your password" }]);
-      await refuseWeak(new_password, ownerOf(user), c.env.ASSETS, "new_password");
-      await changePassword(databaseOf(c), id, new_password, sessionId, Date.now());
+      const caller = claimedCaller(c);
+      await limitGuesses(c, "password", caller.id);
+      unwrap(c, await changePassword(depsOf(c), caller, current_password, new_password));
       return c.body(null, 204);
     },
   )
   .openapi(
     operation("forgotPassword", [], {
       method: "post",
-      path: "/password/forgot/",
+      path: "/password/forgot",
       tags,
-      summary: "Ask for a password reset by e-mail",
-      description: "Answered alike whether or not the address has an account.",
+      summary: "Request a password reset e-mail",
+      description: "The answer is the same whether or not the address has an account.",
       request: { body: jsonBody(forgotten) },
       responses: DONE,
     }),
     async (c) => {
       const { email } = c.req.valid("json");
-      await dampAddress(c, "forgot");
-      if (await mayMail(c, email)) {
-        const id = uuidv7();
-        await requestReset(databaseOf(c), id, email, Date.now());
-        c.executionCtx.waitUntil(enqueue(c.env.NOTIFICATIONS, [id]));
-      }
+      await limitAddress(c, "forgot");
+      if (await mayMail(c, email)) await requestReset(depsOf(c), email);
       return c.body(null, 204);
     },
   )
   .openapi(
     operation("resetPassword", [], {
       method: "post",
-      path: "/password/reset/",
+      path: "/password/reset",
       tags,
-      summary: "Set a new password with the token from the e-mail",
-      description: "All my sessions end.",
+      summary: "Reset the password",
+      description: "Takes the token from the e-mail. All sessions of the user end.",
       request: { body: jsonBody(passwordReset) },
       responses: DONE,
     }),
     async (c) => {
       const { token, new_password } = c.req.valid("json");
-      await dampAddress(c, "reset");
-      const db = databaseOf(c);
-      const now = Date.now();
-      const refused = invalid([
-        { field: "token", code: "invalid_token", message: "Unknown, used or expired" },
-      ]);
-      const user = await findUserByResetToken(db, token, now);
-      if (!user) throw refused;
-      await refuseWeak(new_password, ownerOf(user), c.env.ASSETS, "new_password");
-      if (!(await resetPassword(db, token, new_password, now))) throw refused;
+      await limitAddress(c, "reset");
+      unwrap(c, await resetPassword(depsOf(c), token, new_password));
       return c.body(null, 204);
     },
   );
-
-async function callingUser(c: Context<AppEnv>): Promise<User> {
-  const user = await findUser(databaseOf(c), callerOf(c).id);
-  if (!user) throw new Problem("invalid_token");
-  return user;
-}
-
-const ownerOf = (user: User): PasswordOwner => accountBody(user);

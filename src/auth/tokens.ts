@@ -1,16 +1,15 @@
 /** Access tokens (JWT) and refresh tokens (opaque, rotated). */
 import { sign, verify } from "hono/jwt";
 import type { JWTPayload } from "hono/utils/jwt/types";
-import type { Role } from "../shared/enums.ts";
-import { ROLES } from "../shared/enums.ts";
+import { ROLES, type Role } from "../shared/enums.ts";
 
 const ALGORITHM = "HS256";
 const ISSUER = "dealership";
 const AUDIENCE = "dealership-api";
 
-/** How long an access token is good for. */
-export const ACCESS_TOKEN_SECONDS = 30 * 60;
-/** How long a refresh token is good for. */
+/** How long an access token is valid. */
+const ACCESS_TOKEN_SECONDS = 30 * 60;
+/** How long a refresh token is valid. */
 export const REFRESH_TOKEN_MS = 7 * 24 * 60 * 60 * 1000;
 /**
  * How long after its use a refresh token may be used once more, for a client that never saw the answer. It gets
@@ -18,8 +17,8 @@ export const REFRESH_TOKEN_MS = 7 * 24 * 60 * 60 * 1000;
  */
 export const REFRESH_GRACE_MS = 10_000;
 
-/** What an access token says. It is good only as long as its session goes on. */
-export type AccessClaims = { userId: string; role: Role; sessionId: string };
+/** What an access token says. It is valid only as long as its session goes on. */
+type AccessClaims = { userId: string; role: Role; sessionId: string };
 
 /** Signs an access token. `now` in milliseconds. */
 export async function signAccessToken(claims: AccessClaims, secret: string, now: number): Promise<string> {
@@ -56,7 +55,7 @@ function keyOf(secret: string): Promise<CryptoKey> {
   return key;
 }
 
-/** Tokens found good before: people come again with the same one, and what it says does not change. */
+/** Tokens that were verified before: people send the same one again, and what it says does not change. */
 const knownTokens = new Map<string, { secret: string; claims: AccessClaims; expiresAt: number }>();
 const MAX_KNOWN_TOKENS = 5000;
 

@@ -1,10 +1,10 @@
 /** What goes over the wire under /api/bookings. */
 import { z } from "@hono/zod-openapi";
-import type { Booking } from "../car-coordinator/commands.ts";
 import { pageQuery } from "../http/pagination.ts";
-import { closed, formatInstant, id, instant, prose, rule } from "../http/validation.ts";
+import { closed, day, formatInstant, fromBeforeTo, id, instant, prose, rule } from "../http/validation.ts";
 import { BOOKING_STATUSES } from "../shared/enums.ts";
-import { daysBetween, formatLocal, isDate } from "../shared/showroom-time.ts";
+import { daysBetween, formatSpan } from "../shared/showroom-time.ts";
+import type { Booking } from "./booking.ts";
 import type { Slot } from "./slots.ts";
 
 /** A booking. */
@@ -52,11 +52,6 @@ export const newBooking = closed({
 /** Body of `PATCH {id}/reschedule/`. */
 export const newStart = closed({ start_at: start }).openapi("NewStart");
 
-const day = z
-  .string()
-  .refine(isDate, { error: "Must be an existing day, written YYYY-MM-DD", abort: true })
-  .openapi({ format: "date", example: "2026-12-01" });
-
 /** Query of `GET me/`. */
 export const myBookingsQuery = closed({ ...pageQuery, status: z.enum(BOOKING_STATUSES).optional() });
 
@@ -91,9 +86,7 @@ export const slotsQuery = closed({ date: day.optional(), from: day.optional(), t
   )
   .check(rule<Days>("required", "Goes with to", (q) => given(q.from) || !given(q.to), "from"))
   .check(rule<Days>("required", "Goes with from", (q) => given(q.to) || !given(q.from), "to"))
-  .check(
-    rule<Days>("before_from", "Must not be before from", ({ from, to }) => !from || !to || from <= to, "to"),
-  )
+  .check(fromBeforeTo)
   .check(
     rule<Days>(
       "too_many_days",
@@ -111,12 +104,6 @@ export const slotSchema = z
   })
   .openapi("Slot");
 
-/** A free slot in its wire form. */
-export const slotBody = ({ startAt, endAt }: Slot, timeZone: string): z.infer<typeof slotSchema> => ({
-  start_at: formatLocal(startAt, timeZone),
-  end_at: formatLocal(endAt, timeZone),
-});
-
 /** Texts written before: those of a day's slots, which `slotsOn` gives again and again as the same objects. */
 const knownTexts = new WeakMap<Slot, string>();
 
@@ -125,7 +112,7 @@ export function slotsText(slots: readonly Slot[], timeZone: string): string {
   const texts = slots.map((slot) => {
     const known = knownTexts.get(slot);
     if (known) return known;
-    const text = JSON.stringify(slotBody(slot, timeZone));
+    const text = JSON.stringify(formatSpan(slot, timeZone));
     knownTexts.set(slot, text);
     return text;
   });

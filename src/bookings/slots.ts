@@ -44,13 +44,21 @@ export function slotsOn(date: string, timeZone: string): readonly Slot[] {
 }
 
 /** Why no test drive can begin at an instant. */
-export type StartRefusal = "in_the_past" | "too_far_ahead" | "not_a_slot";
+export type StartFault = "in_the_past" | "too_far_ahead" | "not_a_slot";
+
+/** What each fault of a start means. */
+export const START_MESSAGES: Readonly<Record<StartFault | "invalid_instant", string>> = {
+  invalid_instant: "Must be an existing ISO 8601 date and time",
+  in_the_past: "Must be in the future",
+  too_far_ahead: "Is further ahead than bookings are taken",
+  not_a_slot: "Must be on the hour from 09:00 to 16:00, showroom time",
+};
 
 /**
- * Checks that a test drive may begin at `startAt`: at a slot's start, in the future, within the horizon.
- * `undefined` when it may.
+ * Checks that a test drive may begin at `startAt`: at the start of a slot, in the future, within the horizon.
+ * @returns the fault; `undefined` when it may
  */
-export function refuseStart(startAt: number, now: number, hours: Hours): StartRefusal | undefined {
+export function checkStart(startAt: number, now: number, hours: Hours): StartFault | undefined {
   if (startAt <= now) return "in_the_past";
   if (startAt > now + hours.horizonDays * DAY_MS) return "too_far_ahead";
   // No zone is a whole day off UTC, so its local day is that of UTC or one beside it, and Temporal need not be asked.

@@ -1,84 +1,76 @@
-/** The Durable Object of one car, named by the car's id: the only writer of that car's bookings. */
+/** The Durable Object of one car, named by the car's id: the only writer of what must be decided about that car. */
 import { DurableObject } from "cloudflare:workers";
 import { uuidv7 } from "uuidv7";
-import { Askers, WHO_IS_SIGNED_IN } from "../auth/askers.ts";
-import { slotsText } from "../bookings/schemas.ts";
+import type { Booking } from "../bookings/booking.ts";
+import { bookingBody, bookingPath, slotsText } from "../bookings/schemas.ts";
 import { freeSlots, type Hours } from "../bookings/slots.ts";
 import { readConfig } from "../config.ts";
-import type { Caller } from "../http/context.ts";
 import { enqueue } from "../outbox/outbox.ts";
 import { describeError, log } from "../shared/log.ts";
-import { D1CalendarStore } from "./car-store.ts";
-import { type Attached, CalendarWriter, type Outcome } from "./car-writer.ts";
-import type { Command } from "./commands.ts";
+import type { Refusal } from "../shared/refusals.ts";
+import { D1CarStore } from "./car-store.ts";
+import { CarWriter, type CommandContext } from "./car-writer.ts";
+import { type Command, isBookable } from "./commands.ts";
+
+/** What `execute` answers. `committed`: whether something was written, and the caller verified with it. */
+type Answer =
+  | { ok: true; booking: Booking | undefined; committed: boolean; bookmark: string | null }
+  | { ok: false; refusal: Refusal };
 
 /** What `openSlots` answers: JSON text, because over RPC an object costs more than what is in it, or why there is none. */
-export type SlotsOutcome = string | { code: "car_not_found" | "unavailable" };
+type SlotsAnswer = string | Refusal;
 
-/** What `perform` answers. */
-export type Told = Outcome & { isSignedIn?: boolean };
-
-/** A thin shell around `CalendarWriter`. Evict it at any moment: it holds no truth. */
-export class CarCalendar extends DurableObject<Env> {
+/** A thin shell around `CarWriter`. It may be evicted at any moment: it holds no truth. */
+export class CarCoordinator extends DurableObject<Env> {
   readonly #hours: Hours;
-  readonly #writer: CalendarWriter;
-  readonly #askers: Askers;
+  readonly #writer: CarWriter;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const carId = ctx.id.name;
-    if (!carId) throw new Error("a CarCalendar is reached by the car's id as its name");
+    if (!carId) throw new Error("a CarCoordinator is reached by the car's id as its name");
     const config = readConfig(env);
     this.#hours = { timeZone: config.showroom.timeZone, horizonDays: config.bookingHorizonDays };
-    const store = new D1CalendarStore(env.DB, {
+    const store = new D1CarStore(env.DB, {
       carId,
       staffAddress: config.email.staff,
-      onOutbox: (ids) => ctx.waitUntil(enqueue(env.NOTIFICATIONS, ids)),
+      answerOf: (booking) => ({
+        status: 201,
+        body: bookingBody(booking),
+        location: bookingPath(booking.id),
+      }),
+      onOutbox: (ids, requestId) => ctx.waitUntil(enqueue(env.NOTIFICATIONS, ids, requestId)),
     });
-    this.#writer = new CalendarWriter(
+    this.#writer = new CarWriter(
       store,
       () => ({ carId, now: Date.now(), newId: uuidv7(), hours: this.#hours }),
-      (event, error) => log.error(event, { car: carId, error: describeError(error) }),
+      (event, error, request) => log.error(event, { car: carId, request, error: describeError(error) }),
     );
-    this.#askers = new Askers(async (askers) => {
-      const primary = env.DB.withSession("first-primary");
-      const known = await primary
-        .prepare(WHO_IS_SIGNED_IN)
-        .bind(JSON.stringify(askers))
-        .all<{ place: number }>();
-      return new Set(known.results.map(({ place }) => place));
-    });
   }
 
-  /**
-   * Carries out a command; refusals are values.
-   * @param asker of whom a refusal also says whether they are signed in; what is done has it in `attached`
-   */
-  async perform(command: Command, attached?: Attached, asker?: Caller): Promise<Told> {
-    const outcome = await this.#writer.perform(command, attached);
-    if (outcome.ok || !asker) return outcome;
-    // When that cannot be found out here, the asker's own request asks.
-    const isSignedIn = await this.#askers.isSignedIn(asker).catch(() => false);
-    return { ...outcome, isSignedIn };
+  /** Carries out a command; refusals are values. */
+  async execute(command: Command, context: CommandContext): Promise<Answer> {
+    const outcome = await this.#writer.execute(command, context);
+    if (!outcome.ok) return outcome;
+    const { booking, change, bookmark } = outcome;
+    return { ok: true, booking, committed: change !== undefined, bookmark };
   }
 
   /**
    * The bookable slots of the local days from `from` to `to`, from memory, as the JSON text of the answer. Empty when the
-   * car is not for sale.
+   * car is sold.
    */
-  async openSlots(from: string, to: string): Promise<SlotsOutcome> {
+  async openSlots(from: string, to: string): Promise<SlotsAnswer> {
     try {
       const { status, active } = await this.#writer.read();
       if (status === undefined || status === "REMOVED") return { code: "car_not_found" };
-      const isOpen = status !== "SOLD";
-      const slots = isOpen ? freeSlots(from, to, [...active.values()], Date.now(), this.#hours) : [];
+      const slots = isBookable(status)
+        ? freeSlots(from, to, [...active.values()], Date.now(), this.#hours)
+        : [];
       return slotsText(slots, this.#hours.timeZone);
     } catch (error) {
-      log.error("calendar.load_failed", { error: describeError(error) });
+      log.error("car.load_failed", { error: describeError(error) });
       return { code: "unavailable" };
     }
   }
 }
-
-/** The calendar of a car. */
-export const calendarOf = (env: Env, carId: string) => env.CAR_CALENDAR.getByName(carId);

@@ -1,92 +1,115 @@
-/** A car's calendar in D1, the only place where bookings are true. */
-import { and, eq, inArray, sql } from "drizzle-orm";
-import { bookingBody, bookingPath } from "../bookings/schemas.ts";
+/** What is decided about a car, in D1: the only place where it is true. */
+import { eq, sql } from "drizzle-orm";
+import type { Booking } from "../bookings/booking.ts";
+import {
+  activeBookings,
+  bookingById,
+  cancelBookings,
+  insertBooking,
+  updateBooking,
+} from "../bookings/store.ts";
+import { refusalOf as carRefusalOf, updateCar } from "../cars/car-writes.ts";
 import { type Database, openDatabase } from "../db/client.ts";
-import { bookings, calendars, cars } from "../db/schema.ts";
-import { insertInto, type Statement, statementOf } from "../db/statement.ts";
-import { violationOf } from "../db/violations.ts";
-import { CLAIM_TAKEN, remembering } from "../http/idempotency.ts";
+import { KEY_TAKEN, type StoredAnswer, storeAnswer } from "../db/idempotency.ts";
+import { calendars, cars } from "../db/schema.ts";
+import { build, compile, type Statement } from "../db/statement.ts";
+import { type Violation, violationOf } from "../db/violations.ts";
 import { outboxStatement, outgoing } from "../outbox/outbox.ts";
-import { ACTIVE_BOOKING_STATUSES } from "../shared/enums.ts";
-import type { Attached, CalendarStore, Commit } from "./car-writer.ts";
-import { type Booking, bookingsOf, type Calendar, type Change } from "./commands.ts";
+import { recordSale, recordVoid, refusalOf as saleRefusalOf } from "../sales/store.ts";
+import { type Refusal, refuse } from "../shared/refusals.ts";
+import type { CarStore, CommandContext, Commit } from "./car-writer.ts";
+import { bookingsOf, type CarState, type Change } from "./commands.ts";
 import { noticesOf } from "./notices.ts";
 
 /** How the store is set up for one car. */
-export type CalendarStoreOptions = {
+export type CarStoreOptions = {
   carId: string;
   staffAddress: string;
-  /** Told the ids of the notifications that a commit wrote. */
-  onOutbox: (ids: string[]) => void;
+  /** The answer to remember for a booking that is created. */
+  answerOf: (booking: Booking) => StoredAnswer;
+  /** Called with the ids of the notifications that a commit wrote. */
+  onOutbox: (ids: string[], requestId: string | undefined) => void;
 };
 
-/** The store behind the calendar of one car. */
-export class D1CalendarStore implements CalendarStore {
+const raiseEpoch = compile(
+  build
+    .insert(calendars)
+    .select(
+      build
+        .select({ carId: cars.id, epoch: sql<number>`1`.as("epoch") })
+        .from(cars)
+        .where(eq(cars.id, sql.placeholder("carId"))),
+    )
+    .onConflictDoUpdate({ target: calendars.carId, set: { epoch: sql`${calendars.epoch} + 1` } })
+    .returning({ epoch: calendars.epoch }),
+);
+const carStatus = compile(
+  build
+    .select({ status: cars.status, updatedAt: sql<number>`${cars.updatedAt}`.as("updatedAt") })
+    .from(cars)
+    .where(eq(cars.id, sql.placeholder("carId"))),
+);
+
+/** The store behind the writer of one car. */
+export class D1CarStore implements CarStore {
   readonly #d1: D1Database;
-  readonly #options: CalendarStoreOptions;
+  readonly #options: CarStoreOptions;
   /** The epoch that the last load began. */
   #epoch = 0;
 
-  constructor(d1: D1Database, options: CalendarStoreOptions) {
+  constructor(d1: D1Database, options: CarStoreOptions) {
     this.#d1 = d1;
     this.#options = options;
   }
 
-  async load(): Promise<Calendar> {
-    const db = this.#open();
+  async load(): Promise<CarState> {
     const { carId } = this.#options;
-    const [claimed, car, active] = await db.batch([
-      db
-        .insert(calendars)
-        .select(
-          db
-            .select({ carId: cars.id, epoch: sql<number>`1`.as("epoch") })
-            .from(cars)
-            .where(eq(cars.id, carId)),
-        )
-        .onConflictDoUpdate({ target: calendars.carId, set: { epoch: sql`${calendars.epoch} + 1` } })
-        .returning(),
-      db.select({ status: cars.status }).from(cars).where(eq(cars.id, carId)),
-      db
-        .select()
-        .from(bookings)
-        .where(and(eq(bookings.carId, carId), inArray(bookings.status, [...ACTIVE_BOOKING_STATUSES]))),
-    ]);
-    this.#epoch = claimed[0]?.epoch ?? 0;
-    return { status: car[0]?.status, active: new Map(active.map((booking) => [booking.id, booking])) };
+    const statements = [raiseEpoch({ carId }), carStatus({ carId }), activeBookings({ carId })] as const;
+    const [raised, [car], active] = await this.#open().commit(
+      "system",
+      "car.load",
+      `car:${carId}`,
+      statements,
+    );
+    this.#epoch = raised[0]?.epoch ?? 0;
+    return { status: car?.status, active: new Map(active.map((booking) => [booking.id, booking])) };
   }
 
-  async commit(change: Change, attached: Attached): Promise<Commit> {
-    const db = this.#open();
-    const notices = outgoing(noticesOf(change, this.#options.staffAddress));
-    const { claim, alongside = [], notificationIds = [] } = attached;
+  async commit(change: Change, { caller, requestId, idempotency }: CommandContext): Promise<Commit> {
+    const db = this.#open(requestId);
+    const { carId, staffAddress, answerOf, onOutbox } = this.#options;
+    const notices = outgoing(noticesOf(change, staffAddress));
+    const at = timeOf(change);
+    const answer = change.type === "booked" ? answerOf(change.booking) : idempotency?.answer;
     const statements: Statement[] = [
       this.#fence(),
-      ...alongside,
-      ...changeStatements(db, change),
-      ...(notices.length > 0 ? [outboxStatement(notices, timeOf(change))] : []),
-      ...(change.type === "booked" ? remembering(claim, answerOf(change.booking), timeOf(change)) : []),
+      ...changeStatements(change),
+      ...(notices.length > 0 ? [outboxStatement(notices, at)] : []),
+      ...(answer ? storeAnswer(idempotency?.key, answer, at) : []),
     ];
+    const action = `car.${change.type === "status_changed" ? change.command.type : change.type}`;
     try {
-      await db.commit(statements);
+      await db.commit(caller, action, `car:${carId}`, statements);
     } catch (error) {
       const violation = violationOf(error);
-      if (violation === CLAIM_TAKEN) return { type: "duplicate_request" };
-      return violation ? { type: "refused", violation } : { type: "unknown", error };
+      return violation ? refusedBy(violation, change) : { type: "unknown", error };
     }
-    const ids = [...notificationIds, ...notices.map((notice) => notice.id)];
-    if (ids.length > 0) this.#options.onOutbox(ids);
+    if (notices.length > 0)
+      onOutbox(
+        notices.map((notice) => notice.id),
+        requestId,
+      );
     return { type: "committed", bookmark: db.bookmark() };
   }
 
   async holds(change: Change): Promise<boolean> {
     const db = this.#open();
-    if (change.type === "status_set") {
-      const car = await db.select().from(cars).where(eq(cars.id, change.carId)).get();
+    if (change.type === "status_changed") {
+      const [[car]] = await db.ask(carStatus({ carId: change.carId }));
       return car?.status === change.to && car.updatedAt === change.at;
     }
     const { booking } = change;
-    const stored = await db.select().from(bookings).where(eq(bookings.id, booking.id)).get();
+    const [[stored]] = await db.ask(bookingById({ id: booking.id }));
     return (
       stored?.sequence === booking.sequence &&
       stored.status === booking.status &&
@@ -103,38 +126,47 @@ export class D1CalendarStore implements CalendarStore {
     };
   }
 
-  #open(): Database {
-    return openDatabase(this.#d1, "first-primary");
+  #open(requestId?: string): Database {
+    return openDatabase(this.#d1, "first-primary", requestId);
   }
 }
 
-function changeStatements(db: Database, change: Change): Statement[] {
+function changeStatements(change: Change): Statement[] {
   switch (change.type) {
     case "booked":
-      return [insertInto(bookings, change.booking)];
+      return [insertBooking(change.booking)];
     case "transitioned":
-    case "rescheduled": {
-      const { id, status, startAt, endAt, handledBy, sequence, updatedAt } = change.booking;
-      const row = { status, startAt, endAt, handledBy, sequence, updatedAt };
-      return [statementOf(db.update(bookings).set(row).where(eq(bookings.id, id)))];
-    }
-    case "status_set": {
-      const ids = JSON.stringify(change.cancelled.map(({ id }) => id));
-      const cancel = db
-        .update(bookings)
-        .set({ status: "CANCELLED", sequence: sql`${bookings.sequence} + 1`, updatedAt: change.at })
-        .where(sql`${bookings.id} IN (SELECT value FROM json_each(${ids}))`);
-      const set = db
-        .update(cars)
-        .set({ status: change.to, updatedAt: change.at, version: sql`${cars.version} + 1` })
-        .where(eq(cars.id, change.carId));
-      return [...(change.cancelled.length > 0 ? [statementOf(cancel)] : []), statementOf(set)];
+    case "rescheduled":
+      return [updateBooking(change.booking)];
+    case "status_changed": {
+      const { command, carId, to: status, cancelled, at } = change;
+      const car = (fields = {}, expectedVersion?: number) =>
+        updateCar(carId, { ...fields, status }, expectedVersion, at);
+      switch (command.type) {
+        case "sell":
+          return [...recordSale(command.sale, command.commission), ...cancelBookings(cancelled, at), car()];
+        case "void_sale":
+          return [...recordVoid(command.sale, command.reversal), car()];
+        case "set_status":
+          return [...cancelBookings(cancelled, at), car(command.fields, command.expectedVersion)];
+      }
     }
   }
+}
+
+/** What the database's refusal of a change means. Final is what loading the car again would not change. */
+function refusedBy(violation: Violation, change: Change): Commit {
+  const final = (refusal: Refusal): Commit => ({ type: "refused", refusal, isFinal: true });
+  if (violation === KEY_TAKEN) return final({ code: "duplicate_request" });
+  if (violation === "not_signed_in") return final({ code: "forbidden" });
+  const known =
+    change.type !== "status_changed"
+      ? undefined
+      : change.command.type === "set_status"
+        ? carRefusalOf(violation)
+        : saleRefusalOf(violation);
+  return known ? final(known) : { type: "refused", refusal: refuse("unavailable").refusal, isFinal: false };
 }
 
 const timeOf = (change: Change): number =>
-  change.type === "status_set" ? change.at : (bookingsOf(change)[0]?.updatedAt ?? 0);
-
-const answerOf = (booking: Booking) =>
-  ({ status: 201, body: bookingBody(booking), location: bookingPath(booking.id) }) as const;
+  change.type === "status_changed" ? change.at : (bookingsOf(change)[0]?.updatedAt ?? 0);

@@ -1,160 +1,144 @@
 /**
- * The single writer of one car's calendar: takes commands one at a time, and for each decides from memory, commits
- * to the store, and applies to memory. It holds no truth; whatever happens to it, the store is right, and the
- * memory is loaded again. Knows nothing of Cloudflare, so that it can be driven through every misfortune in tests.
+ * The single writer of one car: takes commands one at a time, and for each decides from memory, commits to the store,
+ * and applies to memory. It holds no truth; whatever happens to it, the store is right, and the memory is loaded again.
+ * Knows nothing of Cloudflare, so that tests can drive it through every fault.
  */
-import type { Statement } from "../db/statement.ts";
-import type { Violation } from "../db/violations.ts";
-import type { Claim } from "../http/idempotency.ts";
-import {
-  apply,
-  type Booking,
-  type Calendar,
-  type Change,
-  type Circumstances,
-  type Command,
-  decide,
-  type Refusal,
-} from "./commands.ts";
+import type { Booking } from "../bookings/booking.ts";
+import type { IdempotencyKey, StoredAnswer } from "../db/idempotency.ts";
+import type { Caller } from "../shared/callers.ts";
+import { type Refusal, refuse } from "../shared/refusals.ts";
+import { apply, type CarState, type Change, type Command, type DecisionContext, decide } from "./commands.ts";
 import { SerialQueue } from "./serial-queue.ts";
 
-/** What else belongs to a command. Sent over RPC. */
-export type Attached = {
-  /** Makes a booking request safe to repeat. */
-  claim?: Claim | undefined;
-  /** What the asker wants committed in the same batch, before the change itself. */
-  alongside?: Statement[];
-  /** The notifications among `alongside`. */
-  notificationIds?: string[];
+/** What comes with a command. Plain data: it is sent over RPC. */
+export type CommandContext = {
+  /** For whom it is: the commit fails unless they are signed in. */
+  caller: Caller;
+  requestId?: string | undefined;
+  /** Makes the command safe to repeat. `answer`: what to remember, where only the sender can say it. */
+  idempotency?: { key: IdempotencyKey; answer?: StoredAnswer | undefined } | undefined;
 };
 
-/** What became of a commit. Refused: nothing was written. Unknown: it may or may not have been. */
+/**
+ * What became of a commit. Refused: nothing was written; unless the refusal is final, memory may have been out of date,
+ * and the command is decided again. Unknown: it may or may not have been written.
+ */
 export type Commit =
   | { type: "committed"; bookmark: string | null }
-  | { type: "refused"; violation: Violation }
-  | { type: "duplicate_request" }
+  | { type: "refused"; refusal: Refusal; isFinal: boolean }
   | { type: "unknown"; error: unknown };
 
 /** Where the truth is kept. */
-export interface CalendarStore {
+export interface CarStore {
   /**
    * Reads the car's status and active bookings. From then on no commit that was decided before takes effect, of
    * whichever writer, even if it is still on its way.
    */
-  load(): Promise<Calendar>;
-  /** Writes a change, what must be told about it, and what is attached: all or nothing. */
-  commit(change: Change, attached: Attached): Promise<Commit>;
+  load(): Promise<CarState>;
+  /** Writes a change, its notifications, and the answer to remember: all or nothing. */
+  commit(change: Change, context: CommandContext): Promise<Commit>;
   /** Whether a change, of whose commit the outcome was unknown, is in the store. */
   holds(change: Change): Promise<boolean>;
 }
 
-/** What the writer answers. Sent over RPC, where thrown errors lose their class: refusals are values. */
+/** What the writer answers: refusals are values, because thrown errors lose their class over RPC. */
 export type Outcome =
   | { ok: true; change: Change | undefined; booking: Booking | undefined; bookmark: string | null }
-  | { ok: false; refusal: Refusal | WriterRefusal };
-
-/** Why the writer itself refuses. `rejected`: the store's rules forbid what was attached. */
-export type WriterRefusal =
-  | { code: "duplicate_request" | "busy" | "unavailable" }
-  | { code: "rejected"; violation: Violation };
+  | { ok: false; refusal: Refusal };
 
 /** How many commands may wait for one car. At a few milliseconds each this is seconds of waiting, not minutes. */
 export const MAX_WAITING = 2000;
-/** How often a command is decided anew when the store knew better than memory. */
+/** How often a command is decided again when the store knew better than memory. */
 const MAX_TRIES = 3;
 
 /** See the file's head. */
-export class CalendarWriter {
-  readonly #store: CalendarStore;
-  readonly #circumstances: () => Circumstances;
-  readonly #report: (event: string, error: unknown) => void;
+export class CarWriter {
+  readonly #store: CarStore;
+  readonly #decisionContext: () => DecisionContext;
+  readonly #report: (event: string, error: unknown, requestId: string | undefined) => void;
   readonly #queue: SerialQueue;
-  #calendar: Calendar | undefined;
-  #loading: Promise<Calendar> | undefined;
+  #state: CarState | undefined;
+  #loading: Promise<CarState> | undefined;
   /** The command that is being carried out, or was last. Never rejects. */
   #current: Promise<unknown> = Promise.resolve();
 
   constructor(
-    store: CalendarStore,
-    circumstances: () => Circumstances,
-    report: (event: string, error: unknown) => void,
+    store: CarStore,
+    decisionContext: () => DecisionContext,
+    report: (event: string, error: unknown, requestId: string | undefined) => void,
     capacity = MAX_WAITING,
   ) {
     this.#store = store;
-    this.#circumstances = circumstances;
+    this.#decisionContext = decisionContext;
     this.#report = report;
     this.#queue = new SerialQueue(capacity);
   }
 
   /** Carries out a command after all earlier ones. `busy` at once when too many wait. */
-  async perform(command: Command, attached: Attached = {}): Promise<Outcome> {
+  async execute(command: Command, context: CommandContext): Promise<Outcome> {
     const outcome = this.#queue.run(() => {
-      const current = this.#perform(command, attached);
+      const current = this.#execute(command, context);
       this.#current = current;
       return current;
     });
-    return outcome ?? refuse({ code: "busy" });
+    return outcome ?? refuse("busy");
   }
 
   /**
-   * The calendar with every change that was in the store when it was asked for. A change whose commit is under way
-   * may be there already, and a client may have seen it there: so it is waited for.
+   * The state with every change that was in the store when it was asked for. A change whose commit is under way may be
+   * there already, and a client may have seen it there: so it is waited for.
    * @throws whatever the store throws when it cannot be read
    */
-  async read(): Promise<Calendar> {
+  async read(): Promise<CarState> {
     await this.#current;
-    return this.#calendar ?? this.#load();
+    return this.#state ?? this.#load();
   }
 
-  async #perform(command: Command, attached: Attached): Promise<Outcome> {
+  async #execute(command: Command, context: CommandContext): Promise<Outcome> {
     try {
-      return await this.#decideAndCommit(command, attached);
+      return await this.#decideAndCommit(command, context);
     } catch (error) {
-      this.#calendar = undefined;
-      this.#report("calendar.store_failed", error);
-      return refuse({ code: "unavailable" });
+      this.#state = undefined;
+      this.#report("car.store_failed", error, context.requestId);
+      return refuse("unavailable");
     }
   }
 
-  async #decideAndCommit(command: Command, attached: Attached): Promise<Outcome> {
-    const circumstances = this.#circumstances();
+  async #decideAndCommit(command: Command, context: CommandContext): Promise<Outcome> {
+    const decisionContext = this.#decisionContext();
     for (let tries = 1; ; tries += 1) {
-      const calendar = this.#calendar ?? (await this.#load());
-      const decision = decide(calendar, command, circumstances);
+      const state = this.#state ?? (await this.#load());
+      const decision = decide(state, command, decisionContext);
       if (!decision.ok) return decision;
       const { change } = decision;
       if (!change) return { ok: true, change, booking: decision.booking, bookmark: null };
-      const commit = await this.#store.commit(change, attached);
+      const commit = await this.#store.commit(change, context);
       switch (commit.type) {
         case "committed":
-          this.#calendar = apply(calendar, change);
+          this.#state = apply(state, change);
           return done(change, commit.bookmark);
-        case "duplicate_request":
-          return refuse({ code: "duplicate_request" });
         case "refused":
-          // The asker may not ask; the calendar is as it was.
-          if (commit.violation === "not_signed_in")
-            return refuse({ code: "rejected", violation: commit.violation });
-          // Somebody else loaded or wrote, so memory is out of date; or what is attached is against the rules.
-          this.#calendar = undefined;
-          if (tries === MAX_TRIES) return refuse({ code: "rejected", violation: commit.violation });
+          if (commit.isFinal) return { ok: false, refusal: commit.refusal };
+          // Another writer loaded or wrote, so memory is out of date; or the change itself is against the rules.
+          this.#state = undefined;
+          if (tries === MAX_TRIES) return { ok: false, refusal: commit.refusal };
           continue;
         case "unknown":
-          this.#report("calendar.commit_unknown", commit.error);
-          // Memory is of no use any more. Once it is loaded again, the change is in the store or never will be.
+          this.#report("car.commit_unknown", commit.error, context.requestId);
+          // Memory is of no use now. Once it is loaded again, the change is in the store or never will be.
           await this.#load();
-          return (await this.#store.holds(change)) ? done(change, null) : refuse({ code: "unavailable" });
+          return (await this.#store.holds(change)) ? done(change, null) : refuse("unavailable");
       }
     }
   }
 
-  /** Loads the calendar, once for all who ask at the same time. */
-  #load(): Promise<Calendar> {
+  /** Loads the state, once for all who ask at the same time. */
+  #load(): Promise<CarState> {
     this.#loading ??= this.#store
       .load()
-      .then((calendar) => {
-        this.#calendar = calendar;
-        return calendar;
+      .then((state) => {
+        this.#state = state;
+        return state;
       })
       .finally(() => {
         this.#loading = undefined;
@@ -163,11 +147,9 @@ export class CalendarWriter {
   }
 }
 
-const refuse = (refusal: WriterRefusal): Outcome => ({ ok: false, refusal });
-
 const done = (change: Change, bookmark: string | null): Outcome => ({
   ok: true,
   change,
-  booking: change.type === "status_set" ? undefined : change.booking,
+  booking: change.type === "status_changed" ? undefined : change.booking,
   bookmark,
 });

@@ -1,67 +1,61 @@
 /**
- * The calendar of one car: what a command does to it. Pure, with the time and new ids passed in. `decide` says what
+ * What can be decided about one car, and how. Pure, with the time and new ids passed in. `decide` says what a command
  * would change or why not; once that change is committed, `apply` makes it so in memory.
  */
-
-import { isActive, mayBecome } from "../bookings/lifecycle.ts";
-import {
-  type Hours,
-  nearestFree,
-  refuseStart,
-  type Slot,
-  type StartRefusal,
-  slotAt,
-} from "../bookings/slots.ts";
+import { type Booking, canTransition, isActive } from "../bookings/booking.ts";
+import { checkStart, type Hours, nearestFree, START_MESSAGES, slotAt } from "../bookings/slots.ts";
+import type { CarFields } from "../cars/car-writes.ts";
+import type { Commission, Sale } from "../sales/store.ts";
 import type { BookingStatus, CarStatus } from "../shared/enums.ts";
+import { type Refusal, refuse, refuseField } from "../shared/refusals.ts";
 import { overlaps } from "../shared/showroom-time.ts";
 
-/** A test drive. Instants in milliseconds since 1970 UTC. */
-export type Booking = Slot & {
-  id: string;
-  carId: string;
-  customerId: string;
-  status: BookingStatus;
-  notes: string;
-  /** The staff member who decided about it last. */
-  handledBy: string | null;
-  /** How often it was changed since it was made. */
-  sequence: number;
-  createdAt: number;
-  updatedAt: number;
-};
-
 /** What is known of one car: its status (`undefined`: there is no such car) and its active bookings by id. */
-export type Calendar = {
+export type CarState = {
   status: CarStatus | undefined;
   active: ReadonlyMap<string, Booking>;
 };
 
-/** What can be asked of a calendar. Sent over RPC: a released member is never renamed or made compulsory. */
-export type Command =
-  | { type: "book"; carId: string; customerId: string; startAt: number; notes: string }
+/** A command about a booking of the car. */
+export type BookingCommand =
+  | { type: "book"; customerId: string; startAt: number; notes: string }
   /** `by`: the staff member who decides so; left out when the customer does. */
   | { type: "transition"; bookingId: string; to: BookingStatus; by?: string | undefined }
   /** `confirmed`: staff moved it, so it need not be approved again. */
-  | { type: "reschedule"; bookingId: string; startAt: number; confirmed: boolean }
-  /** `from`: the statuses the car may have now, for whoever asks. */
-  | { type: "set_status"; from: readonly CarStatus[]; to: CarStatus };
+  | { type: "reschedule"; bookingId: string; startAt: number; confirmed: boolean };
+
+/** A command about the car itself. */
+export type StatusCommand =
+  /** `fields` change with the status. `expectedVersion`: the version that the car must have. */
+  | {
+      type: "set_status";
+      to: Exclude<CarStatus, "SOLD">;
+      fields?: CarFields | undefined;
+      expectedVersion?: number | undefined;
+    }
+  | { type: "sell"; sale: Sale; commission: Commission }
+  | { type: "void_sale"; sale: Sale; reversal: Commission };
+
+/** What can be asked of a car's object. Sent over RPC: a released member is never renamed or made compulsory. */
+export type Command = BookingCommand | StatusCommand;
 
 /** What a command changes. `before` is the booking as it was. */
 export type Change =
   | { type: "booked"; booking: Booking }
   | { type: "transitioned"; booking: Booking; before: Booking }
   | { type: "rescheduled"; booking: Booking; before: Booking }
-  | { type: "status_set"; carId: string; from: CarStatus; to: CarStatus; cancelled: Booking[]; at: number };
+  | {
+      type: "status_changed";
+      command: StatusCommand;
+      carId: string;
+      from: CarStatus;
+      to: CarStatus;
+      cancelled: Booking[];
+      at: number;
+    };
 
-/** Why a command is refused. */
-export type Refusal =
-  | { code: "car_not_found" | "car_not_bookable" | "illegal_transition" }
-  | { code: "invalid_start"; reason: StartRefusal }
-  | { code: "slot_taken"; alternatives: Slot[] }
-  | { code: "illegal_status"; status: CarStatus };
-
-/** What a decision depends on besides the calendar. */
-export type Circumstances = { carId: string; now: number; newId: string; hours: Hours };
+/** What a decision depends on besides the state of the car. */
+export type DecisionContext = { carId: string; now: number; newId: string; hours: Hours };
 
 /** What `decide` comes to. Without a change, things are as asked already. */
 export type Decision =
@@ -69,29 +63,32 @@ export type Decision =
   | { ok: true; change: undefined; booking: Booking }
   | { ok: false; refusal: Refusal };
 
-const refuse = (refusal: Refusal): Decision => ({ ok: false, refusal });
-
 /** Decides about a command: the change it makes, or why it makes none. */
-export function decide(calendar: Calendar, command: Command, circumstances: Circumstances): Decision {
+export function decide(state: CarState, command: Command, context: DecisionContext): Decision {
   switch (command.type) {
     case "book":
-      return decideBook(calendar, command, circumstances);
+      return decideBook(state, command, context);
     case "transition":
-      return decideTransition(calendar, command, circumstances);
+      return decideTransition(state, command, context);
     case "reschedule":
-      return decideReschedule(calendar, command, circumstances);
+      return decideReschedule(state, command, context);
     case "set_status":
-      return decideSetStatus(calendar, command, circumstances);
+    case "sell":
+    case "void_sale":
+      return decideStatus(state, command, context);
+    default:
+      // Of a newer Worker, during a deploy.
+      return refuse("unavailable");
   }
 }
 
 type Of<Type extends Command["type"]> = Extract<Command, { type: Type }>;
 
-function decideBook(calendar: Calendar, command: Of<"book">, circumstances: Circumstances): Decision {
-  const { now, newId } = circumstances;
-  const refusal = refuseSlot(calendar, command.startAt, circumstances);
-  if (refusal) return refuse(refusal);
-  const { carId, customerId, notes, startAt } = command;
+function decideBook(state: CarState, command: Of<"book">, context: DecisionContext): Decision {
+  const { carId, now, newId } = context;
+  const refusal = checkSlot(state, command.startAt, context);
+  if (refusal) return refusal;
+  const { customerId, notes, startAt } = command;
   const booking: Booking = {
     id: newId,
     carId,
@@ -107,10 +104,10 @@ function decideBook(calendar: Calendar, command: Of<"book">, circumstances: Circ
   return { ok: true, change: { type: "booked", booking } };
 }
 
-function decideTransition(calendar: Calendar, command: Of<"transition">, { now }: Circumstances): Decision {
-  // A booking that is not among the active ones is over, and what is over does not change.
-  const before = calendar.active.get(command.bookingId);
-  if (!before || !mayBecome(before.status, command.to)) return refuse({ code: "illegal_transition" });
+function decideTransition(state: CarState, command: Of<"transition">, { now }: DecisionContext): Decision {
+  // A booking that is not active is over, and what is over does not change.
+  const before = state.active.get(command.bookingId);
+  if (!before || !canTransition(before.status, command.to)) return refuse("illegal_transition");
   return {
     ok: true,
     change: {
@@ -121,53 +118,48 @@ function decideTransition(calendar: Calendar, command: Of<"transition">, { now }
   };
 }
 
-function decideReschedule(
-  calendar: Calendar,
-  command: Of<"reschedule">,
-  circumstances: Circumstances,
-): Decision {
-  const before = calendar.active.get(command.bookingId);
-  if (!before) return refuse({ code: "illegal_transition" });
-  // Asked again after a lost answer, the booking is there already.
+function decideReschedule(state: CarState, command: Of<"reschedule">, context: DecisionContext): Decision {
+  const before = state.active.get(command.bookingId);
+  if (!before) return refuse("illegal_transition");
+  // When the first answer was lost and the command comes again, the booking is there already.
   if (before.startAt === command.startAt) return { ok: true, change: undefined, booking: before };
-  const refusal = refuseSlot(calendar, command.startAt, circumstances, before.id);
-  if (refusal) return refuse(refusal);
+  const refusal = checkSlot(state, command.startAt, context, before.id);
+  if (refusal) return refusal;
   const status = command.confirmed ? before.status : "PENDING";
-  const booking = changed(before, circumstances.now, { ...slotAt(command.startAt), status });
+  const booking = changed(before, context.now, { ...slotAt(command.startAt), status });
   return { ok: true, change: { type: "rescheduled", before, booking } };
 }
 
-function decideSetStatus(
-  calendar: Calendar,
-  command: Of<"set_status">,
-  { carId, now }: Circumstances,
-): Decision {
-  const { status: from } = calendar;
-  if (!from) return refuse({ code: "car_not_found" });
-  if (!command.from.includes(from)) return refuse({ code: "illegal_status", status: from });
-  const cancelled = isBookable(command.to)
+function decideStatus(state: CarState, command: StatusCommand, { carId, now }: DecisionContext): Decision {
+  const { status: from } = state;
+  if (!from) return refuse("car_not_found");
+  const to = command.type === "sell" ? "SOLD" : command.type === "void_sale" ? "AVAILABLE" : command.to;
+  if (command.type === "sell" && !isBookable(from)) return refuse("car_not_sellable");
+  if (command.type === "void_sale" && from !== "SOLD") return refuse("already_void");
+  if (command.type === "set_status" && from === "SOLD") return refuse("car_sold");
+  const cancelled = isBookable(to)
     ? []
-    : [...calendar.active.values()]
+    : [...state.active.values()]
         .filter((booking) => booking.startAt > now)
         .map((booking) => changed(booking, now, { status: "CANCELLED" }));
-  return { ok: true, change: { type: "status_set", carId, from, to: command.to, cancelled, at: now } };
+  return { ok: true, change: { type: "status_changed", command, carId, from, to, cancelled, at: now } };
 }
 
-/** Why no test drive can take the slot at `startAt`; the booking `except` does not count, it is the one that moves. */
-function refuseSlot(
-  calendar: Calendar,
+/** Why no test drive can take the slot at `startAt`; the booking `except`, which moves, does not count. */
+function checkSlot(
+  state: CarState,
   startAt: number,
-  { now, hours }: Circumstances,
+  { now, hours }: DecisionContext,
   except?: string,
-): Refusal | undefined {
-  if (!calendar.status) return { code: "car_not_found" };
-  const reason = refuseStart(startAt, now, hours);
-  if (reason) return { code: "invalid_start", reason };
-  if (!isBookable(calendar.status)) return { code: "car_not_bookable" };
+): { ok: false; refusal: Refusal } | undefined {
+  if (!state.status) return refuse("car_not_found");
+  const fault = checkStart(startAt, now, hours);
+  if (fault) return refuseField("start_at", fault, START_MESSAGES[fault]);
+  if (!isBookable(state.status)) return refuse("car_not_bookable");
   const slot = slotAt(startAt);
-  const taken = [...calendar.active.values()];
+  const taken = [...state.active.values()];
   if (taken.some((other) => other.id !== except && overlaps(slot, other)))
-    return { code: "slot_taken", alternatives: nearestFree(startAt, taken, now, hours) };
+    return refuse("slot_taken", { alternatives: nearestFree(startAt, taken, now, hours) });
   return undefined;
 }
 
@@ -178,18 +170,18 @@ const changed = (before: Booking, now: number, change: Partial<Booking>): Bookin
   updatedAt: now,
 });
 
-/** Whether a car of this status can be booked. A reserved one can: reservations fall through. */
+/** Whether a car of this status can be booked and sold. A reserved one can: reservations fall through. */
 export const isBookable = (status: CarStatus): boolean => status === "AVAILABLE" || status === "RESERVED";
 
 /** The bookings a change writes, as they are afterwards. */
 export const bookingsOf = (change: Change): readonly Booking[] =>
-  change.type === "status_set" ? change.cancelled : [change.booking];
+  change.type === "status_changed" ? change.cancelled : [change.booking];
 
-/** The calendar after a change. */
-export function apply(calendar: Calendar, change: Change): Calendar {
-  const active = new Map(calendar.active);
+/** The state of the car after a change. */
+export function apply(state: CarState, change: Change): CarState {
+  const active = new Map(state.active);
   for (const booking of bookingsOf(change))
     if (isActive(booking.status)) active.set(booking.id, booking);
     else active.delete(booking.id);
-  return { status: change.type === "status_set" ? change.to : calendar.status, active };
+  return { status: change.type === "status_changed" ? change.to : state.status, active };
 }

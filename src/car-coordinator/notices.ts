@@ -1,28 +1,16 @@
-/** Who is told what when a calendar changes. Pure. */
-import type { Notice } from "../outbox/outbox.ts";
-import type { BookingStatus, NotificationKind } from "../shared/enums.ts";
-import type { Booking, Change } from "./commands.ts";
+/** Who is notified of what when something changes about a car. Pure. */
+import type { Booking } from "../bookings/booking.ts";
+import type { BookingFacts, BookingKind, Notice } from "../outbox/notices.ts";
+import type { BookingStatus } from "../shared/enums.ts";
+import type { Change } from "./commands.ts";
 
-/**
- * What a message about a booking says of it, as it was at that moment. Instants in milliseconds. `reason`: why it
- * was called off, when that was not a person's wish. `previousStartAt`: where it was before it was moved.
- */
-export type BookingFacts = {
-  startAt: number;
-  endAt: number;
-  sequence: number;
-  status: BookingStatus;
-  reason?: "car_sold" | "car_removed";
-  previousStartAt?: number;
-};
-
-const KIND_OF_STATUS: Partial<Record<BookingStatus, NotificationKind>> = {
+const KIND_OF_STATUS: Partial<Record<BookingStatus, BookingKind>> = {
   APPROVED: "booking_approved",
   DECLINED: "booking_declined",
   CANCELLED: "booking_cancelled",
 };
 
-/** The notices a change calls for. `staffAddress` is the sales team's mailbox. */
+/** The notices that a change calls for. `staffAddress` is the sales team's mailbox. */
 export function noticesOf(change: Change, staffAddress: string): Notice[] {
   const staff = { address: staffAddress };
   switch (change.type) {
@@ -46,23 +34,32 @@ export function noticesOf(change: Change, staffAddress: string): Notice[] {
         notice("staff_booking", staff, booking, facts),
       ];
     }
-    case "status_set": {
+    case "status_changed": {
       const reason = change.to === "SOLD" ? "car_sold" : "car_removed";
-      return change.cancelled.map((booking) =>
-        notice("booking_cancelled", customerOf(booking), booking, { reason }),
-      );
+      return [
+        ...change.cancelled.map((booking) =>
+          notice("booking_cancelled", customerOf(booking), booking, { reason }),
+        ),
+        ...saleNotices(change),
+      ];
     }
   }
+}
+
+function saleNotices({ command }: Extract<Change, { type: "status_changed" }>): Notice[] {
+  if (command.type !== "sell") return [];
+  const { id, customerId, salePriceCents: price, currency, contractNumber } = command.sale;
+  const facts = { price, currency, contractNumber };
+  return [{ kind: "sale_confirmed", to: { userId: customerId }, saleId: id, facts }];
 }
 
 const customerOf = (booking: Booking): Notice["to"] => ({ userId: booking.customerId });
 
 function notice(
-  kind: NotificationKind,
+  kind: BookingKind,
   to: Notice["to"],
   { id, startAt, endAt, sequence, status }: Booking,
   more: Partial<BookingFacts> = {},
 ): Notice {
-  const facts: BookingFacts = { startAt, endAt, sequence, status, ...more };
-  return { kind, to, bookingId: id, facts };
+  return { kind, to, bookingId: id, facts: { startAt, endAt, sequence, status, ...more } };
 }

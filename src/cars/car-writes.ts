@@ -1,13 +1,21 @@
-/** What staff changes about a car: rows and statements out of what was asked for. */
+/** What staff write about a car: rows and statements. */
 import { eq } from "drizzle-orm";
-import type { Database } from "../db/client.ts";
 import { cars } from "../db/schema.ts";
+import { build, insertInto, type Statement, statementOf } from "../db/statement.ts";
 import type { Violation } from "../db/violations.ts";
+import type { CarStatus } from "../shared/enums.ts";
+import type { Refusal } from "../shared/refusals.ts";
 import { foldCase } from "../shared/text.ts";
 import { raiseVersion, VERSION_STALE } from "./optimistic-locking.ts";
 import type { CarChange, WholeCar } from "./schemas.ts";
 
 type Car = typeof cars.$inferSelect;
+type Generated = "priceCents" | "discountRank";
+
+/** The columns that describe a car. What is undefined stays as it is. Plain data: it is sent over RPC. */
+export type CarFields = Partial<
+  Omit<Car, Generated | "id" | "status" | "createdAt" | "updatedAt" | "version">
+>;
 
 /** A new car as the database will hold it. */
 export function newCar(asked: WholeCar, more: { id: string; now: number; currency: string }): Car {
@@ -42,58 +50,66 @@ export function newCar(asked: WholeCar, more: { id: string; now: number; currenc
   };
 }
 
+/** The statement that stores a new car. */
+export const insertCar = ({ priceCents: _, discountRank: __, ...row }: Car): Statement =>
+  insertInto(cars, row);
+
+/** The columns that a change sets, all but the status. */
+export const fieldsOf = (change: CarChange): CarFields => ({
+  vin: change.vin,
+  make: change.make,
+  makeKey: change.make && foldCase(change.make),
+  model: change.model,
+  modelKey: change.model && foldCase(change.model),
+  year: change.year,
+  mileage: change.mileage,
+  fuelType: change.fuel_type,
+  transmission: change.transmission,
+  color: change.color,
+  bodyType: change.body_type,
+  engineCc: change.engine_cc,
+  doors: change.doors,
+  seats: change.seats,
+  driveType: change.drive_type,
+  basePriceCents: change.base_price,
+  discountPriceCents: change.discount_price,
+  currency: change.currency,
+  location: change.location,
+  description: change.description,
+});
+
 /**
- * The update that makes a change, but for the status, which the car's calendar has a say in.
+ * The statement that changes a car and raises its version. The status is the car's object to change.
  * @param expected the version that the car must still have; without one it may have any
  */
-export const updateOf = (
-  db: Database,
+export const updateCar = (
   id: string,
-  change: CarChange,
+  columns: CarFields & { status?: CarStatus },
   expected: number | undefined,
   now: number,
-) =>
-  db
-    .update(cars)
-    .set({
-      vin: change.vin,
-      make: change.make,
-      makeKey: change.make && foldCase(change.make),
-      model: change.model,
-      modelKey: change.model && foldCase(change.model),
-      year: change.year,
-      mileage: change.mileage,
-      fuelType: change.fuel_type,
-      transmission: change.transmission,
-      color: change.color,
-      bodyType: change.body_type,
-      engineCc: change.engine_cc,
-      doors: change.doors,
-      seats: change.seats,
-      driveType: change.drive_type,
-      basePriceCents: change.base_price,
-      discountPriceCents: change.discount_price,
-      currency: change.currency,
-      location: change.location,
-      description: change.description,
-      updatedAt: now,
-      version: raiseVersion(expected),
-    })
-    .where(eq(cars.id, id));
+): Statement =>
+  statementOf(
+    build
+      .update(cars)
+      .set({ ...columns, updatedAt: now, version: raiseVersion(expected) })
+      .where(eq(cars.id, id)),
+  );
 
-/** Which rule of the database a change of a car can meet, as a client is to understand it. */
-export type CarRefusal = "vin_taken" | "discount_above_base" | "stale";
-
-/** Names the refusal behind a violation; `undefined` when no change of a car should meet it. */
-export function refusalOf(violation: Violation | undefined): CarRefusal | undefined {
+/** The refusal behind a rule that a write of a car met; `undefined` when none should meet it. */
+export function refusalOf(violation: Violation | undefined): Refusal | undefined {
   switch (violation) {
     case "unique:cars.vin":
-      return "vin_taken";
+      return field("vin", "taken", "There is a car with this VIN already");
     case "check:cars_discount_price_range":
-      return "discount_above_base";
+      return field("discount_price", "above_base_price", "Must not be more than base_price");
     case VERSION_STALE:
-      return "stale";
+      return { code: "precondition_failed" };
     default:
       return undefined;
   }
 }
+
+const field = (name: string, code: string, message: string): Refusal => ({
+  code: "invalid_request",
+  faults: [{ field: name, code, message }],
+});

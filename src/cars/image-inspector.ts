@@ -4,11 +4,11 @@
  */
 
 /** The types that photos may have. */
-export type ImageType = "image/jpeg" | "image/png" | "image/webp" | "image/avif";
+type ImageType = "image/jpeg" | "image/png" | "image/webp" | "image/avif";
 
 /** A side longer than this, or more pixels than these in all, is not decoded. Phones make up to 50 megapixels. */
-export const MAX_SIDE = 12_000;
-export const MAX_PIXELS = 50_000_000;
+const MAX_SIDE = 12_000;
+const MAX_PIXELS = 50_000_000;
 
 /** A still image; `end` is where it ends, and what comes after is not handed on. */
 export type Picture = { type: ImageType; width: number; height: number; end: number };

@@ -1,10 +1,7 @@
-/** The bytes of photos: made once in the sizes that are shown, kept in R2, and told where they are. */
+/** The bytes of photos: made once in the sizes that are shown, and kept in R2. */
 import { uuidv7 } from "uuidv7";
 import { describeError, log } from "../shared/log.ts";
 import { type Inspection, inspectImage, type Picture, withoutMetadata } from "./image-inspector.ts";
-
-/** The largest file taken, in bytes. */
-export const MAX_PHOTO_BYTES = 10 * 1024 * 1024;
 
 /** The longest side of what is shown, in pixels. */
 const DISPLAY_SIDE = 1600;
@@ -15,23 +12,21 @@ const QUALITY = 82;
 const INPUT_ERRORS: ReadonlySet<unknown> = new Set([9402, 9412, 9413, 9520, 9523]);
 
 /** The two sizes of a photo, as WebP; width and height are those of the larger. */
-export type Sizes = {
+type Sizes = {
   display: Uint8Array<ArrayBuffer>;
   thumbnail: Uint8Array<ArrayBuffer>;
   width: number;
   height: number;
 };
 
-/** Why there are none. */
-export type PictureRefusal =
-  | Extract<Inspection, { ok: false }>
-  | { ok: false; code: "unavailable"; why: string };
+/** Why there are no sizes. */
+export type PhotoFault = Extract<Inspection, { ok: false }> | { ok: false; code: "unavailable"; why: string };
 
 /** Makes both sizes of an uploaded file, without anything but the pixels. */
 export async function makeSizes(
   images: ImagesBinding,
   file: Uint8Array<ArrayBuffer>,
-): Promise<{ ok: true; sizes: Sizes } | PictureRefusal> {
+): Promise<{ ok: true; sizes: Sizes } | PhotoFault> {
   const inspected = inspectImage(file);
   if (!inspected.ok) return inspected;
   try {
@@ -79,13 +74,13 @@ export const putObject = (
 ) => bucket.put(key, bytes, { httpMetadata: { contentType: type } });
 
 /** The part of an object that a `Range` header asks for. */
-export type Part = { offset: number; length: number };
+type ByteRange = { offset: number; length: number };
 
 /**
  * Reads a `Range` header for an object of `size` bytes. `undefined`: there is none, or one that may be ignored
  * (another unit, several parts, odd text); `unsatisfiable`: it begins past the end.
  */
-export function readRange(header: string | undefined, size: number): Part | "unsatisfiable" | undefined {
+export function readRange(header: string | undefined, size: number): ByteRange | "unsatisfiable" | undefined {
   const found = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? "");
   if (!found) return undefined;
   const [first = "", last = ""] = found.slice(1);

@@ -1,30 +1,15 @@
-/**
- * Queries written as text, for what is asked all the time: having Drizzle build the text of a list of cars costs more
- * than shaping its answer. What is asked seldom is better off with Drizzle.
- */
+/** Queries written as text, for what Drizzle cannot say. The plan of each is checked by a test. */
 import { getTableColumns } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { Query, Statement } from "./statement.ts";
 
-declare const ROW: unique symbol;
-
-/** The text of a query, or of a piece of one, and its parameters. `Row` is what its rows are. */
-export type Query<Row = unknown> = { sql: string; params: Value[]; [ROW]?: Row };
-
-/** What a parameter can be. */
-type Value = string | number;
-
-/** The rows that each of some queries answers with. */
-export type RowsOf<Queries extends readonly Query[]> = {
-  [At in keyof Queries]: Queries[At] extends Query<infer Row> ? Row[] : never;
-};
-
-/** Writes a query: pieces are taken in as they are, and values become parameters. */
+/** Writes a query, or a piece of one: pieces are inserted as they are, and values become parameters. */
 export function query<Row = unknown>(
   texts: TemplateStringsArray,
-  ...parts: readonly (Query | Value)[]
+  ...parts: readonly (Statement | string | number)[]
 ): Query<Row> {
   let sql = texts[0] ?? "";
-  const params: Value[] = [];
+  const params: unknown[] = [];
   parts.forEach((part, at) => {
     if (typeof part === "object") {
       sql += part.sql;
@@ -35,27 +20,21 @@ export function query<Row = unknown>(
     }
     sql += texts[at + 1];
   });
-  return { sql, params };
+  return { sql, params } as unknown as Query<Row>;
 }
 
 /** A piece of text, which must be our own: never what a client sent. */
-export const raw = (sql: string): Query => ({ sql, params: [] });
+export const raw = (sql: string): Query => ({ sql, params: [] }) as unknown as Query;
 
 /** The condition that all of some conditions hold; those that are undefined are left out. */
 export function all(...conditions: readonly (Query | undefined)[]): Query {
   const given = conditions.filter((condition) => condition !== undefined);
   if (given.length === 0) return raw("TRUE");
-  return {
-    sql: `(${given.map((condition) => condition.sql).join(") AND (")})`,
-    params: given.flatMap((condition) => condition.params),
-  };
+  return query`(${given.slice(1).reduce((joined, condition) => query`${joined}) AND (${condition}`, given[0] ?? raw("TRUE"))})`;
 }
 
-/**
- * All columns of a table by their members' names: a row is then what Drizzle would give, in a table without converted
- * values.
- */
-export const columnsOf = (table: SQLiteTable, name: string): Query =>
+/** All columns of a table as text, under the names of their members. */
+export const columnList = (table: SQLiteTable, name: string): Query =>
   raw(
     Object.entries(getTableColumns(table))
       .map(([member, column]) => `${name}.${column.name} AS "${member}"`)

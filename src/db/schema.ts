@@ -13,6 +13,7 @@ import {
   integer,
   primaryKey,
   sqliteTable,
+  sqliteView,
   text,
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
@@ -110,6 +111,13 @@ export const sessions = sqliteTable(
   },
   (t) => [index("sessions_user").on(t.userId), index("sessions_expiry").on(t.expiresAt)],
 );
+
+/** Who is signed in: active users with a session that has not ended. Made by `migrations/0001_rules.sql`. */
+export const signedIn = sqliteView("signed_in", {
+  userId: text("user_id").notNull(),
+  sessionId: text("session_id").notNull(),
+  role: text({ enum: ROLES }).notNull(),
+}).existing();
 
 /** Refresh tokens by hash only. Each is good for one use, which makes its successor in the same session. */
 export const refreshTokens = sqliteTable(
@@ -266,19 +274,19 @@ export const carCounts = sqliteTable(
 );
 
 /**
- * Objects in R2 that no photo row speaks of: not yet, because an upload is under way, or no more (`doomed`). Written
- * before the bytes are, and taken away in the batch that writes the photo's row. Whatever stays, the sweep deletes.
+ * Objects in R2 that no photo's row names: not yet, because an upload is under way, or no longer (`pendingDelete`).
+ * Written before the bytes are, and deleted in the batch that writes the photo's row. The cron deletes what is left.
  */
-export const looseObjects = sqliteTable(
+export const orphanedObjects = sqliteTable(
   "loose_objects",
   {
     key: text().primaryKey(),
-    doomed: integer({ mode: "boolean" }).notNull().default(false),
+    pendingDelete: integer("doomed", { mode: "boolean" }).notNull().default(false),
     since: integer().notNull(),
   },
   (t) => [
     index("loose_objects_age").on(t.since),
-    check("loose_objects_doomed_boolean", between(t.doomed, 0, 1)),
+    check("loose_objects_doomed_boolean", between(t.pendingDelete, 0, 1)),
   ],
 );
 

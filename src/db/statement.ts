@@ -1,19 +1,85 @@
-/** SQL as data: what one part of the house asks another to commit in its batch, also over RPC. */
-
-import { getTableColumns, getTableName } from "drizzle-orm";
+/**
+ * SQL statements as data. Most are built by Drizzle: once per process where they are hot (`compile`), else when they are
+ * needed (`statementOf`). What Drizzle cannot say is written as text (`query.ts`).
+ */
+import {
+  type Column,
+  fillPlaceholders,
+  getTableColumns,
+  getTableName,
+  type InferInsertModel,
+  type SQL,
+  sql,
+} from "drizzle-orm";
+import { drizzle } from "drizzle-orm/d1";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 
-/** One statement and its parameters, as the driver takes them. */
-export type Statement = { sql: string; params: unknown[] };
+declare const ROW: unique symbol;
+declare const READS: unique symbol;
 
-/** Turns a Drizzle query into a statement. */
-export const statementOf = (query: { toSQL(): Statement }): Statement => query.toSQL();
+/** One statement, its parameters as the driver takes them, and the type of its rows. */
+export type Statement<Row = unknown> = { sql: string; params: unknown[]; [ROW]?: Row };
+
+/** A statement that only reads. */
+export type Query<Row = unknown> = Statement<Row> & { readonly [READS]: true };
+
+/** The rows that each of some statements answers with. */
+export type RowsOf<Statements extends readonly Statement[]> = {
+  [At in keyof Statements]: Statements[At] extends Statement<infer Row> ? Row[] : never;
+};
+
+/** Drizzle without a database: it builds statements, and cannot run them. */
+export const build = drizzle({} as D1Database);
+
+type Buildable = { toSQL(): { sql: string; params: unknown[] } };
+type Select = Buildable & { _: { selectedFields: unknown; result: unknown[] } };
+/** The row type of a select, or of a write with `returning`. */
+type RowOf<Q> = Q extends { _: { result: (infer Row)[] } } ? Row : unknown;
+
+/** Turns a write that Drizzle has built into a statement. */
+export const statementOf = <Q extends Buildable>(write: Q): Statement<RowOf<Q>> => write.toSQL();
+
+/** Turns a select that Drizzle has built into a query. Its columns must be aliased to their names: see `columnsOf`. */
+export const queryOf = <Q extends Select>(select: Q): Query<RowOf<Q>> => select.toSQL() as Query<RowOf<Q>>;
 
 /**
- * The statement that inserts a row, of which what is undefined is left to the table. Written by hand, because it is the
- * heart of every commit, and having Drizzle build it costs more than the rest of deciding it.
+ * Builds a query or another statement once, with `sql.placeholder` where values go: building one takes 65 µs, filling it
+ * in 0.1 µs.
+ * @returns a function that fills in the values
  */
-export function insertInto<T extends SQLiteTable>(table: T, row: T["$inferInsert"]): Statement {
+export function compile<Q extends Select>(select: Q): (values: Record<string, unknown>) => Query<RowOf<Q>>;
+export function compile<Q extends Buildable>(
+  write: Q,
+): (values: Record<string, unknown>) => Statement<RowOf<Q>>;
+export function compile(built: Buildable): (values: Record<string, unknown>) => Statement {
+  const { sql: text, params } = built.toSQL();
+  return (values) => ({ sql: text, params: fillPlaceholders(params, values) });
+}
+
+/** What a column holds as SQLite gives it: flags are numbers, and JSON is text. */
+type Stored<C extends Column> = C["_"]["data"] extends boolean
+  ? 0 | 1
+  : C["_"]["data"] extends string | number
+    ? C["_"]["data"]
+    : C["_"]["driverParam"];
+type StoredOrNull<C extends Column> = C["_"]["notNull"] extends true ? Stored<C> : Stored<C> | null;
+
+/** All columns of a table under the names of their members, as SQLite gives them. */
+export function columnsOf<T extends SQLiteTable>(
+  table: T,
+): { [Member in keyof T["_"]["columns"]]: SQL.Aliased<StoredOrNull<T["_"]["columns"][Member]>> } {
+  const columns = Object.entries(getTableColumns(table));
+  // The names are those of the table's members, which `Object.entries` does not know.
+  return Object.fromEntries(
+    columns.map(([member, column]) => [member, sql`${column}`.as(member)]),
+  ) as ReturnType<typeof columnsOf<T>>;
+}
+
+/**
+ * The statement that inserts a row; what is undefined is left to the table's defaults. Written by hand, because every
+ * commit has several: 1.9 µs instead of the 29.9 µs that Drizzle takes to build one.
+ */
+export function insertInto<T extends SQLiteTable>(table: T, row: InferInsertModel<T>): Statement {
   const values: Record<string, unknown> = row;
   const given = Object.entries(getTableColumns(table)).filter(([member]) => values[member] !== undefined);
   const names = given.map(([, column]) => `"${column.name}"`).join(", ");

@@ -1,7 +1,6 @@
 /** Conditional requests: entity tags, 304 for a reader who has the state already, 412 for a writer who has not. */
 import type { Context } from "hono";
 import { sha256 } from "../shared/digest.ts";
-import { Problem } from "./problems.ts";
 
 const listed = (header: string) => header.split(",").map((tag) => tag.trim());
 
@@ -12,17 +11,15 @@ export const isKnown = (c: Context, tag: string): boolean => {
   return listed(header).some((known) => known === "*" || known.replace(/^W\//, "") === tag);
 };
 
-/** Whether a writer's `If-Match`, if there is one, names the tag. Compared strongly, as writing asks for. */
-const isExpected = (header: string | undefined, tag: string): boolean =>
-  header === undefined || listed(header).some((expected) => expected === "*" || expected === tag);
-
-/** @throws `precondition_failed` when the writer knows another state than the one with this tag */
-export function requireMatch(c: Context, tag: string): void {
-  if (!isExpected(c.req.header("If-Match"), tag)) throw new Problem("precondition_failed");
+/**
+ * The versions that a writer's `If-Match` names: those that the resource may have. `undefined` without the header, and
+ * for `*`, which asks only that the resource exists. Tags are compared strongly, as RFC 9110 asks of writes.
+ */
+export function expectedVersions(c: Context): readonly number[] | undefined {
+  const header = c.req.header("If-Match");
+  if (header === undefined || listed(header).includes("*")) return undefined;
+  return listed(header).flatMap((tag) => (/^"\d{1,15}"$/.test(tag) ? [Number(tag.slice(1, -1))] : []));
 }
-
-/** Whether the write must happen to the very state that was looked at: `*` asks only that there is one. */
-export const isConditional = (c: Context): boolean => (c.req.header("If-Match") ?? "*").trim() !== "*";
 
 /** The tag of a resource that counts its changes. */
 export const versionTag = (version: number): string => `"${version}"`;

@@ -1,10 +1,8 @@
 /** What a request carries on its way through the middleware. */
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
-import type { Role } from "../shared/enums.ts";
-
-/** Who sent the request, as the database knows them at this moment. */
-export type Caller = { id: string; role: Role; sessionId: string };
+import type { Deps } from "../deps.ts";
+import type { ClaimedCaller } from "../shared/callers.ts";
 
 /** The Hono environment of every router here. */
 export type AppEnv = {
@@ -12,11 +10,10 @@ export type AppEnv = {
   Variables: {
     requestId: string;
     config: Config;
-    /** The session, once it is opened: see `databaseOf`. */
+    deps: Deps | undefined;
+    /** Who the token says is calling. */
+    claimed: ClaimedCaller | undefined;
+    /** The database session, once it was opened. */
     db: Database | undefined;
-    /** Who the token says is asking, and whom the operation is for. */
-    asking: { claimed: Caller; roles: readonly Role[] } | undefined;
-    /** Who is asking, once the database has said so. */
-    caller: Caller | undefined;
   };
 };

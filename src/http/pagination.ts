@@ -1,8 +1,8 @@
 /** Lists in pages: `page` from 1, `page_size` up to 100, and links to the neighbours. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import type { AppEnv } from "./context.ts";
 import { Problem } from "./problems.ts";
-import { partsOf } from "./url.ts";
 import { wholeNumber } from "./validation.ts";
 
 /** The largest page number that is looked at; no list here is longer than that. */
@@ -17,6 +17,9 @@ export const pageQuery = {
 /** Which rows to read. */
 export type Page = { page: number; page_size: number };
 
+/** The rows of a page, and how many rows there are on all pages. */
+export type Listed<Row> = { count: number; rows: Row[] };
+
 /** LIMIT and OFFSET of a page. */
 export const window = ({ page, page_size }: Page) => ({ limit: page_size, offset: (page - 1) * page_size });
 
@@ -30,22 +33,26 @@ export const pageOf = <Item extends z.ZodType>(item: Item) =>
   });
 
 /**
- * Frames one page of results with the links to its neighbours.
+ * Frames one page of rows, in their wire form, with the links to its neighbours.
  * @throws a `not_found` problem for a page past the end (page 1 of an empty list exists).
  */
-export function framePage<T>(c: Context, { page, page_size }: Page, count: number, results: T[]) {
+export function framePage<Row, Item>(
+  c: Context<AppEnv>,
+  { page, page_size }: Page,
+  { count, rows }: Listed<Row>,
+  toItem: (row: Row) => Item,
+) {
   const last = Math.max(1, Math.ceil(count / page_size));
   if (page > last) throw new Problem("not_found", `There are only ${last} pages`);
-  const { origin, path, query } = partsOf(c.req.url);
   const link = (to: number) => {
-    const asked = new URLSearchParams(query);
-    asked.set("page", String(to));
-    return `${origin}${path}?${asked}`;
+    const { pathname, searchParams } = new URL(c.req.url);
+    searchParams.set("page", String(to));
+    return `${c.get("config").publicUrl}${pathname}?${searchParams}`;
   };
   return {
     count,
     next: page < last ? link(page + 1) : null,
     previous: page > 1 ? link(page - 1) : null,
-    results,
+    results: rows.map(toItem),
   };
 }

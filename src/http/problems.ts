@@ -1,62 +1,61 @@
 /**
- * The one table of errors. It gives each answer its status and title, and the OpenAPI document its responses.
+ * The one table of problems: it gives each refusal its status and title, and the OpenAPI document its responses.
  * Bodies are RFC 9457 problem details.
  */
-
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { type SharedHeader, sharedHeaders } from "./openapi.ts";
+import type { FieldFault, Refusal, RefusalCode, Result } from "../shared/refusals.ts";
+import { formatSpan } from "../shared/showroom-time.ts";
+import type { AppEnv } from "./context.ts";
+import { type SharedHeader, sharedHeaders } from "./shared-headers.ts";
 
 type Entry = { status: ContentfulStatusCode; title: string };
 
-/** Every `code` a client can meet, with what it means. */
+/** Every `code` a client can meet, with what it means: the refusals of use cases, and what HTTP adds. */
 export const PROBLEMS = {
   invalid_request: { status: 400, title: "The request is not valid" },
-  invalid_image: { status: 400, title: "The file is not a whole and plain image" },
+  invalid_image: { status: 400, title: "The file is not a complete still image" },
   malformed_json: { status: 400, title: "The body is not valid JSON" },
-  not_authenticated: { status: 401, title: "Sign in first" },
+  not_authenticated: { status: 401, title: "Authentication is required" },
   invalid_token: { status: 401, title: "The access token is not valid" },
-  invalid_credentials: { status: 401, title: "Username or password is wrong" },
+  invalid_credentials: { status: 401, title: "The username or the password is wrong" },
   invalid_refresh_token: { status: 401, title: "The refresh token is not valid" },
-  forbidden: { status: 403, title: "You may not do this" },
-  not_found: { status: 404, title: "There is nothing here" },
+  forbidden: { status: 403, title: "This caller may not do this" },
+  not_found: { status: 404, title: "Not found" },
   car_not_found: { status: 404, title: "There is no such car" },
   photo_not_found: { status: 404, title: "There is no such photo" },
-  method_not_allowed: { status: 405, title: "This method is not allowed here" },
-  slot_taken: { status: 409, title: "This time is already taken" },
+  method_not_allowed: { status: 405, title: "This path does not support this method" },
+  slot_taken: { status: 409, title: "This slot is taken" },
   car_not_bookable: { status: 409, title: "This car can no longer be booked" },
-  already_sent: { status: 409, title: "This notification was delivered" },
-  illegal_transition: { status: 409, title: "The booking's state does not allow this" },
+  already_sent: { status: 409, title: "This notification has been sent" },
+  illegal_transition: { status: 409, title: "The status of the booking does not allow this" },
   car_not_sellable: { status: 409, title: "This car is not for sale" },
   already_void: { status: 409, title: "This sale is void already" },
   last_admin: { status: 409, title: "The last active administrator must stay" },
-  car_sold: { status: 409, title: "The car is sold, and stays so until the sale is made void" },
-  primary_photo_needed: { status: 409, title: "A car with photos has a primary one" },
-  too_many_photos: { status: 409, title: "The car has as many photos as it may have" },
-  duplicate_request: { status: 409, title: "The same request is being carried out" },
-  precondition_failed: { status: 412, title: "It has changed since you looked" },
+  car_sold: { status: 409, title: "The car is sold until its sale is voided" },
+  primary_photo_needed: { status: 409, title: "A car with photos needs a primary photo" },
+  too_many_photos: { status: 409, title: "The car has the maximum number of photos" },
+  duplicate_request: { status: 409, title: "The same request is being processed" },
+  precondition_failed: { status: 412, title: "The resource has changed since it was read" },
   too_large: { status: 413, title: "The request is too large" },
-  unsupported_media_type: { status: 415, title: "The body is of a type not understood here" },
-  range_not_satisfiable: { status: 416, title: "The file has no such part" },
-  idempotency_key_reused: { status: 422, title: "This Idempotency-Key came with another request before" },
+  unsupported_media_type: { status: 415, title: "This media type is not supported" },
+  range_not_satisfiable: { status: 416, title: "The file does not have this range" },
+  idempotency_key_reused: { status: 422, title: "This Idempotency-Key was used for another request" },
   too_many_requests: { status: 429, title: "Too many requests" },
-  internal_error: { status: 500, title: "Something went wrong on our side" },
+  internal_error: { status: 500, title: "Internal error" },
   misconfigured: { status: 503, title: "The service is not configured" },
-  unavailable: { status: 503, title: "The service is not available right now" },
-  busy: { status: 503, title: "Too many people want this car at once" },
-} as const satisfies Record<string, Entry>;
+  unavailable: { status: 503, title: "The service is temporarily unavailable" },
+  busy: { status: 503, title: "Too many requests for this car at once" },
+} as const satisfies Record<RefusalCode, Entry> & Record<string, Entry>;
 
-/** A stable word that names an error. */
+/** A stable word that names a problem. */
 export type ProblemCode = keyof typeof PROBLEMS;
-
-/** One fault of an invalid request. `field` is a path like `start_at`, or the name of a parameter or header. */
-export type FieldFault = { field: string; code: string; message: string };
 
 /** Seconds after which a caller may try again when a dependency was down. */
 const RETRY_AFTER_SECONDS = 2;
 
-/** An expected refusal on its way to the client. Thrown by the shells of the routes, answered in one place. */
+/** A problem on its way to the client. Thrown by adapters only; use cases return refusals. */
 export class Problem extends Error {
   readonly code: ProblemCode;
   readonly detail: string;
@@ -93,16 +92,43 @@ function defaultHeaders(code: ProblemCode): Record<string, string> {
 }
 
 /** An `invalid_request` problem that names each faulty field. */
-export function invalid(errors: readonly FieldFault[]): Problem {
+export function invalid(
+  errors: readonly FieldFault[],
+  code: "invalid_request" | "invalid_image" = "invalid_request",
+) {
   const fields = [...new Set(errors.map((error) => error.field))].join(", ");
-  return new Problem("invalid_request", `Please correct: ${fields}`, { members: { errors } });
+  return new Problem(code, `Please correct: ${fields}`, { members: { errors } });
+}
+
+/**
+ * The problem that a refusal becomes. A code that this version does not know, of a car's object that runs a newer or
+ * older one, is `unavailable`.
+ * @param timeZone the showroom's, in which alternatives are written
+ */
+export function toProblem({ code, detail, faults, alternatives }: Refusal, timeZone: string): Problem {
+  if (!Object.hasOwn(PROBLEMS, code)) return new Problem("unavailable");
+  if (code === "invalid_request" && faults) return invalid(faults);
+  return new Problem(code, detail, {
+    members: {
+      ...(faults ? { errors: faults } : {}),
+      ...(alternatives ? { alternatives: alternatives.map((slot) => formatSpan(slot, timeZone)) } : {}),
+    },
+  });
+}
+
+/** The value of a result. @throws the problem that its refusal becomes */
+export function unwrap<Value>(c: Context<AppEnv>, result: Result<Value>): Value {
+  if (result.ok) return result.value;
+  throw toProblem(result.refusal, c.get("config").showroom.timeZone);
 }
 
 /** Writes a problem as the answer of the request in `c`. */
-export function answerProblem(c: Context, problem: Problem): Response {
+export function answerProblem(c: Context<AppEnv>, problem: Problem): Response {
   const { status, title } = PROBLEMS[problem.code];
+  // A Worker that is not configured does not know its own address: a relative reference is legal too.
+  const config: AppEnv["Variables"]["config"] | undefined = c.get("config");
   const body = {
-    type: `urn:problem:${problem.code}`,
+    type: `${config?.publicUrl ?? ""}/docs/errors#${problem.code}`,
     title,
     status,
     detail: problem.detail,
@@ -121,7 +147,7 @@ export function answerProblem(c: Context, problem: Problem): Response {
 /** The wire form of a problem. */
 export const problemSchema = z
   .object({
-    type: z.string(),
+    type: z.string().openapi({ format: "uri", description: "A page that explains the code" }),
     title: z.string(),
     status: z.int(),
     detail: z.string(),

@@ -1,11 +1,11 @@
 /** The test drive as a calendar file (RFC 5545, sent as RFC 5546 has it), for the customer's own calendar. Pure. */
 import ical, { ICalCalendarMethod, ICalEventStatus } from "ical-generator";
-import { isActive } from "../bookings/lifecycle.ts";
-import type { BookingFacts } from "../car-coordinator/notices.ts";
+import { isActive } from "../bookings/booking.ts";
+import type { BookingFacts } from "../outbox/notices.ts";
 import { oneLine } from "./text.ts";
 
 /** What the file says besides the booking's facts. Instants in milliseconds. */
-export type CalendarEntry = {
+type CalendarEntry = {
   bookingId: string;
   booking: BookingFacts;
   /** When the fact came about. */

@@ -1,15 +1,21 @@
 /** From a notification's row to the e-mail that is sent. */
 import { issueResetToken, PASSWORD_RESET_MS } from "../auth/password-resets.ts";
-import type { BookingFacts } from "../car-coordinator/notices.ts";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
+import type { BookingFacts, Content, SaleFacts } from "../outbox/notices.ts";
 import { calendarFile } from "./calendar-file.ts";
 import type { Row } from "./delivery-store.ts";
-import { type Message, type SaleFacts, writeMail } from "./messages.ts";
+import { type Message, writeMail } from "./messages.ts";
 import { oneLine } from "./text.ts";
 
 /** A message that will never be right to send. */
 export class Undeliverable extends Error {}
+
+type FactsOf<Kind extends Content["kind"]> = Kind extends "sale_confirmed" ? SaleFacts : BookingFacts;
+
+/** The facts of a notification of a kind. They were written as such: the outbox takes no others (outbox/notices.ts). */
+export const factsOf = <Kind extends Content["kind"]>(row: Row, _kind: Kind): FactsOf<Kind> =>
+  JSON.parse(row.facts) as FactsOf<Kind>;
 
 /** Writes the mail of a notification. */
 export async function compose(
@@ -26,7 +32,7 @@ export async function compose(
     // An answer goes to those who can do something about it.
     replyTo: config.email.staff,
     ...writeMail(message),
-    // With which a reader, or their mail program, can tell that the same was told twice.
+    // By which a reader, or their mail program, can recognise a mail that was sent twice.
     headers: { "X-Notification-Id": row.id },
     ...("booking" in message && message.kind !== "staff_booking" && row.bookingId
       ? {
@@ -55,22 +61,22 @@ export async function compose(
 }
 
 async function messageOf(row: Row, config: Config, db: Database, now: number): Promise<Message> {
-  const { kind, facts } = row;
+  const { kind } = row;
   const common = { showroom: config.showroom, customer: row.firstName || row.username || "" };
   if (kind === "password_reset") {
     if (!row.userId || !row.isActive || row.email !== row.recipient)
-      throw new Undeliverable("the account is closed or has another address by now");
+      throw new Undeliverable("the account is closed or has another address now");
     const token = await issueResetToken(db, row.userId, now);
     const url = `${config.publicUrl}/reset-password?token=${token}`;
     return { ...common, kind, url, token, validMinutes: PASSWORD_RESET_MS / 60_000 };
   }
-  if (!row.carId) throw new Undeliverable("the booking or sale it speaks of does not exist");
+  if (!row.carId) throw new Undeliverable("the booking or sale that it is about does not exist");
   const car = {
     name: `${row.year} ${row.make} ${row.model}`,
     url: `${config.publicUrl}/api/cars/${row.carId}/`,
   };
-  if (kind === "sale_confirmed") return { ...common, kind, car, sale: facts as SaleFacts };
-  const booking = facts as BookingFacts;
+  if (kind === "sale_confirmed") return { ...common, kind, car, sale: factsOf(row, kind) };
+  const booking = factsOf(row, kind);
   if (kind === "staff_booking") return { ...common, kind, car, booking, notes: row.notes ?? "" };
   if (kind === "booking_reminder" && booking.startAt <= now)
     throw new Undeliverable("the test drive had begun before the reminder could be sent");

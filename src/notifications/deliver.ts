@@ -1,42 +1,22 @@
 /**
- * From the queue to the mailbox.
- *
- * The row decides, the queue only wakes: whoever comes with an id (a queue message, a copy of it, the sweep) claims
- * the row, sends, and records. What follows from that:
- *
- * - **Once.** A claim takes the row for `LEASE_MS` and counts an attempt, in one statement. Who finds it claimed, done
- *   or not due leaves it alone. Twice is told only what was sent by a Worker that died before it could record it: a
- *   mailbox and a database cannot be written in one step, and telling twice is better than not at all.
- * - **In order.** Of one booking's notifications to one reader only the earliest waiting one can be claimed. One that
- *   waits its turn is acknowledged at once, which costs none of its queue message's retries: whoever finishes the
- *   earlier one delivers it next, and should they die in between, the sweep comes.
- * - **Not lost.** A message that made an attempt in vain asks the queue to come again after the back-off. Every other
- *   row that should be out and is not (its message was never queued, was lost, or was acknowledged while somebody else
- *   was at it, who then died) is late by its own `next_attempt_at`, and the sweep takes it up.
- * - **Not for ever.** The row counts its attempts, whoever makes them, and is not claimed again after `MAX_ATTEMPTS`.
- *   The queue's `max_retries` is one less, so that a message alone with its row ends in the dead-letter queue just
- *   then, where `bury` records the failure; a row that was exhausted by several messages is recorded as failed by the
- *   next that comes. `bury` leaves alone what still has attempts: its message died of something else, such as a
- *   database that was away, and the sweep goes on with the row.
- * - **Not in vain.** What the mail service says will never work is recorded as failed at once.
- *
- * What failed holds up nothing that comes after it, and can be replayed.
+ * From the queue to the mailbox. The row decides, the queue only wakes: whoever comes with an id (a queue message, a
+ * copy of it, the cron) claims the row, sends, and records. The states of a row, and why each promise holds (sent once,
+ * in order, never lost, not for ever), are in docs/domain/notifications.md.
  */
-import { and, eq, sql } from "drizzle-orm";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
-import { notifications } from "../db/schema.ts";
 import type { Delivery } from "../outbox/outbox.ts";
 import { describeError, log } from "../shared/log.ts";
-import { compose, Undeliverable } from "./compose.ts";
+import { compose, factsOf, Undeliverable } from "./compose.ts";
 import {
   claim,
-  forget,
+  discard,
   MAX_ATTEMPTS,
   type Row,
+  recordExhausted,
   recordFailed,
+  recordFailedAttempt,
   recordSent,
-  recordVain,
 } from "./delivery-store.ts";
 
 /** What delivering depends on. */
@@ -48,10 +28,10 @@ export type DeliveryTools = {
 };
 
 /**
- * What became of one try. `next`: the notification whose turn it now is. `waiting`: not its turn, not its time, or
- * somebody else is at it.
+ * What became of one attempt. `next`: the notification whose turn it is now. `waiting`: not its turn, not its time, or
+ * another consumer has claimed it.
  */
-export type Attempt =
+type Attempt =
   | { outcome: "sent" | "failed" | "nothing_to_do"; next?: string | undefined }
   | { outcome: "waiting" }
   | { outcome: "again"; afterMs: number };
@@ -68,7 +48,7 @@ export const backoff = (attempts: number): number =>
  * The codes with which the mail service refuses a message for good. Not among them: limits, outages, and a sender that
  * is not verified yet, which is for the operator to mend and concerns every message.
  */
-const REFUSED_FOR_GOOD = new Set([
+const PERMANENT_ERRORS = new Set([
   "E_RECIPIENT_SUPPRESSED",
   "E_RECIPIENT_NOT_ALLOWED",
   "E_VALIDATION_ERROR",
@@ -90,42 +70,50 @@ const codeOf = (error: unknown): string | undefined =>
   error instanceof Error && "code" in error ? String(error.code) : undefined;
 
 /** Tries to deliver one notification, if it is still to be delivered and its turn has come. */
-export async function deliver(id: string, tools: DeliveryTools): Promise<Attempt> {
+export async function deliver(
+  id: string,
+  tools: DeliveryTools,
+  request?: string | undefined,
+): Promise<Attempt> {
   const { db, now } = tools;
   const { claimed, row } = await claim(db, id, now());
   if (row?.status !== "PENDING") return { outcome: "nothing_to_do" };
   if (!claimed) {
     if (row.attempts < MAX_ATTEMPTS || row.nextAttemptAt > now()) return { outcome: "waiting" };
-    log.error("notifications.given_up", { notification: id, attempts: row.attempts });
-    return { outcome: "failed", next: await recordFailed(db, row, row.lastError ?? "gave up") };
+    log.error("notifications.given_up", { notification: id, request, attempts: row.attempts });
+    return { outcome: "failed", next: await recordFailed(db, row, row.lastError ?? "no attempts left") };
   }
   if (isObsolete(row)) {
     // Nobody needs to know what was not sent; the row of a reminder would stand in the way of another one.
-    log.info("notifications.obsolete", { notification: id, kind: row.kind });
-    return { outcome: "nothing_to_do", next: await forget(db, row) };
+    log.info("notifications.obsolete", { notification: id, request, kind: row.kind });
+    return { outcome: "nothing_to_do", next: await discard(db, row) };
   }
   try {
     await tools.send(await compose(row, tools.config, db, now()));
   } catch (error) {
     const code = codeOf(error);
-    const forGood = error instanceof Undeliverable || (code !== undefined && REFUSED_FOR_GOOD.has(code));
+    const permanent = error instanceof Undeliverable || (code !== undefined && PERMANENT_ERRORS.has(code));
     const lastError = `${code ? `${code}: ` : ""}${describeError(error)}`.slice(0, 500);
     // The service's own words may hold the address: they are for the row, not for the log.
     const { attempts } = row;
-    log.warn("notifications.send_failed", { notification: id, attempts, code, for_good: forGood });
-    if (forGood) return { outcome: "failed", next: await recordFailed(db, row, lastError) };
+    log.warn("notifications.send_failed", { notification: id, request, attempts, code, permanent });
+    if (permanent) return { outcome: "failed", next: await recordFailed(db, row, lastError) };
     const afterMs = row.attempts < MAX_ATTEMPTS ? backoff(row.attempts) : 0;
-    await recordVain(db, row, lastError, now() + afterMs);
+    await recordFailedAttempt(db, row, lastError, now() + afterMs);
     return { outcome: "again", afterMs };
   }
   const next = await recordSent(db, row, now());
-  log.info("notifications.sent", { notification: id, kind: row.kind });
+  log.info("notifications.sent", { notification: id, request, kind: row.kind });
   return { outcome: "sent", next };
 }
 
-/** Delivers a notification, and after it those that waited for it. Tells what became of the first. */
-export async function deliverInOrder(id: string, tools: DeliveryTools): Promise<Attempt> {
-  const first = await deliver(id, tools);
+/** Delivers a notification, and after it those that waited for it. Returns what became of the first. */
+export async function deliverInOrder(
+  id: string,
+  tools: DeliveryTools,
+  request?: string | undefined,
+): Promise<Attempt> {
+  const first = await deliver(id, tools, request);
   try {
     for (let last = first; "next" in last && last.next !== undefined; )
       last = await deliver(last.next, tools);
@@ -135,11 +123,12 @@ export async function deliverInOrder(id: string, tools: DeliveryTools): Promise<
   return first;
 }
 
-/** The queue's consumer: delivers each message of a batch, and asks for what was tried in vain to come again. */
+/** The queue's consumer: delivers each message of a batch, and asks for the failed ones to come again. */
 export async function consume(batch: MessageBatch<Delivery>, tools: DeliveryTools): Promise<void> {
   for (const message of batch.messages) {
+    const { notificationId, requestId } = message.body;
     try {
-      const attempt = await deliverInOrder(message.body.notificationId, tools);
+      const attempt = await deliverInOrder(notificationId, tools, requestId);
       if (attempt.outcome === "again") message.retry(after(attempt.afterMs));
       else message.ack();
     } catch (error) {
@@ -149,26 +138,19 @@ export async function consume(batch: MessageBatch<Delivery>, tools: DeliveryTool
   }
 }
 
-/** The dead-letter queue's consumer: what has no attempts left is recorded on its row, from where it can be replayed. */
-export async function bury(batch: MessageBatch<Delivery>, db: Database): Promise<void> {
+/**
+ * The dead-letter queue's consumer: a row that has no attempts left is recorded as failed, from where it can be replayed.
+ * A row that still has attempts is left to the cron: its message died of another fault, such as a database outage.
+ */
+export async function handleDeadLetters(batch: MessageBatch<Delivery>, db: Database): Promise<void> {
   for (const message of batch.messages) {
-    const id = message.body.notificationId;
+    const { notificationId: id, requestId: request } = message.body;
     try {
-      const given = await db
-        .update(notifications)
-        .set({ status: "FAILED", lastError: sql`coalesce(${notifications.lastError}, 'gave up')` })
-        .where(
-          and(
-            eq(notifications.id, id),
-            eq(notifications.status, "PENDING"),
-            sql`${notifications.attempts} >= ${MAX_ATTEMPTS}`,
-          ),
-        )
-        .returning({ id: notifications.id });
-      log.error("notifications.dead_letter", { notification: id, recorded: given.length > 0 });
+      const recorded = await recordExhausted(db, id);
+      log.error("notifications.dead_letter", { notification: id, request, recorded });
       message.ack();
     } catch (error) {
-      log.error("notifications.bury_crashed", { error: describeError(error) });
+      log.error("notifications.dead_letter_crashed", { error: describeError(error) });
       message.retry(after(backoff(message.attempts)));
     }
   }
@@ -176,7 +158,9 @@ export async function bury(batch: MessageBatch<Delivery>, db: Database): Promise
 
 const after = (ms: number): QueueRetryOptions => ({ delaySeconds: Math.ceil(ms / 1000) });
 
-/** A reminder of a test drive that was moved or called off since, or a reset asked for an address without an account. */
-const isObsolete = ({ kind, facts, userId, bookingStatus, startAt }: Row): boolean =>
-  (kind === "booking_reminder" && (bookingStatus !== "APPROVED" || startAt !== facts["startAt"])) ||
-  (kind === "password_reset" && userId === null);
+/** A reminder of a test drive that was moved or cancelled since, or a reset for an address without an account. */
+function isObsolete(row: Row): boolean {
+  if (row.kind === "password_reset") return row.userId === null;
+  if (row.kind !== "booking_reminder") return false;
+  return row.bookingStatus !== "APPROVED" || row.startAt !== factsOf(row, "booking_reminder").startAt;
+}

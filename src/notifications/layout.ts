@@ -1,4 +1,4 @@
-/** What every e-mail looks like: one content, set as text and as HTML for a phone. Pure; everything is escaped here. */
+/** What every e-mail looks like: one content, rendered as text and as HTML for a phone. Pure; everything is escaped here. */
 import { escapeHtml, linesOf, oneLine } from "./text.ts";
 
 /** What a message says, not how it looks. */
@@ -16,10 +16,10 @@ export type Content = {
 };
 
 /** An e-mail's words, ready to be sent. */
-export type Page = { subject: string; text: string; html: string };
+export type Email = { subject: string; text: string; html: string };
 
-/** Sets a content as an e-mail. `sender`: whom it is from, for the reader. */
-export const typeset = (content: Content, sender: string): Page => ({
+/** Renders a content as an e-mail. `sender`: whom it is from, for the reader. */
+export const renderEmail = (content: Content, sender: string): Email => ({
   subject: oneLine(content.subject),
   text: asText(content, sender),
   html: asHtml(content, sender),

@@ -1,21 +1,11 @@
 /** What the e-mails say. Pure: facts in, words out; `layout.ts` sets and escapes them. */
-import type { BookingFacts } from "../car-coordinator/notices.ts";
+import type { BookingFacts, SaleFacts } from "../outbox/notices.ts";
 import type { NotificationKind } from "../shared/enums.ts";
 import { formatDay, formatHour } from "../shared/showroom-time.ts";
-import { type Content, type Page, typeset } from "./layout.ts";
-
-/** `facts` of a `sale_confirmed` notification, which also names the sale. */
-export type SaleFacts = {
-  /** In cents. */
-  price: number;
-  /** ISO 4217. */
-  currency: string;
-  /** Empty when there is none. */
-  contractNumber: string;
-};
+import { type Content, type Email, renderEmail } from "./layout.ts";
 
 /** A car as messages speak of it: year, make and model, and where it is shown. */
-export type CarMention = { name: string; url: string };
+type CarMention = { name: string; url: string };
 
 type BookingKind = Extract<NotificationKind, `booking_${string}`>;
 
@@ -28,7 +18,7 @@ export type Message = { showroom: { name: string; timeZone: string }; customer: 
 );
 
 /** Writes the e-mail of a message. */
-export const writeMail = (message: Message): Page => typeset(contentOf(message), message.showroom.name);
+export const writeMail = (message: Message): Email => renderEmail(contentOf(message), message.showroom.name);
 
 function contentOf(message: Message): Content {
   switch (message.kind) {
@@ -46,7 +36,7 @@ function contentOf(message: Message): Content {
 type About<Kind extends NotificationKind> = Message & { kind: Kind };
 
 /** A test drive's day and hours on the showroom's clocks. */
-const spoken = (startAt: number, endAt: number, timeZone: string): string =>
+const formatTimeRange = (startAt: number, endAt: number, timeZone: string): string =>
   `${formatDay(startAt, timeZone)}, ${formatHour(startAt, timeZone)} to ${formatHour(endAt, timeZone)}`;
 
 function bookingContent({ kind, booking, car, customer, showroom }: About<BookingKind>): Content {
@@ -148,7 +138,7 @@ function saleContent({ car, customer, sale }: About<"sale_confirmed">): Content 
     paragraphs: [`Hello ${customer},`, "Thank you for buying from us. This is what we have on record."],
     details: [
       ["Car", car.name],
-      ["Price", spokenPrice(sale.price, sale.currency)],
+      ["Price", formatPrice(sale.price, sale.currency)],
       ...(sale.contractNumber === "" ? [] : [["Contract", sale.contractNumber] as [string, string]]),
     ],
     link: { label: "See the car", url: car.url },
@@ -187,9 +177,9 @@ function timesOf(
   timeZone: string,
   previousStartAt?: number,
 ): Content["details"] {
-  const now: [string, string] = ["When", spoken(startAt, endAt, timeZone)];
+  const now: [string, string] = ["When", formatTimeRange(startAt, endAt, timeZone)];
   if (previousStartAt === undefined) return [["Car", car.name], now];
-  const before = spoken(previousStartAt, previousStartAt + (endAt - startAt), timeZone);
+  const before = formatTimeRange(previousStartAt, previousStartAt + (endAt - startAt), timeZone);
   return [
     ["Car", car.name],
     ["New time", now[1]],
@@ -201,7 +191,7 @@ const zoneNote = (timeZone: string): string =>
   `Times are the showroom's own (${timeZone.replaceAll("_", " ")}).`;
 
 /** Two decimals whatever the currency, as amounts are kept. */
-const spokenPrice = (cents: number, currency: string): string =>
+const formatPrice = (cents: number, currency: string): string =>
   new Intl.NumberFormat("en-GB", {
     style: "currency",
     currency,

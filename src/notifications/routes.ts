@@ -1,21 +1,14 @@
-/** /api/notifications: what was told, what waits, and what failed. */
-
-import { and, count, desc, eq, not, type SQL, sql } from "drizzle-orm";
-import type { z } from "zod";
-import { operation } from "../auth/access.ts";
-import { notifications, users } from "../db/schema.ts";
-import { databaseOf } from "../http/database.ts";
+/** /api/notifications: e-mails that were sent, that wait, and that failed. */
+import { operation, verifiedCaller } from "../auth/operation.ts";
 import { framePage, pageOf, window } from "../http/pagination.ts";
-import { Problem } from "../http/problems.ts";
+import { unwrap } from "../http/problems.ts";
+import { depsOf } from "../http/request-deps.ts";
 import { createRouter, jsonAnswer } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
-import { enqueue } from "../outbox/outbox.ts";
 import { notificationBody, notificationSchema, notificationsQuery } from "./schemas.ts";
+import { listNotifications, replayNotification } from "./use-cases.ts";
 
 const tags = ["Notifications"];
-
-/** When a notification that still waits is late: the sweep has come by several times. */
-const LATE_AFTER_MS = 5 * 60 * 1000;
 
 /** The routes under /api/notifications. */
 export const notificationRoutes = createRouter()
@@ -24,70 +17,30 @@ export const notificationRoutes = createRouter()
       method: "get",
       path: "/",
       tags,
-      summary: "What was told, newest first",
+      summary: "List notifications, newest first",
       request: { query: notificationsQuery },
-      responses: { 200: jsonAnswer("One page of them", pageOf(notificationSchema)) },
+      responses: { 200: jsonAnswer("One page of notifications", pageOf(notificationSchema)) },
     }),
     async (c) => {
       const query = c.req.valid("query");
-      const which = whichOf(query, Date.now());
-      const db = databaseOf(c);
-      const [rows, [total]] = await db.batch([
-        db
-          .select()
-          .from(notifications)
-          .where(which)
-          // Ids rise with time.
-          .orderBy(desc(notifications.id))
-          .limit(window(query).limit)
-          .offset(window(query).offset),
-        db.select({ count: count() }).from(notifications).where(which),
-      ]);
-      return c.json(framePage(c, query, total?.count ?? 0, rows.map(notificationBody)), 200);
+      const found = await listNotifications(depsOf(c), await verifiedCaller(c), query, window(query));
+      return c.json(framePage(c, query, found, notificationBody), 200);
     },
   )
   .openapi(
     operation("replayNotification", ["not_found", "already_sent"], {
       method: "post",
-      path: "/{id}/replay/",
+      path: "/{id}/replay",
       tags,
-      summary: "Try a notification again",
+      summary: "Send a failed notification again",
       description:
-        "A failed notification waits again, with all its attempts, and goes to the address its reader has now. It tells the fact as it was, also when later ones were told meanwhile. One that waits already is only queued again; one that was delivered is not told twice.",
+        "A failed notification waits again, with all its attempts, and goes to the address that its reader has now. It says what was true when it was written, even if later ones were sent since. One that waits already is only queued again; one that was sent is not sent twice.",
       request: { params: idParam },
       responses: { 200: jsonAnswer("The notification as it is now", notificationSchema) },
     }),
     async (c) => {
-      const { id } = c.req.valid("param");
-      const db = databaseOf(c);
-      const present = db.select({ email: users.email }).from(users).where(eq(users.id, notifications.userId));
-      const [, [row]] = await db.batch([
-        db
-          .update(notifications)
-          .set({
-            status: "PENDING",
-            attempts: 0,
-            nextAttemptAt: Date.now(),
-            recipient: sql`coalesce((${present}), ${notifications.recipient})`,
-          })
-          .where(and(eq(notifications.id, id), eq(notifications.status, "FAILED"))),
-        db.select().from(notifications).where(eq(notifications.id, id)),
-      ]);
-      if (!row) throw new Problem("not_found");
-      if (row.status === "SENT") throw new Problem("already_sent");
-      await enqueue(c.env.NOTIFICATIONS, [id]);
-      return c.json(notificationBody(row), 200);
+      const caller = await verifiedCaller(c);
+      const replayed = await replayNotification(depsOf(c), caller, c.req.valid("param").id);
+      return c.json(notificationBody(unwrap(c, replayed)), 200);
     },
   );
-
-function whichOf(query: z.infer<typeof notificationsQuery>, now: number): SQL | undefined {
-  const { status, kind, booking, sale, late } = query;
-  const isLate = sql`(${notifications.status} = 'PENDING' AND ${notifications.createdAt} <= ${now - LATE_AFTER_MS})`;
-  return and(
-    status ? eq(notifications.status, status) : undefined,
-    kind ? eq(notifications.kind, kind) : undefined,
-    booking ? eq(notifications.bookingId, booking) : undefined,
-    sale ? eq(notifications.saleId, sale) : undefined,
-    late === undefined ? undefined : late === "true" ? isLate : not(isLate),
-  );
-}

@@ -23,7 +23,7 @@ export const notificationSchema = z
 
 /** A notification's row in its wire form. */
 export const notificationBody = (
-  row: typeof notifications.$inferSelect,
+  row: Omit<typeof notifications.$inferSelect, "facts">,
 ): z.infer<typeof notificationSchema> => ({
   id: row.id,
   kind: row.kind,
@@ -49,3 +49,6 @@ export const notificationsQuery = closed({
       "`true`: only those that still wait five minutes after they were written; `false`: all others",
   }),
 });
+
+/** The filters of a list of notifications. */
+export type NotificationFilters = z.infer<typeof notificationsQuery>;

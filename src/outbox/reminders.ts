@@ -1,42 +1,46 @@
-/** Reminders of test drives, written by the sweep a day before. */
-import { sql } from "drizzle-orm";
+/** Reminders of test drives, written by the cron a day before. */
 import type { Database } from "../db/client.ts";
+import type { Statement } from "../db/statement.ts";
 
 /** How long before its start a customer is reminded of a test drive. */
 export const REMIND_BEFORE_MS = 24 * 60 * 60 * 1000;
 
-/** How many reminders one sweep writes; the next one goes on. */
+/** How many reminders one run writes; the next one goes on. */
 const REMINDER_LIMIT = 500;
 
 /**
- * Writes the reminders that are due and returns their ids. Due is an approved booking that begins within a day, if
- * its customer was last told of it before that day began: who is confirmed or moved at shorter notice has only just
- * read the time. A unique index on booking and start keeps it to one, also when two sweeps overlap; and what is
- * written of the booking is what it is at this moment, in one statement. The ids are version 7 UUIDs made in SQL, out
- * of the time and random digits.
+ * Writes the reminders that are due and returns their ids. Due is an approved booking that begins within a day, if its
+ * customer was last notified before that day began: who was confirmed or moved at shorter notice has only just read the
+ * time. A unique index on booking and start keeps it to one, also when two runs overlap; and what is written of the
+ * booking is what it is at this moment, in one statement. The ids are version 7 UUIDs, made in SQL out of the time and
+ * random digits.
  */
 export async function writeReminders(db: Database, now: number): Promise<string[]> {
-  const rows = await db.all<{ id: string }>(sql`
-    WITH due AS (
-      SELECT b.*, u.email, lower(printf('%012x', ${now}) || '7' || hex(randomblob(10))) AS digits
-      FROM bookings b JOIN users u ON u.id = b.customer_id
-      WHERE b.status = 'APPROVED' AND u.email IS NOT NULL
-        AND b.start_at > ${now} AND b.start_at <= ${now + REMIND_BEFORE_MS}
-        AND b.updated_at <= b.start_at - ${REMIND_BEFORE_MS}
-        AND NOT EXISTS (
-          SELECT 1 FROM notifications n
-          WHERE n.booking_id = b.id AND n.kind = 'booking_reminder' AND n.facts ->> '$.startAt' = b.start_at)
-      ORDER BY b.start_at, b.id
-      LIMIT ${REMINDER_LIMIT}
-    )
-    INSERT INTO notifications
-      (id, kind, recipient, user_id, booking_id, facts, created_at, next_attempt_at)
-    SELECT substr(digits, 1, 8) || '-' || substr(digits, 9, 4) || '-' || substr(digits, 13, 4) || '-a' ||
-        substr(digits, 17, 3) || '-' || substr(digits, 20, 12),
-      'booking_reminder', email, customer_id, id,
-      json_object('startAt', start_at, 'endAt', end_at, 'sequence', sequence, 'status', status), ${now}, ${now}
-    FROM due WHERE true
-    ON CONFLICT DO NOTHING
-    RETURNING id`);
-  return rows.map(({ id }) => id);
+  const [written] = await db.commit("system", "reminder.create", "-", [
+    { sql: WRITE_REMINDERS, params: [now, REMIND_BEFORE_MS, REMINDER_LIMIT] } as Statement<{ id: string }>,
+  ]);
+  return written.map(({ id }) => id);
 }
+
+const WRITE_REMINDERS = `
+  WITH due AS (
+    SELECT b.*, u.email, lower(printf('%012x', ?1) || '7' || hex(randomblob(10))) AS digits
+    FROM bookings b JOIN users u ON u.id = b.customer_id
+    WHERE b.status = 'APPROVED' AND u.email IS NOT NULL
+      AND b.start_at > ?1 AND b.start_at <= ?1 + ?2
+      AND b.updated_at <= b.start_at - ?2
+      AND NOT EXISTS (
+        SELECT 1 FROM notifications n
+        WHERE n.booking_id = b.id AND n.kind = 'booking_reminder' AND n.facts ->> '$.startAt' = b.start_at)
+    ORDER BY b.start_at, b.id
+    LIMIT ?3
+  )
+  INSERT INTO notifications
+    (id, kind, recipient, user_id, booking_id, facts, created_at, next_attempt_at)
+  SELECT substr(digits, 1, 8) || '-' || substr(digits, 9, 4) || '-' || substr(digits, 13, 4) || '-a' ||
+      substr(digits, 17, 3) || '-' || substr(digits, 20, 12),
+    'booking_reminder', email, customer_id, id,
+    json_object('startAt', start_at, 'endAt', end_at, 'sequence', sequence, 'status', status), ?1, ?1
+  FROM due WHERE true
+  ON CONFLICT DO NOTHING
+  RETURNING id`;

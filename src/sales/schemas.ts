@@ -2,12 +2,11 @@
 import { z } from "@hono/zod-openapi";
 import { currencyInput, money, moneyInput, rate } from "../http/money.ts";
 import { pageQuery } from "../http/pagination.ts";
-import { closed, id, instant, line, prose, rule } from "../http/validation.ts";
+import { closed, day, fromBeforeTo, id, instant, line, prose, rule } from "../http/validation.ts";
 import { PAYMENT_METHODS } from "../shared/enums.ts";
-import { isDate } from "../shared/showroom-time.ts";
 
 /** One entry of the commission ledger. A void sale has a second one that takes the first back. */
-export const commissionSchema = z
+const commissionSchema = z
   .object({
     id,
     sale: id,
@@ -61,11 +60,6 @@ export const newSale = closed({
 /** Body of `POST /{id}/void/`. */
 export const voiding = closed({ reason: line(500).min(1) }).openapi("Voiding");
 
-const day = z
-  .string()
-  .refine(isDate, "Must be an existing day, written YYYY-MM-DD")
-  .openapi({ format: "date" });
-
 /** Query of `GET /`. */
 export const salesQuery = closed({
   ...pageQuery,
@@ -74,14 +68,13 @@ export const salesQuery = closed({
   car: id.optional(),
   from: day.openapi({ description: "First day of the sale, showroom time" }).optional(),
   to: day.openapi({ description: "Last day of the sale, showroom time" }).optional(),
-}).check(
-  rule<{ from?: string | undefined; to?: string | undefined }>(
-    "before_from",
-    "Must not be before from",
-    ({ from, to }) => !from || !to || from <= to,
-    "to",
-  ),
-);
+}).check(fromBeforeTo);
+
+/** A sale as it was asked for. Prices in cents. */
+export type NewSale = z.infer<typeof newSale>;
 
 /** The filters of a list of sales. */
-export type SalesQuery = z.infer<typeof salesQuery>;
+export type SaleFilters = z.infer<typeof salesQuery>;
+
+/** A sale in its wire form. */
+export type SaleBody = z.infer<typeof saleSchema>;

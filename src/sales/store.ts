@@ -1,17 +1,14 @@
-/** Sales and commissions in the database: reading them, and the statements that a sale and its reversal are made of. */
-
+/** Sales and the commission ledger in the database: queries, and the statements that the car's object commits. */
 import type { z } from "@hono/zod-openapi";
-import { and, count, desc, eq, gte, inArray, lt, or, type SQL, sql } from "drizzle-orm";
-import type { Database } from "../db/client.ts";
-import { query } from "../db/query.ts";
-import { commissions, sales, staffProfiles } from "../db/schema.ts";
-import { insertInto, type Statement, statementOf } from "../db/statement.ts";
-import { window } from "../http/pagination.ts";
+import { and, desc, eq, gte, isNull, lt, or, sql } from "drizzle-orm";
+import { counted, listing } from "../db/listing.ts";
+import { cars, commissions, sales, staffProfiles, users } from "../db/schema.ts";
+import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
+import type { Violation } from "../db/violations.ts";
 import { formatInstant } from "../http/validation.ts";
-import type { Role } from "../shared/enums.ts";
 import { formatCents } from "../shared/money.ts";
-import { daySpan } from "../shared/showroom-time.ts";
-import type { SalesQuery, saleSchema } from "./schemas.ts";
+import type { Refusal } from "../shared/refusals.ts";
+import type { saleSchema } from "./schemas.ts";
 
 /** A sale's row. */
 export type Sale = typeof sales.$inferSelect;
@@ -20,7 +17,7 @@ export type Commission = typeof commissions.$inferSelect;
 
 // The outer table is named by hand: Drizzle leaves it out of a query of one table, and "id" would be the entry's.
 const saleWithCommissions = {
-  sale: sales,
+  ...columnsOf(sales),
   commissions: sql<string>`(
     SELECT json_group_array(json_object(
       'id', c.id, 'saleId', c.sale_id, 'salespersonId', c.salesperson_id, 'rate', c.rate,
@@ -28,11 +25,11 @@ const saleWithCommissions = {
     FROM ${commissions} c WHERE c.sale_id = sales.id)`.as("commissions"),
 };
 
+/** The members of an entry that the query above writes as JSON. */
+type Entry = Pick<Commission, "id" | "saleId" | "salespersonId" | "rate" | "amountCents" | "createdAt">;
+
 /** A sale and its ledger entries in their wire form. */
-export function saleBody(
-  sale: Sale,
-  entries: readonly Omit<Commission, "reverses">[],
-): z.infer<typeof saleSchema> {
+export function saleBody(sale: Sale, entries: readonly Entry[]): z.infer<typeof saleSchema> {
   return {
     id: sale.id,
     car: sale.carId,
@@ -58,86 +55,113 @@ export function saleBody(
   };
 }
 
-const rowBody = (row: { sale: Sale; commissions: string }) => saleBody(row.sale, JSON.parse(row.commissions));
+/** A row of the queries here in its wire form. */
+export const saleRowBody = (row: Sale & { commissions: string }) =>
+  saleBody(row, JSON.parse(row.commissions) as Entry[]);
 
-/** One page of the sales that match, newest first. One round trip. @param only the one seller whose sales are seen */
-export async function listSales(db: Database, query: SalesQuery, only: string | undefined, timeZone: string) {
-  const span = daySpan(query.from, query.to, timeZone);
-  const when = <T>(value: T | undefined, condition: (value: T) => SQL) =>
-    value === undefined ? undefined : condition(value);
-  const which = and(
-    when(only, (seller) => eq(sales.salespersonId, seller)),
-    when(query.salesperson, (seller) => inArray(sales.salespersonId, sellerIds(db, seller))),
-    when(query.customer, (customer) => eq(sales.customerId, customer)),
-    when(query.car, (car) => eq(sales.carId, car)),
-    when(span.from, (from) => gte(sales.saleAt, from)),
-    when(span.to, (to) => lt(sales.saleAt, to)),
+/** User ids of the staff member with the user or profile id `salesperson`: one or none. */
+const salespersonIds = build
+  .select({ id: staffProfiles.userId })
+  .from(staffProfiles)
+  .where(
+    or(
+      eq(staffProfiles.userId, sql.placeholder("salesperson")),
+      eq(staffProfiles.id, sql.placeholder("salesperson")),
+    ),
   );
-  const { limit, offset } = window(query);
-  const [rows, [total]] = await db.batch([
-    db
-      .select(saleWithCommissions)
-      .from(sales)
-      .where(which)
-      .orderBy(desc(sales.saleAt), desc(sales.id))
-      .limit(limit)
-      .offset(offset),
-    db.select({ count: count() }).from(sales).where(which),
-  ]);
-  return { count: total?.count ?? 0, sales: rows.map(rowBody) };
-}
 
-/** A sale in its wire form. @param only the one seller whose sales are seen */
-export async function findSale(db: Database, id: string, only: string | undefined) {
-  const row = await db
+/** Lists sales, newest first. `only`: the one salesperson whose sales are visible. `to` is not part of the span. */
+export const saleList = listing({
+  rows: () => build.select(saleWithCommissions).from(sales).$dynamic(),
+  count: () => build.select(counted).from(sales).$dynamic(),
+  conditions: {
+    only: eq(sales.salespersonId, sql.placeholder("only")),
+    salesperson: sql`${sales.salespersonId} IN ${salespersonIds}`,
+    customer: eq(sales.customerId, sql.placeholder("customer")),
+    car: eq(sales.carId, sql.placeholder("car")),
+    from: gte(sales.saleAt, sql.placeholder("from")),
+    to: lt(sales.saleAt, sql.placeholder("to")),
+  },
+  orderBy: [desc(sales.saleAt), desc(sales.id)],
+});
+
+/** One sale with its ledger entries. */
+export const saleById = compile(
+  build
     .select(saleWithCommissions)
     .from(sales)
-    .where(and(eq(sales.id, id), only === undefined ? undefined : eq(sales.salespersonId, only)))
-    .get();
-  return row && rowBody(row);
-}
+    .where(eq(sales.id, sql.placeholder("id"))),
+);
 
-/** User ids of the staff member with this user or profile id: one or none. */
-const sellerIds = (db: Database, id: string) =>
-  db
-    .select({ id: staffProfiles.userId })
+/** The first ledger entry of a sale, which a void takes back. */
+export const commissionOfSale = compile(
+  build
+    .select(columnsOf(commissions))
+    .from(commissions)
+    .where(and(eq(commissions.saleId, sql.placeholder("id")), isNull(commissions.reverses))),
+);
+
+/** The currency of the car that is to be sold. */
+export const carForSale = compile(
+  build
+    .select({ currency: cars.currency })
+    .from(cars)
+    .where(eq(cars.id, sql.placeholder("car"))),
+);
+
+/** The role of the user who is to buy. */
+export const buyerById = compile(
+  build
+    .select({ role: users.role })
+    .from(users)
+    .where(eq(users.id, sql.placeholder("customer"))),
+);
+
+/** The salesperson by the id of their user or profile, with their rate in hundredths of a percent. */
+export const salespersonById = compile(
+  build
+    .select({
+      userId: sql<string>`${staffProfiles.userId}`.as("userId"),
+      rate: sql<number>`${staffProfiles.commissionRate}`.as("rate"),
+      isActive: sql<0 | 1>`${users.isActive}`.as("isActive"),
+    })
     .from(staffProfiles)
-    .where(or(eq(staffProfiles.userId, id), eq(staffProfiles.id, id)));
+    .innerJoin(users, eq(users.id, staffProfiles.userId))
+    .where(
+      or(
+        eq(staffProfiles.userId, sql.placeholder("salesperson")),
+        eq(staffProfiles.id, sql.placeholder("salesperson")),
+      ),
+    ),
+);
 
-/** The questions about everything a sale is checked against: the car's currency, the buyer, and the seller with their rate. */
-export const partiesOf = (ids: { car: string; customer: string; salesperson: string }) =>
-  [
-    query<{ currency: string }>`SELECT currency FROM cars WHERE id = ${ids.car}`,
-    query<{ role: Role }>`SELECT role FROM users WHERE id = ${ids.customer}`,
-    query<{ userId: string; rate: number; isActive: 0 | 1 }>`
-      SELECT user_id AS "userId", commission_rate AS rate, is_active AS "isActive"
-      FROM staff_profiles JOIN users ON users.id = user_id
-      WHERE user_id = ${ids.salesperson} OR staff_profiles.id = ${ids.salesperson}`,
-  ] as const;
-
-/** The statements that put a sale and its commission on record. */
+/** The statements that record a sale and its commission. */
 export const recordSale = (sale: Sale, commission: Commission): Statement[] => [
   insertInto(sales, sale),
   insertInto(commissions, commission),
 ];
 
-/** The open sale with this id and its commission, which a reversal takes back. */
-export async function findForVoid(db: Database, id: string) {
-  return db
-    .select({ sale: sales, commission: commissions })
-    .from(sales)
-    .innerJoin(commissions, and(eq(commissions.saleId, sales.id), sql`${commissions.reverses} IS NULL`))
-    .where(eq(sales.id, id))
-    .get();
-}
-
-/** The statements that make a sale void: the sale marked, and an entry that takes the commission back. */
-export const recordVoid = (db: Database, sale: Sale, reversal: Commission): Statement[] => [
-  statementOf(
-    db
-      .update(sales)
-      .set({ voidedAt: sale.voidedAt, voidReason: sale.voidReason, voidedBy: sale.voidedBy })
-      .where(eq(sales.id, sale.id)),
-  ),
+/** The statements that void a sale: the sale marked, and an entry that takes the commission back. */
+export const recordVoid = (
+  { id, voidedAt, voidReason, voidedBy }: Sale,
+  reversal: Commission,
+): Statement[] => [
+  statementOf(build.update(sales).set({ voidedAt, voidReason, voidedBy }).where(eq(sales.id, id))),
   insertInto(commissions, reversal),
 ];
+
+/** The refusal behind a rule that a sale or its void met; `undefined` when neither should meet it. */
+export function refusalOf(violation: Violation): Refusal | undefined {
+  switch (violation) {
+    case "immutable":
+      // Voided by another request, and the car sold again, since this one looked.
+      return { code: "already_void" };
+    case "foreign_key":
+      return {
+        code: "invalid_request",
+        faults: [{ field: "customer", code: "unknown", message: "There is no such user" }],
+      };
+    default:
+      return undefined;
+  }
+}

@@ -79,6 +79,12 @@ export function formatLocal(at: number, timeZone: string): string {
   return text;
 }
 
+/** Writes a span with the showroom's offset, under the names that clients know. */
+export const formatSpan = ({ startAt, endAt }: TimeSpan, timeZone: string) => ({
+  start_at: formatLocal(startAt, timeZone),
+  end_at: formatLocal(endAt, timeZone),
+});
+
 const formatter = (timeZone: string, options: Intl.DateTimeFormatOptions) =>
   new Intl.DateTimeFormat("en-GB", { timeZone, ...options });
 

@@ -3,14 +3,10 @@ import { z } from "@hono/zod-openapi";
 import { newUserShape } from "../auth/schemas.ts";
 import { money, moneyInput, rate, rateInput } from "../http/money.ts";
 import { pageQuery } from "../http/pagination.ts";
-import { closed, id, ignored } from "../http/validation.ts";
+import { closed, day, fromBeforeTo, id, ignored } from "../http/validation.ts";
 import { STAFF_ROLES } from "../shared/enums.ts";
-import { isDate } from "../shared/showroom-time.ts";
 
-const date = z
-  .string()
-  .refine(isDate, "Must be an existing day, written YYYY-MM-DD")
-  .openapi({ format: "date", example: "2024-04-01" });
+const date = day.openapi({ example: "2024-04-01" });
 
 const employment = {
   salary: moneyInput,
@@ -37,6 +33,11 @@ export const staffChange = closed({
   ...ignored("id", "user", "username", "first_name", "last_name", "email", "phone", "total_sales_count"),
 }).openapi("StaffChange");
 
+/** A staff member as an administrator describes them. Money in cents. */
+export type NewStaff = z.infer<typeof newStaff>;
+/** A change of a staff member as it was asked for. Money in cents. */
+export type StaffChange = z.infer<typeof staffChange>;
+
 /** Query of `GET /`. */
 export const staffQuery = closed(pageQuery);
 
@@ -44,7 +45,7 @@ export const staffQuery = closed(pageQuery);
 export const metricsQuery = closed({
   from: date.openapi({ description: "First day, showroom time" }).optional(),
   to: date.openapi({ description: "Last day, showroom time" }).optional(),
-});
+}).check(fromBeforeTo);
 
 /** A staff member. */
 export const staffSchema = z

@@ -111,7 +111,7 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "an approval",
-    most: [2, 14, 10, 1],
+    most: [2, 16, 10, 1],
     async request() {
       const { carId, bookingId } = await pending();
       await call("GET", `/api/cars/${carId}/available-slots/?date=2030-01-01`);
@@ -120,7 +120,7 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "an approval when nobody looked at the car lately",
-    most: [3, 20, 12, 1],
+    most: [3, 22, 12, 1],
     async request() {
       const { bookingId } = await pending();
       return asSeller("PATCH", `/api/bookings/${bookingId}/approve/`);

@@ -76,7 +76,7 @@ describe("booking a test drive", () => {
 
   test("evicting the Durable Object in the middle of the rush changes nothing", async () => {
     const [carId, customers] = [await car(), await Promise.all(Array.from({ length: 50 }, () => person()))];
-    const stub = env.CAR_CALENDAR.getByName(carId);
+    const stub = env.CAR_COORDINATOR.getByName(carId);
     const rush = customers.map(({ token }, index) => {
       const made = book(token, carId, slot(3));
       return index % 10 === 5 ? made.finally(() => evictDurableObject(stub).catch(() => {})) : made;

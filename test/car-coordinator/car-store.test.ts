@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { createApp } from "../../src/app.ts";
-import { MAX_WAITING, type Outcome } from "../../src/car-coordinator/car-writer.ts";
+import { MAX_WAITING } from "../../src/car-coordinator/car-writer.ts";
 import type { Command } from "../../src/car-coordinator/commands.ts";
 import { bookings, calendars, idempotencyKeys, notifications } from "../../src/db/schema.ts";
 import { databaseWith, storeOf, writerOf } from "../support/faults.ts";
@@ -23,12 +23,14 @@ function countingDatabase() {
 const bookingsOf = (carId: string) => db.select().from(bookings).where(eq(bookings.carId, carId));
 
 async function stage() {
-  const [{ id: customerId, token }, carId] = [await person(), await car()];
-  const book = (startAt = slot(2)): Command => ({ type: "book", carId, customerId, startAt, notes: "" });
-  return { customerId, carId, token, book };
+  const [{ id: customerId, token, caller }, carId] = [await person(), await car()];
+  const book = (startAt = slot(2)): Command => ({ type: "book", customerId, startAt, notes: "" });
+  return { customerId, carId, token, book, context: { caller } };
 }
 
-const codes = (outcomes: Outcome[]): Record<string, number> => {
+const codes = (
+  outcomes: ({ ok: true } | { ok: false; refusal: { code: string } })[],
+): Record<string, number> => {
   const counts: Record<string, number> = {};
   for (const outcome of outcomes) {
     const code = outcome.ok ? "ok" : outcome.refusal.code;
@@ -52,7 +54,7 @@ describe("the calendar in the database", () => {
   });
 
   test("takes no commit that was decided before the last load, whoever loaded", async () => {
-    const { carId, customerId } = await stage();
+    const { carId, customerId, context } = await stage();
     const row = { carId, customerId, startAt: slot(2), endAt: slot(2, 1), notes: "" };
     const change = {
       type: "booked",
@@ -69,12 +71,12 @@ describe("the calendar in the database", () => {
     const [displaced, successor] = [storeOf(carId), storeOf(carId)];
     await displaced.load();
     await successor.load();
-    expect(await displaced.commit(change, {})).toEqual({ type: "refused", violation: "fenced" });
+    expect(await displaced.commit(change, context)).toMatchObject({ type: "refused", isFinal: false });
     expect(await bookingsOf(carId)).toEqual([]);
     expect(
       await db.select().from(notifications).where(eq(notifications.bookingId, change.booking.id)),
     ).toEqual([]);
-    expect(await successor.commit(change, {})).toMatchObject({ type: "committed" });
+    expect(await successor.commit(change, context)).toMatchObject({ type: "committed" });
   });
 
   test("of an unknown car is empty, and nothing is written for it", async () => {
@@ -85,18 +87,18 @@ describe("the calendar in the database", () => {
 });
 
 test("a calendar that is loaded answers without the database, and knows at once what it booked", async () => {
-  const { carId, book } = await stage();
+  const { carId, book, context } = await stage();
   const counted = countingDatabase();
   const writer = writerOf(carId, counted.d1);
   expect((await writer.read()).active.size).toBe(0);
-  await writer.perform(book());
+  await writer.execute(book(), context);
   for (let i = 0; i < 10; i += 1) expect((await writer.read()).active.size).toBe(1);
   // One to load, one to book.
   expect(counted.batches).toBe(2);
 });
 
 test("a question asked while a booking is being committed waits for it", async () => {
-  const { carId, book } = await stage();
+  const { carId, book, context } = await stage();
   let commit = () => {};
   const writer = writerOf(
     carId,
@@ -111,7 +113,7 @@ test("a question asked while a booking is being committed waits for it", async (
     }),
   );
   await writer.read();
-  const booked = writer.perform(book());
+  const booked = writer.execute(book(), context);
   await expect.poll(() => bookingsOf(carId)).toHaveLength(1);
   const asked = writer.read();
   commit();
@@ -121,18 +123,18 @@ test("a question asked while a booking is being committed waits for it", async (
 
 describe("when the database fails", () => {
   test("before the commit, nothing is booked, the asker is told so, and the next one is served", async () => {
-    const { carId, book } = await stage();
+    const { carId, book, context } = await stage();
     const writer = writerOf(
       carId,
       databaseWith((batch, index) => (index === 2 ? Promise.reject(new Error("D1_ERROR: lost")) : batch())),
     );
-    expect(await writer.perform(book())).toEqual({ ok: false, refusal: { code: "unavailable" } });
+    expect(await writer.execute(book(), context)).toEqual({ ok: false, refusal: { code: "unavailable" } });
     expect(await bookingsOf(carId)).toEqual([]);
-    expect(await writer.perform(book())).toMatchObject({ ok: true });
+    expect(await writer.execute(book(), context)).toMatchObject({ ok: true });
   });
 
   test("after the commit, the booking is found and acknowledged", async () => {
-    const { carId, book } = await stage();
+    const { carId, book, context } = await stage();
     const writer = writerOf(
       carId,
       databaseWith(async (batch, index) => {
@@ -141,13 +143,16 @@ describe("when the database fails", () => {
         return results;
       }),
     );
-    expect(await writer.perform(book())).toMatchObject({ ok: true });
+    expect(await writer.execute(book(), context)).toMatchObject({ ok: true });
     expect(await bookingsOf(carId)).toHaveLength(1);
-    expect(await writer.perform(book())).toMatchObject({ ok: false, refusal: { code: "slot_taken" } });
+    expect(await writer.execute(book(), context)).toMatchObject({
+      ok: false,
+      refusal: { code: "slot_taken" },
+    });
   });
 
   test("and the commit arrives after the failure was reported, it changes nothing", async () => {
-    const { carId, book } = await stage();
+    const { carId, book, context } = await stage();
     let late: (() => Promise<D1Result[]>) | undefined;
     const writer = writerOf(
       carId,
@@ -157,29 +162,29 @@ describe("when the database fails", () => {
         return Promise.reject(new Error("D1_ERROR: lost"));
       }),
     );
-    expect(await writer.perform(book())).toEqual({ ok: false, refusal: { code: "unavailable" } });
+    expect(await writer.execute(book(), context)).toEqual({ ok: false, refusal: { code: "unavailable" } });
     await expect(late?.()).rejects.toThrow("fenced");
     expect(await bookingsOf(carId)).toEqual([]);
   });
 
   test("while loading, askers are told so and it is tried again", async () => {
-    const { carId, book } = await stage();
+    const { carId, book, context } = await stage();
     const writer = writerOf(
       carId,
       databaseWith((batch, index) => (index === 1 ? Promise.reject(new Error("D1_ERROR: lost")) : batch())),
     );
-    expect(await writer.perform(book())).toEqual({ ok: false, refusal: { code: "unavailable" } });
-    expect(await writer.perform(book())).toMatchObject({ ok: true });
+    expect(await writer.execute(book(), context)).toEqual({ ok: false, refusal: { code: "unavailable" } });
+    expect(await writer.execute(book(), context)).toMatchObject({ ok: true });
   });
 });
 
 describe("five hundred after one slot", () => {
   test("at once cost one commit: one wins and the others are answered from memory", async () => {
-    const { carId, book } = await stage();
+    const { carId, book, context } = await stage();
     const counted = countingDatabase();
     const writer = writerOf(carId, counted.d1);
     await writer.read();
-    const outcomes = await Promise.all(Array.from({ length: 500 }, () => writer.perform(book())));
+    const outcomes = await Promise.all(Array.from({ length: 500 }, () => writer.execute(book(), context)));
     expect(codes(outcomes)).toEqual({ ok: 1, slot_taken: 499 });
     // One to load, one to book.
     expect(counted.batches).toBe(2);
@@ -210,13 +215,13 @@ describe("five hundred after one slot", () => {
 
 describe("more than the queue of a car can hold", () => {
   test("are refused at once, while those who wait are served", async () => {
-    const { carId } = await stage();
-    const stub = env.CAR_CALENDAR.getByName(carId);
+    const [carId, { caller }] = [await car(), await person("SALES")];
+    const stub = env.CAR_COORDINATOR.getByName(carId);
     const finished: string[] = [];
-    const reserve: Command = { type: "set_status", from: ["AVAILABLE", "RESERVED"], to: "RESERVED" };
+    const reserve: Command = { type: "set_status", to: "RESERVED" };
     const outcomes = await Promise.all(
       Array.from({ length: MAX_WAITING + 500 }, async () => {
-        const outcome: Outcome = await stub.perform(reserve);
+        const outcome = await stub.execute(reserve, { caller });
         finished.push(outcome.ok ? "ok" : outcome.refusal.code);
         return outcome;
       }),
@@ -230,29 +235,30 @@ describe("more than the queue of a car can hold", () => {
 
   test("are told by 503 with Retry-After", async () => {
     const { carId, token } = await stage();
-    const full = { perform: async () => ({ ok: false, refusal: { code: "busy" } }) };
-    const CAR_CALENDAR = { getByName: () => full } as unknown as Env["CAR_CALENDAR"];
+    const full = { execute: async () => ({ ok: false, refusal: { code: "busy" } }) };
+    const CAR_COORDINATOR = { getByName: () => full } as unknown as Env["CAR_COORDINATOR"];
     const request = new Request("http://dealership.test/api/bookings/", {
       method: "POST",
       headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
       body: JSON.stringify({ car: carId, start_at: iso(slot(2)) }),
     });
-    const refused = await answer(Promise.resolve(createApp().fetch(request, { ...env, CAR_CALENDAR })));
+    const refused = await answer(Promise.resolve(createApp().fetch(request, { ...env, CAR_COORDINATOR })));
     expect([refused.status, refused.body.code]).toEqual([503, "busy"]);
     expect(Number(refused.headers.get("Retry-After"))).toBeGreaterThan(0);
   });
 });
 
 test("the Idempotency-Key is committed with the booking: a batch that fails leaves neither", async () => {
-  const { carId, book } = await stage();
-  const claim = { id: crypto.randomUUID(), fingerprint: "f" };
-  const keys = () => db.select().from(idempotencyKeys).where(eq(idempotencyKeys.id, claim.id));
-  const lost = await writerOf(carId).perform({ ...book(), customerId: "nobody" } as Command, { claim });
-  expect(lost).toEqual({ ok: false, refusal: { code: "rejected", violation: "foreign_key" } });
+  const { carId, book, context } = await stage();
+  const key = { id: crypto.randomUUID(), fingerprint: "f" };
+  const keyed = { ...context, idempotency: { key } };
+  const keys = () => db.select().from(idempotencyKeys).where(eq(idempotencyKeys.id, key.id));
+  const lost = await writerOf(carId).execute({ ...book(), customerId: "nobody" } as Command, keyed);
+  expect(lost).toEqual({ ok: false, refusal: { code: "unavailable" } });
   expect(await keys()).toEqual([]);
-  expect(await writerOf(carId).perform(book(), { claim })).toMatchObject({ ok: true });
+  expect(await writerOf(carId).execute(book(), keyed)).toMatchObject({ ok: true });
   expect(await keys()).toHaveLength(1);
-  expect(await writerOf(carId).perform(book(slot(3)), { claim })).toEqual({
+  expect(await writerOf(carId).execute(book(slot(3)), keyed)).toEqual({
     ok: false,
     refusal: { code: "duplicate_request" },
   });

@@ -2,12 +2,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   apply,
-  type Calendar,
+  type CarState,
   type Command,
   type Decision,
   decide,
 } from "../../src/car-coordinator/commands.ts";
-import { BOOKING_STATUSES, CAR_STATUSES } from "../../src/shared/enums.ts";
+import type { Commission, Sale } from "../../src/sales/store.ts";
+import { BOOKING_STATUSES } from "../../src/shared/enums.ts";
 import { overlaps } from "../../src/shared/showroom-time.ts";
 import { calendarSpecification, type Operation, type State } from "../../tools/simulation/specification.ts";
 
@@ -16,7 +17,7 @@ const HOURS = { timeZone: "Europe/Berlin", horizonDays: 3 };
 /** The evening before the clocks go forward. */
 const EVE = Date.UTC(2026, 2, 28, 17);
 
-type World = { calendar: Calendar; now: number; ids: number };
+type World = { state: CarState; now: number; ids: number };
 type Model = { state: State };
 
 const localHour = new Intl.DateTimeFormat("en-GB", {
@@ -36,8 +37,7 @@ const mayStart = (at: number, now: number): boolean =>
 /** What a client would have seen of this decision, for the specification to judge. */
 function operationOf(command: Command, decision: Decision): Operation {
   const refusal = decision.ok ? undefined : ({ type: "refused", code: decision.refusal.code } as const);
-  const booking =
-    decision.ok && decision.change?.type !== "status_set" ? decisionBooking(decision) : undefined;
+  const booking = decision.ok ? decisionBooking(decision) : undefined;
   const ok = <T>(value: T) => refusal ?? ({ type: "ok", value } as const);
   switch (command.type) {
     case "book":
@@ -58,10 +58,13 @@ function operationOf(command: Command, decision: Decision): Operation {
       const value = { status: booking?.status ?? "", startAt: booking?.startAt ?? 0 };
       return { type: "reschedule", id, startAt, confirmed, result: ok(value) };
     }
-    case "set_status": {
-      const change = decision.ok && decision.change?.type === "status_set" ? decision.change : undefined;
+    case "set_status":
+    case "sell":
+    case "void_sale": {
+      const change = decision.ok && decision.change?.type === "status_changed" ? decision.change : undefined;
       const value = { cancelled: change?.cancelled.map(({ startAt }) => startAt) ?? [], at: change?.at ?? 0 };
-      return { type: "set_status", to: command.to, at: [], result: ok(value) };
+      const by = command.type === "set_status" ? command.to : command.type;
+      return { type: "set_status", by, at: [], result: ok(value) };
     }
   }
 }
@@ -69,7 +72,7 @@ function operationOf(command: Command, decision: Decision): Operation {
 const decisionBooking = (decision: Decision & { ok: true }) =>
   decision.change === undefined
     ? decision.booking
-    : decision.change.type === "status_set"
+    : decision.change.type === "status_changed"
       ? undefined
       : decision.change.booking;
 
@@ -91,14 +94,14 @@ class Step implements fc.Command<Model, World> {
     world.now += this.#pass;
     const command = this.#draw(world.ids);
     this.#told = `+${this.#pass / HOUR} h ${JSON.stringify(command)}`;
-    const before = JSON.stringify([world.calendar.status, ...world.calendar.active.values()]);
-    const decision = decide(world.calendar, command, {
+    const before = JSON.stringify([world.state.status, ...world.state.active.values()]);
+    const decision = decide(world.state, command, {
       carId: "car",
       now: world.now,
       newId: `b${world.ids}`,
       hours: HOURS,
     });
-    expect(JSON.stringify([world.calendar.status, ...world.calendar.active.values()])).toBe(before);
+    expect(JSON.stringify([world.state.status, ...world.state.active.values()])).toBe(before);
 
     const [next, ...others] = calendarSpecification.step(model.state, operationOf(command, decision));
     expect(others).toEqual([]);
@@ -109,26 +112,27 @@ class Step implements fc.Command<Model, World> {
       if (decision.change.type === "booked") world.ids += 1;
       if (decision.change.type === "booked" || decision.change.type === "rescheduled")
         expect(mayStart(decision.change.booking.startAt, world.now)).toBe(true);
-      world.calendar = apply(world.calendar, decision.change);
+      world.state = apply(world.state, decision.change);
     }
     if (!decision.ok) this.#checkRefusal(world, command, decision.refusal);
-    checkCalendar(model.state, world.calendar);
+    checkState(model.state, world.state);
   }
 
-  #checkRefusal({ calendar, now }: World, command: Command, refusal: (Decision & { ok: false })["refusal"]) {
-    if (refusal.code === "invalid_start")
+  #checkRefusal({ state, now }: World, command: Command, refusal: (Decision & { ok: false })["refusal"]) {
+    if (refusal.code === "invalid_request")
       expect(mayStart("startAt" in command ? command.startAt : 0, now)).toBe(false);
     if (refusal.code !== "slot_taken" || !("startAt" in command)) return;
-    const distances = refusal.alternatives.map(({ startAt }) => Math.abs(startAt - command.startAt));
+    const { alternatives = [] } = refusal;
+    const distances = alternatives.map(({ startAt }) => Math.abs(startAt - command.startAt));
     expect(distances).toEqual(distances.toSorted((a, b) => a - b));
-    for (const free of refusal.alternatives) {
+    for (const free of alternatives) {
       expect(mayStart(free.startAt, now)).toBe(true);
-      expect([...calendar.active.values()].some((taken) => overlaps(taken, free))).toBe(false);
+      expect([...state.active.values()].some((taken) => overlaps(taken, free))).toBe(false);
     }
   }
 }
 
-function checkCalendar(state: State, { status, active }: Calendar): void {
+function checkState(state: State, { status, active }: CarState): void {
   const all = [...active.values()];
   for (const one of all) expect(all.some((other) => other !== one && overlaps(one, other))).toBe(false);
   expect(status).toBe(state.status);
@@ -150,15 +154,18 @@ const start = fc.oneof(
 const pass = fc.constantFrom(0, 0, 0, HOUR / 2, 12 * HOUR);
 const nth = fc.nat(20);
 
+const SETTABLE = ["AVAILABLE", "RESERVED", "REMOVED"] as const;
+const setStatus = (to: (typeof SETTABLE)[number]): Command => ({ type: "set_status", to });
+// What is recorded of a sale is of no consequence here.
+const SELL: Command = { type: "sell", sale: {} as Sale, commission: {} as Commission };
+const VOID_SALE: Command = { type: "void_sale", sale: {} as Sale, reversal: {} as Commission };
+
 const step = fc.oneof(
   {
     weight: 5,
     arbitrary: fc
       .tuple(pass, start)
-      .map(
-        ([ms, startAt]) =>
-          new Step(ms, () => ({ type: "book", carId: "car", customerId: "c", startAt, notes: "" })),
-      ),
+      .map(([ms, startAt]) => new Step(ms, () => ({ type: "book", customerId: "c", startAt, notes: "" }))),
   },
   {
     weight: 4,
@@ -180,8 +187,8 @@ const step = fc.oneof(
   {
     weight: 1,
     arbitrary: fc
-      .tuple(pass, fc.constantFrom(...CAR_STATUSES, "AVAILABLE" as const, "AVAILABLE" as const))
-      .map(([ms, to]) => new Step(ms, () => ({ type: "set_status", from: [...CAR_STATUSES], to }))),
+      .tuple(pass, fc.constantFrom<Command>(...SETTABLE.map(setStatus), SELL, VOID_SALE, VOID_SALE))
+      .map(([ms, command]) => new Step(ms, () => command)),
   },
 );
 
@@ -192,7 +199,7 @@ describe("decide and apply", () => {
         fc.modelRun(
           () => ({
             model: { state: calendarSpecification.initial },
-            real: { calendar: { status: "AVAILABLE" as const, active: new Map() }, now: EVE, ids: 0 },
+            real: { state: { status: "AVAILABLE" as const, active: new Map() }, now: EVE, ids: 0 },
           }),
           commands,
         );
@@ -201,26 +208,27 @@ describe("decide and apply", () => {
     );
   });
 
-  test("know nothing of a car that does not exist, and change a status only from where it may", () => {
-    const circumstances = { carId: "car", now: EVE, newId: "b", hours: HOURS };
-    const nowhere: Calendar = { status: undefined, active: new Map() };
-    const book: Command = {
-      type: "book",
-      carId: "car",
-      customerId: "c",
-      startAt: EVE + 14 * HOUR,
-      notes: "",
+  test("refuse commands about a car that does not exist, and change a status only from where it may", () => {
+    const context = { carId: "car", now: EVE, newId: "b", hours: HOURS };
+    const codeOf = (state: CarState, command: Command) => {
+      const decision = decide(state, command, context);
+      return decision.ok ? "ok" : decision.refusal.code;
     };
-    const remove: Command = { type: "set_status", from: ["AVAILABLE"], to: "REMOVED" };
-    for (const command of [book, remove])
-      expect(decide(nowhere, command, circumstances)).toEqual({
-        ok: false,
-        refusal: { code: "car_not_found" },
-      });
-    const sold: Calendar = { status: "SOLD", active: new Map() };
-    expect(decide(sold, remove, circumstances)).toEqual({
-      ok: false,
-      refusal: { code: "illegal_status", status: "SOLD" },
-    });
+    const book: Command = { type: "book", customerId: "c", startAt: EVE + 14 * HOUR, notes: "" };
+    const commands = [book, setStatus("REMOVED"), SELL, VOID_SALE];
+    const inStatus = (status: CarState["status"]) =>
+      commands.map((command) => codeOf({ status, active: new Map() }, command));
+    expect(inStatus(undefined)).toEqual(Array(4).fill("car_not_found"));
+    expect(inStatus("AVAILABLE")).toEqual(["ok", "ok", "ok", "already_void"]);
+    expect(inStatus("RESERVED")).toEqual(["ok", "ok", "ok", "already_void"]);
+    expect(inStatus("REMOVED")).toEqual(["car_not_bookable", "ok", "car_not_sellable", "already_void"]);
+    expect(inStatus("SOLD")).toEqual(["car_not_bookable", "car_sold", "car_not_sellable", "ok"]);
+  });
+
+  test("answer a command of a newer version with `unavailable`, and change nothing", () => {
+    const state: CarState = { status: "AVAILABLE", active: new Map() };
+    const unknown = { type: "rent", days: 3 } as unknown as Command;
+    const context = { carId: "car", now: EVE, newId: "b", hours: HOURS };
+    expect(decide(state, unknown, context)).toEqual({ ok: false, refusal: { code: "unavailable" } });
   });
 });

@@ -4,10 +4,10 @@ import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { inspectImage } from "../../src/cars/image-inspector.ts";
 import { readRange } from "../../src/cars/photo-storage.ts";
-import { changePhoto, photosOf, removePhoto, sweepObjects } from "../../src/cars/photo-store.ts";
+import { deleteOrphanedObjects, deletePhoto, photosOf, updatePhoto } from "../../src/cars/photo-store.ts";
 import { carSchema, MAX_PHOTOS, photoSchema } from "../../src/cars/schemas.ts";
 import { openDatabase } from "../../src/db/client.ts";
-import { carPhotos, looseObjects } from "../../src/db/schema.ts";
+import { carPhotos, orphanedObjects } from "../../src/db/schema.ts";
 import worker from "../../src/index.ts";
 import { BODY_TYPES } from "../../src/shared/enums.ts";
 import { drawPhoto, PHOTO_HEIGHT, PHOTO_WIDTH } from "../../tools/demo/demo-photos.ts";
@@ -28,6 +28,12 @@ import {
 import { answer, call, car, db, person } from "../support/world.ts";
 
 const database = () => openDatabase(env.DB, "first-primary");
+
+/** The rows of a car's photos, in their order. */
+async function storedPhotos(carId: string) {
+  const [photos] = await database().ask(photosOf({ carId }));
+  return photos;
+}
 
 /** The picture of `png()` in another format. */
 async function picture(
@@ -129,13 +135,13 @@ describe("uploading a photo", () => {
     const twins = await Promise.all([1, 2, 3].map(() => upload(staff.token, carId, file, { headers })));
     expect(twins.map(({ status }) => status)).toEqual([201, 201, 201]);
     expect(new Set(twins.map(({ body }) => JSON.stringify(body))).size).toBe(1);
-    const [photo] = await photosOf(database(), carId);
+    const [photo] = await storedPhotos(carId);
     expect(photoSchema.parse(twins[0]?.body)).toMatchObject({
       id: photo?.id,
       is_primary: true,
       sort_order: 0,
     });
-    expect(await photosOf(database(), carId)).toHaveLength(1);
+    expect(await storedPhotos(carId)).toHaveLength(1);
     const other = await upload(staff.token, carId, await png(50, 50), { headers });
     expect([other.status, other.body.code]).toEqual([422, "idempotency_key_reused"]);
   });
@@ -147,7 +153,7 @@ describe("uploading a photo", () => {
     );
     const answers = await Promise.all([1, 2, 3].map(async () => upload(staff.token, carId, await png())));
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
-    expect(await photosOf(database(), carId)).toHaveLength(MAX_PHOTOS);
+    expect(await storedPhotos(carId)).toHaveLength(MAX_PHOTOS);
   });
 });
 
@@ -271,7 +277,7 @@ describe("a hostile file is refused", () => {
       status,
       "application/problem+json",
     ]);
-    expect(await photosOf(database(), carId)).toEqual([]);
+    expect(await storedPhotos(carId)).toEqual([]);
     expect(refused.body.detail).not.toMatch(/Vips|Sharp|node_modules/);
   });
 
@@ -538,12 +544,15 @@ describe("two hundred times, changes of the primary photo and deletions at the s
         const context = { carId, expected: undefined, now: Date.now() };
         await Promise.all(
           steps.map(({ at, removes, change }) =>
-            removes
-              ? removePhoto(database(), ids[at] ?? "", context)
-              : changePhoto(database(), ids[at] ?? "", change, context),
+            database().commit(
+              "system",
+              "test.photos",
+              "-",
+              removes ? deletePhoto(ids[at] ?? "", context) : updatePhoto(ids[at] ?? "", change, context),
+            ),
           ),
         );
-        return photosOf(database(), carId);
+        return storedPhotos(carId);
       }),
     );
     const wrong = results.filter(
@@ -568,9 +577,7 @@ describe("two hundred times, changes of the primary photo and deletions at the s
     expect(
       answers.map(({ status }) => status).filter((status) => ![200, 204, 404, 409].includes(status)),
     ).toEqual([]);
-    expect((await photosOf(database(), carId)).map(({ id, isPrimary }) => [id, isPrimary])).toEqual([
-      [ids[3], true],
-    ]);
+    expect((await storedPhotos(carId)).map(({ id, isPrimary }) => [id, isPrimary])).toEqual([[ids[3], 1]]);
   });
 });
 
@@ -606,22 +613,22 @@ describe("a failure halfway", () => {
           : Reflect.get(bucket, name),
     });
     expect((await send({ PHOTOS }, token, carId)).status).toBe(503);
-    expect(await photosOf(database(), carId)).toEqual([]);
+    expect(await storedPhotos(carId)).toEqual([]);
     expect((await objects()).length).toBe(before.length + 1);
-    await sweepObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR);
+    await deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR);
     expect(await objects()).toEqual(before);
-    expect(await db.select().from(looseObjects)).toEqual([]);
+    expect(await db.select().from(orphanedObjects)).toEqual([]);
   });
 
   test("of the row, or an answer that is lost, leaves what the database says: no object without a row", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     for (const isWritten of [false, true]) {
       const before = await objects();
-      const rows = (await photosOf(database(), carId)).length;
+      const rows = (await storedPhotos(carId)).length;
       const DB = failing((sql) => sql.includes('insert into "car_photos"'), isWritten);
       expect((await send({ DB }, token, carId)).status).toBe(503);
-      await sweepObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR);
-      const left = await photosOf(database(), carId);
+      await deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR);
+      const left = await storedPhotos(carId);
       expect(left).toHaveLength(rows + (isWritten ? 1 : 0));
       const keys = left.slice(rows).flatMap(({ key, thumbnailKey }) => [key, thumbnailKey]);
       expect((await objects()).sort()).toEqual([...before, ...keys].sort());
@@ -657,7 +664,7 @@ describe("a failure halfway", () => {
     await waitOnExecutionContext(context);
     const key = new URL(made.body.url).pathname.slice("/photos/".length);
     expect(await env.PHOTOS.head(key)).not.toBeNull();
-    await db.update(looseObjects).set({ since: 0 }).where(eq(looseObjects.key, key));
+    await db.update(orphanedObjects).set({ since: 0 }).where(eq(orphanedObjects.key, key));
     await worker.scheduled(createScheduledController(), env);
     expect(await env.PHOTOS.head(key)).toBeNull();
   });
@@ -680,13 +687,13 @@ describe("a failure halfway", () => {
         name === "put"
           ? async (...put: Parameters<R2Bucket["put"]>) => {
               const stored = await bucket.put(...put);
-              await sweepObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR);
+              await deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR);
               return stored;
             }
           : Reflect.get(bucket, name),
     });
     expect((await send({ PHOTOS }, token, carId)).status).toBe(503);
-    expect(await photosOf(database(), carId)).toEqual([]);
+    expect(await storedPhotos(carId)).toEqual([]);
   });
 });
 

@@ -58,7 +58,9 @@ describe("the catalog over HTTP", () => {
       body,
     });
     expect(made.status).toBe(201);
-    const { url } = (await made.json()) as { url: string };
+    const { url: published } = (await made.json()) as { url: string };
+    // Links begin with PUBLIC_URL, wherever this server listens.
+    const url = new URL(new URL(published).pathname, server.url);
     const whole = await fetch(url);
     const bytes = Buffer.from(await whole.arrayBuffer());
     expect([whole.status, bytes.toString("latin1").includes("FINDME")]).toEqual([200, false]);

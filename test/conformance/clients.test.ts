@@ -70,21 +70,21 @@ test("hono's client, by the types of the package, walks from the stock to a book
   const carId = await server.car("CLIENT2");
   const { access } = await server.customer("client-2");
   const client = hc<Api>(server.url.origin, { headers: { Authorization: `Bearer ${access}` } });
-  const found = await client.api.cars[":id"].index.$get({ param: { id: carId } });
+  const found = await client.api.cars[":id"].$get({ param: { id: carId } });
   if (found.status !== 200) throw new Error(`a car was answered with ${found.status}`);
   const car = await found.json();
   expect(car.price satisfies string).toBe("20000.00");
   const date = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
-  const slots = await client.api.cars[":id"]["available-slots"].index.$get({
+  const slots = await client.api.cars[":id"]["available-slots"].$get({
     param: { id: carId },
     query: { date },
   });
   const [slot] = await slots.json();
-  const made = await client.api.bookings.index.$post({
+  const made = await client.api.bookings.$post({
     json: { car: carId, start_at: slot?.start_at ?? "" },
   });
   const booking = await made.json();
   expect([made.status, booking.status satisfies string]).toEqual([201, "PENDING"]);
-  const cancelled = await client.api.bookings[":id"].cancel.index.$patch({ param: { id: booking.id } });
+  const cancelled = await client.api.bookings[":id"].cancel.$patch({ param: { id: booking.id } });
   expect((await cancelled.json()).status).toBe("CANCELLED");
 });

@@ -71,7 +71,8 @@ describe("the whole journey over HTTP", () => {
     const json = { car: carId, start_at: slots.body[3].start_at };
     const rush = Array.from({ length: 50 }, (_, index) => {
       const sent = server.call("POST", "/api/bookings/", { token: access, json });
-      if (index % 10 === 5) server.worker.evictDurableObject("CAR_CALENDAR", { name: carId }).catch(() => {});
+      if (index % 10 === 5)
+        server.worker.evictDurableObject("CAR_COORDINATOR", { name: carId }).catch(() => {});
       return sent;
     });
     const statuses = (await Promise.all(rush)).map(({ status }) => status).sort();

@@ -231,7 +231,7 @@ describe("a dependency that is down", () => {
       DB: {
         withSession: () => ({
           prepare: () => {
-            throw new Error("D1_ERROR: secret internals SELECT * FROM users");
+            throw new Error("D1_ERROR: Network connection lost. SELECT * FROM users");
           },
         }),
       },

@@ -15,14 +15,14 @@ const broken = (message: string) =>
     },
   );
 
-const noDatabase = broken("D1_ERROR: the database is away") as D1Database;
+const noDatabase = broken("D1_ERROR: Network connection lost.") as D1Database;
 
 const DOWN = {
   // Away for the cars' calendars too, which reach it by themselves.
-  D1: { DB: noDatabase, CAR_CALENDAR: { getByName: (carId: string) => writerOf(carId, noDatabase) } },
+  D1: { DB: noDatabase, CAR_COORDINATOR: { getByName: (carId: string) => writerOf(carId, noDatabase) } },
   R2: { PHOTOS: broken("the bucket is away: internal error (10001)") },
   queue: { NOTIFICATIONS: broken("the queue is away") },
-  calendar: { CAR_CALENDAR: broken("Durable Object is away") },
+  calendar: { CAR_COORDINATOR: broken("Durable Object is away") },
 };
 
 type Ask = (its: { token: string; carId: string }) => Request;
@@ -76,6 +76,14 @@ const TABLE: Array<[keyof typeof DOWN, string, Ask, number]> = [
   ["calendar", "the list", list, 200],
   ["calendar", "my bookings", mine, 200],
 ];
+
+test("a fault of the database that does not pass is 500, and not worth a retry", async () => {
+  const DB = broken("D1_ERROR: no such column: colour: SQLITE_ERROR") as D1Database;
+  const request = new Request("http://dealership.test/api/cars/");
+  const failed = await answer(Promise.resolve(createApp().fetch(request, { ...env, DB })));
+  expect([failed.status, failed.body.code]).toEqual([500, "internal_error"]);
+  expect(failed.headers.get("Retry-After")).toBeNull();
+});
 
 describe("with a dependency down", () => {
   test.each(TABLE)("%s: %s is answered %4$d", async (what, _, ask, status) => {

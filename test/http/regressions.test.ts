@@ -180,8 +180,8 @@ describe("what was said to one caller", () => {
 describe("a write of the catalog", () => {
   test("that the car's calendar carried out answers the bookmark of the calendar's session", async () => {
     const [{ token }, id] = [await person("SALES"), await car()];
-    const calendar = { perform: async () => ({ ok: true, bookmark: "the-calendars-own" }) };
-    const surroundings = { ...env, CAR_CALENDAR: { getByName: () => calendar } } as unknown as Env;
+    const calendar = { execute: async () => ({ ok: true, committed: true, bookmark: "the-calendars-own" }) };
+    const surroundings = { ...env, CAR_COORDINATOR: { getByName: () => calendar } } as unknown as Env;
     const request = new Request(`http://dealership.test/api/cars/${id}/`, {
       method: "DELETE",
       headers: { Authorization: `Bearer ${token}` },

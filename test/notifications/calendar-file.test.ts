@@ -1,9 +1,9 @@
 import ICAL from "ical.js";
 import { parseICS, type VEvent } from "node-ical";
 import { describe, expect, test } from "vitest";
-import type { BookingFacts } from "../../src/car-coordinator/notices.ts";
 import { calendarFile } from "../../src/notifications/calendar-file.ts";
 import { deliverInOrder } from "../../src/notifications/deliver.ts";
+import type { BookingFacts } from "../../src/outbox/notices.ts";
 import { booked, mailbox, noticeOf, tell, tools } from "../support/outbox.ts";
 
 const BOOKING = "01936f7e-8a3b-7c4d-9e5f-123456789abc";

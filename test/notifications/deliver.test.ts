@@ -3,10 +3,18 @@ import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import { describe, expect, test } from "vitest";
+import type { Database } from "../../src/db/client.ts";
 import { passwordResets, sales, users } from "../../src/db/schema.ts";
-import { backoff, bury, consume, deliver, deliverInOrder } from "../../src/notifications/deliver.ts";
+import {
+  backoff,
+  consume,
+  deliver,
+  deliverInOrder,
+  handleDeadLetters,
+} from "../../src/notifications/deliver.ts";
 import { MAX_ATTEMPTS } from "../../src/notifications/delivery-store.ts";
 import type { Delivery } from "../../src/outbox/outbox.ts";
+import { DependencyDown } from "../../src/shared/dependency-down.ts";
 import { sha256 } from "../../src/shared/digest.ts";
 import wrangler from "../../wrangler.toml?raw";
 import {
@@ -220,13 +228,12 @@ describe("delivering a notification", () => {
     const { sent, send } = mailbox();
     const working = tools(send);
     let stumbles = 0;
-    const stumbling = new Proxy(working.db, {
-      get: (target, name, receiver) =>
-        name === "batch" && sent.length > 0 && stumbles++ === 0
-          ? () => Promise.reject(new Error("D1_ERROR: network connection lost"))
-          : Reflect.get(target, name, receiver),
-    });
-    expect(await deliver(first, { ...working, db: stumbling })).toMatchObject({ outcome: "sent" });
+    const stumbling = (...write: Parameters<Database["commit"]>) =>
+      sent.length > 0 && stumbles++ === 0
+        ? Promise.reject(new DependencyDown("D1", "lost"))
+        : working.db.commit(...write);
+    const db: Database = { ...working.db, commit: stumbling as Database["commit"] };
+    expect(await deliver(first, { ...working, db })).toMatchObject({ outcome: "sent" });
     expect(stumbles).toBeGreaterThan(0);
     expect(await statusOf(first)).toBe("SENT");
   });
@@ -342,8 +349,8 @@ describe("the queue", () => {
   test("asks for a message again when the database is away", async () => {
     const { first } = await outboxOf(["booking_received"]);
     const batch = batchOf("dealership-notifications", [first]);
-    const db = { ...session(), batch: () => Promise.reject(new Error("D1_ERROR: overloaded")) };
-    await consume(batch, { ...tools(mailbox().send), db: db as unknown as ReturnType<typeof session> });
+    const db: Database = { ...session(), commit: () => Promise.reject(new DependencyDown("D1", "away")) };
+    await consume(batch, { ...tools(mailbox().send), db });
     const result = await getQueueResult(batch, createExecutionContext());
     expect(result.retryMessages.map(({ msgId }) => msgId)).toEqual([first]);
     expect(await statusOf(first)).toBe("PENDING");
@@ -361,7 +368,7 @@ describe("the queue", () => {
     let now = Date.now();
     for (let tries = 1; tries <= MAX_ATTEMPTS; tries += 1, now += 3_600_000)
       await deliver(first, tools(send, now));
-    await bury(batchOf("dealership-notifications-dead", [first]), session());
+    await handleDeadLetters(batchOf("dealership-notifications-dead", [first]), session());
     expect(await rowOf(first)).toMatchObject({
       status: "FAILED",
       lastError: "Error: the mail server is away",
@@ -373,7 +380,7 @@ describe("the queue", () => {
     const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
     await deliver(first, tools(mailbox().send));
     const batch = batchOf("dealership-notifications-dead", [first, second]);
-    await bury(batch, session());
+    await handleDeadLetters(batch, session());
     expect((await getQueueResult(batch, createExecutionContext())).explicitAcks).toEqual([first, second]);
     expect([await statusOf(first), await statusOf(second)]).toEqual(["SENT", "PENDING"]);
   });

@@ -8,12 +8,12 @@ import { env } from "cloudflare:workers";
 import { inArray } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import { describe, expect, test } from "vitest";
-import { CarCalendar } from "../../src/car-coordinator/car-coordinator.ts";
+import { CarCoordinator } from "../../src/car-coordinator/car-coordinator.ts";
 import { readConfig } from "../../src/config.ts";
-import { sweep } from "../../src/cron.ts";
+import { runCron } from "../../src/cron.ts";
 import type { Database } from "../../src/db/client.ts";
 import { notifications } from "../../src/db/schema.ts";
-import { bury, consume, type DeliveryTools } from "../../src/notifications/deliver.ts";
+import { consume, type DeliveryTools, handleDeadLetters } from "../../src/notifications/deliver.ts";
 import { MAX_ATTEMPTS } from "../../src/notifications/delivery-store.ts";
 import type { Delivery } from "../../src/outbox/outbox.ts";
 import { HOUR_MS, mailbox, queueOf, session, tell, tools } from "../support/outbox.ts";
@@ -121,19 +121,16 @@ class Simulation {
       }
       if (dead) await new Promise(() => {});
     };
-    const database = new Proxy(session(), {
-      get: (target, name, receiver) =>
-        name !== "batch"
-          ? Reflect.get(target, name, receiver)
-          : async (statements: Parameters<Database["batch"]>[0]) => {
-              await step();
-              if (random() < weather.databaseFails) throw new Error("D1_ERROR: overloaded");
-              const results = await target.batch(statements);
-              open = false;
-              await step();
-              return results;
-            },
-    });
+    const real = session();
+    const commit = async (...write: Parameters<Database["commit"]>) => {
+      await step();
+      if (random() < weather.databaseFails) throw new Error("D1_ERROR: overloaded");
+      const rows = await real.commit(...write);
+      open = false;
+      await step();
+      return rows;
+    };
+    const database: Database = { ...real, commit: commit as Database["commit"] };
     const send = async (mail: EmailMessageBuilder) => {
       settle();
       await step();
@@ -182,7 +179,7 @@ class Simulation {
       else {
         this.deadLetters += 1;
         const letter = { body: { notificationId: message.id }, attempts: 1, ack() {}, retry() {} };
-        await bury({ messages: [letter] } as unknown as MessageBatch<Delivery>, session());
+        await handleDeadLetters({ messages: [letter] } as unknown as MessageBatch<Delivery>, session());
       }
   }
 
@@ -194,7 +191,7 @@ class Simulation {
       await Promise.all(Array.from({ length: this.#consumers }, () => this.#consumeOnce()));
     // A cron run that fails is over; the next one goes on.
     if (Math.floor(this.now / 60_000) > minute)
-      await this.#mortal((using) => sweep(this.queue, env.PHOTOS, using).catch(() => {}));
+      await this.#mortal((using) => runCron(this.queue, env.PHOTOS, using).catch(() => {}));
   }
 }
 
@@ -217,7 +214,7 @@ async function run(facts: number, seed: number, weather: Weather, consumers: num
           kind: KINDS[sequence] ?? "booking_cancelled",
           to: { userId: booking.customerId },
           bookingId: booking.id,
-          facts: { ...times, sequence, status: STATUSES[sequence] },
+          facts: { ...times, sequence, status: STATUSES[sequence] ?? "CANCELLED" },
         };
       }),
       simulation.now,
@@ -300,18 +297,20 @@ describe("what is told under every misfortune", () => {
 test("while the queue is away bookings are made as ever, and the sweep delivers all of their messages", async () => {
   const [customer, carId] = [await person(), await car()];
   const { queue } = queueOf(false);
-  const made = await runInDurableObject(env.CAR_CALENDAR.getByName(carId), async (_, state) => {
-    const calendar = new CarCalendar(state, { ...env, NOTIFICATIONS: queue });
+  const made = await runInDurableObject(env.CAR_COORDINATOR.getByName(carId), async (_, state) => {
+    const coordinator = new CarCoordinator(state, { ...env, NOTIFICATIONS: queue });
     const outcomes = [];
     for (let index = 0; index < 24; index += 1)
       outcomes.push(
-        await calendar.perform({
-          type: "book",
-          carId,
-          customerId: customer.id,
-          startAt: slot(2 + Math.floor(index / 8), index % 8),
-          notes: "",
-        }),
+        await coordinator.execute(
+          {
+            type: "book",
+            customerId: customer.id,
+            startAt: slot(2 + Math.floor(index / 8), index % 8),
+            notes: "",
+          },
+          { caller: customer.caller },
+        ),
       );
     return outcomes.flatMap((outcome) => (outcome.ok && outcome.booking ? [outcome.booking.id] : []));
   });
@@ -320,7 +319,7 @@ test("while the queue is away bookings are made as ever, and the sweep delivers 
   expect((await rows()).map(({ status }) => status)).toEqual(Array(48).fill("PENDING"));
 
   const { sent, send } = mailbox();
-  await sweep(queue, env.PHOTOS, tools(send, Date.now() + 60_000));
+  await runCron(queue, env.PHOTOS, tools(send, Date.now() + 60_000));
   expect((await rows()).map(({ status }) => status)).toEqual(Array(48).fill("SENT"));
   expect(new Set(sent.map(({ headers }) => headers?.["X-Notification-Id"])).size).toBe(sent.length);
 });

@@ -2,7 +2,7 @@ import { createScheduledController } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { and, eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
-import { sweep } from "../../src/cron.ts";
+import { runCron } from "../../src/cron.ts";
 import { bookings, notifications, users } from "../../src/db/schema.ts";
 import worker from "../../src/index.ts";
 import { deliver, deliverInOrder } from "../../src/notifications/deliver.ts";
@@ -45,9 +45,9 @@ describe("the reminder of a test drive", () => {
     const { bookingId, startAt, customer } = await approved();
     const { ids, queue } = queueOf();
     const { send } = mailbox();
-    await sweep(queue, env.PHOTOS, tools(send, startAt - REMIND_BEFORE_MS - 1));
+    await runCron(queue, env.PHOTOS, tools(send, startAt - REMIND_BEFORE_MS - 1));
     expect(await remindersOf(bookingId)).toEqual([]);
-    await sweep(queue, env.PHOTOS, tools(send, startAt - REMIND_BEFORE_MS));
+    await runCron(queue, env.PHOTOS, tools(send, startAt - REMIND_BEFORE_MS));
     const [reminder] = await remindersOf(bookingId);
     expect(reminder).toMatchObject({
       recipient: customer.email,
@@ -162,9 +162,9 @@ describe("the sweep", () => {
       now,
     );
     const [early, later] = [queueOf(), queueOf()];
-    await sweep(early.queue, env.PHOTOS, tools(mailbox().send, now));
+    await runCron(early.queue, env.PHOTOS, tools(mailbox().send, now));
     expect(early.ids).not.toContain(first);
-    await sweep(later.queue, env.PHOTOS, tools(mailbox().send, now + 60_000));
+    await runCron(later.queue, env.PHOTOS, tools(mailbox().send, now + 60_000));
     expect(later.ids).toContain(first);
     expect(later.ids).not.toContain(second);
   });
@@ -174,7 +174,7 @@ describe("the sweep", () => {
     const now = Date.now();
     const ids = await tell([noticeOf("booking_received", made), noticeOf("booking_approved", made)], now);
     const { sent, send } = mailbox();
-    await sweep(queueOf(false).queue, env.PHOTOS, tools(send, now + 60_000));
+    await runCron(queueOf(false).queue, env.PHOTOS, tools(send, now + 60_000));
     expect(sent.filter(({ to }) => to === made.customer.email)).toHaveLength(2);
     for (const id of ids) expect((await rowOf(id))?.status).toBe("SENT");
   });

@@ -397,7 +397,7 @@ describe("an answer of the database that is lost after a sale was committed", ()
   /** The Worker, with this way of reaching the database behind the car's calendar. */
   function workerWith(carId: string, around: Parameters<typeof databaseWith>[0]) {
     const writer = writerOf(carId, databaseWith(around));
-    const surroundings = { ...env, CAR_CALENDAR: { getByName: () => writer } } as unknown as Env;
+    const surroundings = { ...env, CAR_COORDINATOR: { getByName: () => writer } } as unknown as Env;
     const context = { waitUntil() {}, passThroughOnException() {} } as unknown as ExecutionContext;
     return (request: Request) => Promise.resolve(createApp().fetch(request, surroundings, context));
   }

@@ -41,7 +41,7 @@ const move = (id: string, startAt: number, status: string, confirmed = false): O
 });
 const sell = (...cancelled: number[]): Operation => ({
   type: "set_status",
-  to: "SOLD",
+  by: "sell",
   at: [0],
   result: { type: "ok", value: { cancelled, at: 0 } },
 });

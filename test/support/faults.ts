@@ -1,7 +1,7 @@
 /** A database with something happening around it, and the writer of a calendar over it. */
 import { env } from "cloudflare:workers";
-import { D1CalendarStore } from "../../src/car-coordinator/car-store.ts";
-import { CalendarWriter } from "../../src/car-coordinator/car-writer.ts";
+import { D1CarStore } from "../../src/car-coordinator/car-store.ts";
+import { CarWriter } from "../../src/car-coordinator/car-writer.ts";
 import { ZONE } from "./world.ts";
 
 /** How the database is reached: `around` is called with each batch. */
@@ -32,11 +32,16 @@ export function databaseWith(around: Around): D1Database {
 
 /** The store of a car's calendar. */
 export const storeOf = (carId: string, d1 = env.DB) =>
-  new D1CalendarStore(d1, { carId, staffAddress: "sales@example.com", onOutbox: () => {} });
+  new D1CarStore(d1, {
+    carId,
+    staffAddress: "sales@example.com",
+    answerOf: (booking) => ({ status: 201, body: booking }),
+    onOutbox: () => {},
+  });
 
 /** The writer of a car's calendar. */
 export const writerOf = (carId: string, d1 = env.DB) =>
-  new CalendarWriter(
+  new CarWriter(
     storeOf(carId, d1),
     () => ({
       carId,

@@ -5,8 +5,9 @@ import { readConfig } from "../../src/config.ts";
 import { openDatabase } from "../../src/db/client.ts";
 import { notifications } from "../../src/db/schema.ts";
 import type { DeliveryTools } from "../../src/notifications/deliver.ts";
-import { type Delivery, type Notice, outboxStatement, outgoing } from "../../src/outbox/outbox.ts";
-import type { BookingStatus, NotificationKind } from "../../src/shared/enums.ts";
+import type { BookingFacts, BookingKind, Notice } from "../../src/outbox/notices.ts";
+import { type Delivery, outboxStatement, outgoing } from "../../src/outbox/outbox.ts";
+import type { BookingStatus } from "../../src/shared/enums.ts";
 import { booking, car, db, person, slot } from "./world.ts";
 
 export const HOUR_MS = 3_600_000;
@@ -47,7 +48,7 @@ export function queueOf(works = true) {
 /** Writes notices as the area that owns the fact does; returns their ids. */
 export async function tell(notices: Notice[], now = Date.now()): Promise<string[]> {
   const withIds = outgoing(notices);
-  await session().commit([outboxStatement(withIds, now)]);
+  await session().commit("system", "test.notify", "-", [outboxStatement(withIds, now)]);
   return withIds.map(({ id }) => id);
 }
 
@@ -72,9 +73,9 @@ export async function booked(
 
 /** The notice of a kind about a booking. */
 export const noticeOf = (
-  kind: NotificationKind,
+  kind: BookingKind,
   { customer, bookingId, startAt }: Booked,
-  facts: Record<string, unknown> = {},
+  facts: Partial<BookingFacts> = {},
 ): Notice => ({
   kind,
   to: kind === "staff_booking" ? { address: env.EMAIL_STAFF } : { userId: customer.id },
@@ -83,7 +84,7 @@ export const noticeOf = (
 });
 
 /** A booking with notices of the given kinds in its outbox; returns their ids, in order. */
-export async function outboxOf(kinds: NotificationKind[], now = Date.now()) {
+export async function outboxOf(kinds: BookingKind[], now = Date.now()) {
   const made = await booked();
   const ids = await tell(
     kinds.map((kind) => noticeOf(kind, made)),

@@ -5,6 +5,7 @@ import { uuidv7 } from "uuidv7";
 import { signAccessToken } from "../../src/auth/tokens.ts";
 import { slotsOn } from "../../src/bookings/slots.ts";
 import { bookings, cars, sessions, staffProfiles, users } from "../../src/db/schema.ts";
+import type { Caller } from "../../src/shared/callers.ts";
 import type { Role } from "../../src/shared/enums.ts";
 import { addDays, localDate } from "../../src/shared/showroom-time.ts";
 import { foldCase } from "../../src/shared/text.ts";
@@ -12,7 +13,7 @@ import { foldCase } from "../../src/shared/text.ts";
 export const db = drizzle(env.DB);
 export const ZONE = env.SHOWROOM_TIME_ZONE;
 
-type Person = { id: string; username: string; email: string; role: Role; token: string };
+type Person = { id: string; username: string; email: string; role: Role; token: string; caller: Caller };
 
 let made = 0;
 
@@ -53,7 +54,7 @@ export async function person(
     .insert(sessions)
     .values({ id: sessionId, userId: id, createdAt: now, expiresAt: now + 86_400_000 });
   const token = await signAccessToken({ userId: id, role, sessionId }, env.JWT_SECRET, now);
-  return { id, username, email, role, token };
+  return { id, username, email, role, token, caller: { id, role, sessionId } };
 }
 
 /** A car in stock; returns its id. */

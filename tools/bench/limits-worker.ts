@@ -20,7 +20,7 @@ export type Plan = {
   variants: Array<{ car: string; trips: Trip[] }>;
 };
 
-type Bindings = Pick<Env, "DB" | "PHOTOS"> & { CAR_CALENDAR: DurableObjectNamespace<CarCalendar> };
+type Bindings = Pick<Env, "DB" | "PHOTOS"> & { CAR_COORDINATOR: DurableObjectNamespace<CarCoordinator> };
 
 const plans = new Map<string, Plan>();
 
@@ -34,7 +34,7 @@ async function send(d1: D1Database, trips: readonly Trip[]): Promise<void> {
   }
 }
 
-export class CarCalendar extends DurableObject<Bindings> {
+export class CarCoordinator extends DurableObject<Bindings> {
   carryOut(trips: readonly Trip[]): Promise<void> {
     return send(this.env.DB, trips);
   }
@@ -60,7 +60,7 @@ async function imitate(env: Bindings, name: string, variant: string | undefined)
     trips.filter(({ by }) => by === "worker"),
   );
   const ofCalendar = trips.filter(({ by }) => by === "calendar");
-  const calendar = env.CAR_CALENDAR.getByName(car);
+  const calendar = env.CAR_COORDINATOR.getByName(car);
   if (ofCalendar.length > 0) await calendar.carryOut(ofCalendar);
   if (plan.status === 304) return new Response(null, { status: 304 });
   return new Response(plan.fromCalendar ? await calendar.bodyOf(name) : plan.body, {

@@ -1,13 +1,13 @@
 /** The Worker as it is, with an account of what each request costs: `GET /account` tells it, and begins a new one. */
 import { createApp } from "../../src/app.ts";
-import { CarCalendar as Calendar } from "../../src/car-coordinator/car-coordinator.ts";
+import { CarCoordinator as Calendar } from "../../src/car-coordinator/car-coordinator.ts";
 import { type Account, metered } from "./metering.ts";
 
 const app = createApp();
 // Requests are measured one at a time, and a calendar lives in the isolate of the Worker here.
 const account: Account = { trips: [], calendarCalls: 0 };
 
-export class CarCalendar extends Calendar {
+export class CarCoordinator extends Calendar {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, metered(env, account, "calendar"));
   }

@@ -28,7 +28,7 @@ export function metered(env: Env, account: Account, by: Trip["by"]): Env {
   return {
     ...env,
     DB: meteredDatabase(env.DB, account, by),
-    CAR_CALENDAR: new Proxy(env.CAR_CALENDAR, {
+    CAR_COORDINATOR: new Proxy(env.CAR_COORDINATOR, {
       get(namespace, member) {
         const value = Reflect.get(namespace, member);
         if (typeof value !== "function") return value;

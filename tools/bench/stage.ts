@@ -69,7 +69,7 @@ export async function setStage(
         },
         d1Databases: { DB: `database-of-${name}` },
         r2Buckets: { PHOTOS: "photos" },
-        durableObjects: { CAR_CALENDAR: { className: "CarCalendar", useSQLite: true } },
+        durableObjects: { CAR_COORDINATOR: { className: "CarCoordinator", useSQLite: true } },
         // Nobody takes out of the queue: what is told afterwards is not part of a request.
         queueProducers: { NOTIFICATIONS: { queueName: `told-by-${name}` } },
         unsafeDirectSockets: [{ host: "127.0.0.1", port: ports[name] }],

@@ -1,7 +1,7 @@
 /** The demo data: a stock of cars that could be real, a few people, and some test drives. The same at every run. */
 import { faker } from "@faker-js/faker";
 import { uuidv7 } from "uuidv7";
-import { newUserRow } from "../../src/auth/store.ts";
+import { newUserRow } from "../../src/auth/users.ts";
 import { slotsOn } from "../../src/bookings/slots.ts";
 import type { bookings, carPhotos, cars, staffProfiles, users } from "../../src/db/schema.ts";
 import type { BODY_TYPES, FUEL_TYPES, Role } from "../../src/shared/enums.ts";

@@ -1,6 +1,7 @@
 /** One message of every kind and variety, for the tests of the wording and for `scripts/render-mails.ts`. */
-import type { BookingFacts } from "../../src/car-coordinator/notices.ts";
+
 import type { Message } from "../../src/notifications/messages.ts";
+import type { BookingFacts } from "../../src/outbox/notices.ts";
 
 /** The words people can put into a message. */
 export type Words = { showroom: string; customer: string; car: string; notes: string; contract: string };

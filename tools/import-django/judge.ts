@@ -3,8 +3,8 @@
  * refused with its reasons, and with it what cannot be without it. What is done about it is the operator's decision.
  */
 import type { z } from "@hono/zod-openapi";
-import { isActive } from "../../src/bookings/lifecycle.ts";
-import { type Hours, refuseStart, slotAt } from "../../src/bookings/slots.ts";
+import { isActive } from "../../src/bookings/booking.ts";
+import { checkStart, type Hours, slotAt } from "../../src/bookings/slots.ts";
 import { isBookable } from "../../src/car-coordinator/commands.ts";
 import { overlaps } from "../../src/shared/showroom-time.ts";
 import { foldCase } from "../../src/shared/text.ts";
@@ -178,7 +178,7 @@ export function judge(sources: Sources, { now, hours, defaultCurrency }: Rules) 
     const car = carOf.get(row.car);
     const length = row.endAt - row.start_at;
     const coming = isActive(row.status) && row.start_at > now;
-    const unbookable = coming ? refuseStart(row.start_at, now, hours) : undefined;
+    const unbookable = coming ? checkStart(row.start_at, now, hours) : undefined;
     return [
       !car && lost("cars", row.car),
       !userOf.has(row.customer) && lost("users", row.customer),

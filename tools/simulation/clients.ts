@@ -1,11 +1,16 @@
 /** What clients of one car ask, what they are told, and what they make of it. */
 
+import type { Booking } from "../../src/bookings/booking.ts";
 import type { Outcome } from "../../src/car-coordinator/car-writer.ts";
-import type { Booking, Command } from "../../src/car-coordinator/commands.ts";
-import type { BookingStatus, CarStatus } from "../../src/shared/enums.ts";
+import type { Command } from "../../src/car-coordinator/commands.ts";
+import type { Commission, Sale } from "../../src/sales/store.ts";
+import type { BookingStatus } from "../../src/shared/enums.ts";
 import type { Observed } from "./linearizability.ts";
-import type { Operation, Result } from "./specification.ts";
-import { CALM, CAR, HOUR, MAX_SKEW_MS, SLOTS, type World } from "./world.ts";
+import type { Operation, Result, StatusChange } from "./specification.ts";
+import { CALM, HOUR, MAX_SKEW_MS, SLOTS, type World } from "./world.ts";
+
+/** For whom all commands are. */
+const CONTEXT = { caller: { id: "customer", role: "CUSTOMER", sessionId: "session" } } as const;
 
 /** A client: one request after the other, repeated or doubled at times. */
 export async function client(world: World): Promise<void> {
@@ -39,8 +44,8 @@ function drawRequest(world: World): Request {
     return () => reschedule(world, id, startAt, confirmed);
   }
   if (dice < 0.87) {
-    const to = random.pick<CarStatus>(["SOLD", "REMOVED", "AVAILABLE", "RESERVED"]);
-    return () => setStatus(world, to);
+    const by = random.pick(["sell", "sell", "void_sale", "REMOVED", "AVAILABLE", "RESERVED"] as const);
+    return () => setStatus(world, by);
   }
   return random.chance(0.6) ? () => read(world) : () => inspect(world);
 }
@@ -60,13 +65,13 @@ async function observe<Kind extends Operation["type"]>(
   world.history.push(observed);
   world.trace.push(`client: ${JSON.stringify(what)} ?`);
   const answer = await ask();
-  const lost = world.random.chance(world.weather.lostAnswer);
+  const lost = world.random.chance(world.faultRates.lostAnswer);
   const result = lost ? { type: "unknown" as const } : answer;
   world.trace.push(`client: ${JSON.stringify(what)}: ${lost ? "answer lost" : JSON.stringify(result)}`);
   observed.operation = { ...what, result } as unknown as Operation;
   if (result.type !== "unknown") {
     observed.answered = world.tick();
-  } else if (world.weather === CALM) {
+  } else if (world.faultRates === CALM) {
     world.faults.push(`nothing went wrong, and yet there was no answer to ${JSON.stringify(what)}`);
   }
   return result.type;
@@ -77,7 +82,7 @@ function resultOf<Ok>(outcome: Outcome | undefined, ok: (done: Outcome & { ok: t
   if (!outcome) return { type: "unknown" };
   if (outcome.ok) return { type: "ok", value: ok(outcome) };
   const { code } = outcome.refusal;
-  return code === "unavailable" || code === "rejected" ? { type: "unknown" } : { type: "refused", code };
+  return code === "unavailable" ? { type: "unknown" } : { type: "refused", code };
 }
 
 function bookingOf({ booking }: { booking: Booking | undefined }): Booking {
@@ -98,9 +103,9 @@ export function book(world: World, startAt: number, key: string | undefined) {
     const earlier = await replay();
     if (earlier) return earlier;
     const now = world.now;
-    const command: Command = { type: "book", carId: CAR, customerId: "customer", startAt, notes: "" };
-    const attached = key === undefined ? {} : { claim: { id: key, fingerprint: key } };
-    const outcome = await world.call((writer) => writer.perform(command, attached));
+    const command: Command = { type: "book", customerId: "customer", startAt, notes: "" };
+    const idempotency = key === undefined ? undefined : { key: { id: key, fingerprint: key } };
+    const outcome = await world.call((writer) => writer.execute(command, { ...CONTEXT, idempotency }));
     if (outcome && !outcome.ok) {
       const twin = await replay();
       if (twin) return twin;
@@ -118,29 +123,37 @@ export function book(world: World, startAt: number, key: string | undefined) {
 const transition = (world: World, id: string, to: BookingStatus) =>
   observe<"transition">(world, { type: "transition", id, to }, async () => {
     const command: Command = { type: "transition", bookingId: id, to };
-    const outcome = await world.call((writer) => writer.perform(command));
+    const outcome = await world.call((writer) => writer.execute(command, CONTEXT));
     return resultOf(outcome, (done) => ({ status: bookingOf(done).status }));
   });
 
 const reschedule = (world: World, id: string, startAt: number, confirmed: boolean) =>
   observe<"reschedule">(world, { type: "reschedule", id, startAt, confirmed }, async () => {
     const command: Command = { type: "reschedule", bookingId: id, startAt, confirmed };
-    const outcome = await world.call((writer) => writer.perform(command));
+    const outcome = await world.call((writer) => writer.execute(command, CONTEXT));
     return resultOf(outcome, (done) => {
       const { status, startAt: now } = bookingOf(done);
       return { status, startAt: now };
     });
   });
 
-function setStatus(world: World, to: CarStatus) {
-  const from: CarStatus[] = ["AVAILABLE", "RESERVED", "SOLD", "REMOVED"];
-  return observe<"set_status">(world, { type: "set_status", to, at: world.shown }, async () => {
-    const outcome = await world.call((writer) => writer.perform({ type: "set_status", from, to }));
+/** Has the car's status changed by a sale, its void, or by hand. */
+function setStatus(world: World, by: StatusChange) {
+  return observe<"set_status">(world, { type: "set_status", by, at: world.shown }, async () => {
+    const outcome = await world.call((writer) => writer.execute(statusCommand(by), CONTEXT));
     return resultOf(outcome, ({ change }) => {
-      if (change?.type !== "status_set") throw new Error("a change of status answered with another change");
+      if (change?.type !== "status_changed") throw new Error("the status was changed by another change");
       return { cancelled: change.cancelled.map((booking) => booking.startAt), at: change.at };
     });
   });
+}
+
+function statusCommand(by: StatusChange): Command {
+  // What is recorded of a sale is of no consequence here.
+  const [sale, entry] = [{} as Sale, {} as Commission];
+  if (by === "sell") return { type: "sell", sale, commission: entry };
+  if (by === "void_sale") return { type: "void_sale", sale, reversal: entry };
+  return { type: "set_status", to: by };
 }
 
 const lines = (bookings: Iterable<Booking>): string[] =>

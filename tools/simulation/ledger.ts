@@ -1,5 +1,6 @@
 /** A database of one car in memory, with the rules that the triggers of the real one keep. */
-import { type Booking, bookingsOf, type Calendar, type Change } from "../../src/car-coordinator/commands.ts";
+import type { Booking } from "../../src/bookings/booking.ts";
+import { bookingsOf, type CarState, type Change } from "../../src/car-coordinator/commands.ts";
 import type { Violation } from "../../src/db/violations.ts";
 import type { CarStatus } from "../../src/shared/enums.ts";
 
@@ -13,7 +14,7 @@ export type Rules = {
   activeOnly: boolean;
 };
 
-const WAYS: Record<string, string[]> = {
+const TRANSITIONS: Record<string, string[]> = {
   PENDING: ["APPROVED", "DECLINED", "CANCELLED"],
   APPROVED: ["COMPLETED", "NO_SHOW", "CANCELLED"],
 };
@@ -34,19 +35,19 @@ export class Ledger {
     this.#rules = rules;
   }
 
-  load(): { epoch: number; calendar: Calendar } {
+  load(): { epoch: number; state: CarState } {
     this.epoch += 1;
     const found = [...this.bookings.values()].filter((b) => active(b) || !this.#rules.activeOnly);
     return {
       epoch: this.epoch,
-      calendar: { status: this.status, active: new Map(found.map((booking) => [booking.id, booking])) },
+      state: { status: this.status, active: new Map(found.map((booking) => [booking.id, booking])) },
     };
   }
 
   /** Writes a change, or says which rule forbids it and writes nothing. */
   commit(epoch: number, change: Change, key: string | undefined): Violation | "key_taken" | undefined {
     if (this.#rules.fence && epoch < this.epoch) return "fenced";
-    if (this.#rules.bookings && change.type !== "status_set") {
+    if (this.#rules.bookings && change.type !== "status_changed") {
       const violation = this.#violation(change.booking);
       if (violation) return violation;
     }
@@ -55,7 +56,7 @@ export class Ledger {
       this.keys.set(key, change.booking.id);
     }
     for (const booking of bookingsOf(change)) this.bookings.set(booking.id, booking);
-    if (change.type === "status_set") {
+    if (change.type === "status_changed") {
       this.status = change.to;
       this.statusSince = change.at;
     }
@@ -64,7 +65,7 @@ export class Ledger {
   }
 
   holds(change: Change): boolean {
-    if (change.type === "status_set") return this.status === change.to && this.statusSince === change.at;
+    if (change.type === "status_changed") return this.status === change.to && this.statusSince === change.at;
     const stored = this.bookings.get(change.booking.id);
     return JSON.stringify(stored) === JSON.stringify(change.booking);
   }
@@ -78,7 +79,7 @@ export class Ledger {
     if (!old) return undefined;
     const legal = moves
       ? active(old) && (booking.status === old.status || booking.status === "PENDING")
-      : booking.status === old.status || (WAYS[old.status] ?? []).includes(booking.status);
+      : booking.status === old.status || (TRANSITIONS[old.status] ?? []).includes(booking.status);
     return legal ? undefined : "illegal_transition";
   }
 

@@ -1,7 +1,7 @@
 /** Deliberate mistakes, made in copies of the real source, to show that the checks see them. */
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import type { CalendarWriter } from "../../src/car-coordinator/car-writer.ts";
+import type { CarWriter } from "../../src/car-coordinator/car-writer.ts";
 import type { Subject } from "./world.ts";
 
 /** One mistake: a text of a source file replaced by another, or a rule of the database left out. */
@@ -19,7 +19,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "takes touching slots for overlapping (< becomes <=)",
-    file: "bookings/slots.ts",
+    file: "shared/showroom-time.ts",
     from: "a.startAt < b.endAt && b.startAt < a.endAt",
     to: "a.startAt <= b.endAt && b.startAt <= a.endAt",
   },
@@ -31,7 +31,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   { name: "drops the status filter of the load", rules: { activeOnly: false } },
   {
-    name: "forgets to forget memory after an unknown outcome",
+    name: "keeps its memory after an unknown outcome",
     file: "car-coordinator/car-writer.ts",
     from: "await this.#load();\n          return",
     to: "return",
@@ -45,7 +45,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "keeps its memory when the store knew better",
     file: "car-coordinator/car-writer.ts",
-    from: "this.#calendar = undefined;\n          if (tries",
+    from: "this.#state = undefined;\n          if (tries",
     to: "if (tries",
   },
   {
@@ -63,8 +63,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "does not commit the Idempotency-Key with the booking",
     file: "car-coordinator/car-writer.ts",
-    from: "this.#store.commit(change, attached)",
-    to: "this.#store.commit(change, {})",
+    from: "this.#store.commit(change, context)",
+    to: "this.#store.commit(change, { caller: context.caller })",
   },
   {
     name: "leaves the bookings of a car that is sold",
@@ -91,7 +91,7 @@ export const MUTANTS: readonly Mutant[] = [
 const COPIES = ".mutants";
 
 /** The writer with the mistake in it. */
-export async function subjectOf(mutant: Mutant, Real: typeof CalendarWriter): Promise<Subject> {
+export async function subjectOf(mutant: Mutant, Real: typeof CarWriter): Promise<Subject> {
   if ("rules" in mutant) return { Writer: Real, rules: mutant.rules };
   const folder = `${COPIES}/${MUTANTS.indexOf(mutant)}`;
   for (const area of ["bookings", "car-coordinator", "shared"])
@@ -102,5 +102,5 @@ export async function subjectOf(mutant: Mutant, Real: typeof CalendarWriter): Pr
     throw new Error(`"${mutant.from}" is not in ${mutant.file} exactly once any more`);
   writeFileSync(path, before + mutant.to + after);
   const { href } = pathToFileURL(`${folder}/car-coordinator/car-writer.ts`);
-  return { Writer: (await import(href)).CalendarWriter };
+  return { Writer: (await import(href)).CarWriter };
 }

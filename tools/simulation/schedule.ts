@@ -2,7 +2,7 @@
  * One schedule: some clients of one car, and everything that can go wrong between them, the car's Durable Object and
  * the database, in an order drawn from a seed. The writer under test is the real one.
  */
-import type { Booking } from "../../src/car-coordinator/commands.ts";
+import type { Booking } from "../../src/bookings/booking.ts";
 import { book, client, inspect } from "./clients.ts";
 import { isLinearizable } from "./linearizability.ts";
 import { calendarSpecification, type Operation } from "./specification.ts";
@@ -14,10 +14,10 @@ export type Report = { seed: number; faults: string[]; steps: number; trace: str
 /** Runs the schedule of a seed and checks every promise. */
 export async function runSchedule(seed: number, subject: Subject): Promise<Report> {
   const world = new World(seed, subject);
-  const { random, weather, faults, ledger, history } = world;
+  const { random, faultRates, faults, ledger, history } = world;
   const clients = Array.from({ length: random.between(2, 4) }, () => client(world));
   const finished = Promise.all(clients).catch((error) => faults.push(`a client failed: ${error}`));
-  for (let i = 0; i < weather.evictions; i += 1) inSomeTime(world, () => world.evict());
+  for (let i = 0; i < faultRates.evictions; i += 1) inSomeTime(world, () => world.evict());
   for (let i = random.between(0, 2); i > 0; i -= 1)
     inSomeTime(world, () =>
       world.turnClockTo(world.now + random.between(1, 8) * (HOUR / 2) + random.pick([-1000, 0, 1000])),
@@ -25,8 +25,8 @@ export async function runSchedule(seed: number, subject: Subject): Promise<Repor
   await world.run();
   await finished;
 
-  const { zombies } = weather;
-  world.weather = CALM;
+  const { zombies } = faultRates;
+  world.faultRates = CALM;
   // A displaced instance may have written after its successor loaded, which that one learns when it writes.
   if (!zombies) {
     const memory = { status: "unknown", active: [""] };

@@ -19,6 +19,9 @@ export type State = {
 /** What a client learned. `unknown`: no answer, or one that promises nothing (503). */
 export type Result<Ok> = { type: "ok"; value: Ok } | { type: "refused"; code: string } | { type: "unknown" };
 
+/** How the status of the car is changed: by a sale, by its void, or by hand to a status. */
+export type StatusChange = "sell" | "void_sale" | "AVAILABLE" | "RESERVED" | "REMOVED";
+
 /** A command with the answer it got. */
 export type Operation =
   /** `made`: the id of the booking whose maker never heard of it, if others may have. */
@@ -37,8 +40,13 @@ export type Operation =
       confirmed: boolean;
       result: Result<{ status: string; startAt: number }>;
     }
-  /** `at`: what the clock may have said. `cancelled`: the starts of the bookings called off. */
-  | { type: "set_status"; to: string; at: number[]; result: Result<{ cancelled: number[]; at: number }> }
+  /** `at`: what the clock may have said. `cancelled`: the starts of the bookings that were cancelled. */
+  | {
+      type: "set_status";
+      by: StatusChange;
+      at: number[];
+      result: Result<{ cancelled: number[]; at: number }>;
+    }
   /** The active bookings as "start status", sorted. */
   | { type: "read"; result: Result<{ status: string; active: string[] }> }
   /** All bookings there ever were, as "start status", sorted: what the database says. */
@@ -46,7 +54,7 @@ export type Operation =
 
 type Of<Type extends Operation["type"]> = Extract<Operation, { type: Type }>;
 
-const WAYS: Record<string, string[]> = {
+const TRANSITIONS: Record<string, string[]> = {
   PENDING: ["APPROVED", "DECLINED", "CANCELLED"],
   APPROVED: ["COMPLETED", "NO_SHOW", "CANCELLED"],
 };
@@ -83,7 +91,7 @@ function book(state: State, { startAt, key, made, result }: Of<"book">): State[]
   if (result.type === "refused") {
     if (result.code === "slot_taken") return when(isForSale(state) && isTaken(state, startAt), state);
     if (result.code === "car_not_bookable") return when(!isForSale(state), state);
-    return when(result.code === "invalid_start" || result.code === "busy", state);
+    return when(result.code === "invalid_request" || result.code === "busy", state);
   }
   if (!possible) return [];
   const added = { id: result.type === "ok" ? result.value.id : made, startAt, status: "PENDING" };
@@ -98,7 +106,7 @@ function book(state: State, { startAt, key, made, result }: Of<"book">): State[]
 
 function transition(state: State, { id, to, result }: Of<"transition">): State[] {
   const entry = state.entries.find((e) => e.id === id);
-  const possible = entry !== undefined && (WAYS[entry.status] ?? []).includes(to);
+  const possible = entry !== undefined && (TRANSITIONS[entry.status] ?? []).includes(to);
   if (result.type === "refused")
     return when(result.code === "busy" || (result.code === "illegal_transition" && !possible), state);
   if (!possible || (result.type === "ok" && result.value.status !== to)) return [];
@@ -117,7 +125,7 @@ function reschedule(state: State, { id, startAt, confirmed, result }: Of<"resche
       case "car_not_bookable":
         return when(active && !isForSale(state), state);
       default:
-        return when(result.code === "busy" || (result.code === "invalid_start" && active), state);
+        return when(result.code === "busy" || (result.code === "invalid_request" && active), state);
     }
   if (!active) return [];
   const stays = entry.startAt === startAt;
@@ -128,8 +136,18 @@ function reschedule(state: State, { id, startAt, confirmed, result }: Of<"resche
   return when(fits, stays ? state : replace(state, entry, { startAt, status }));
 }
 
-function setStatus(state: State, { to, at, result }: Of<"set_status">): State[] {
-  if (result.type === "refused") return when(result.code === "busy", state);
+function setStatus(state: State, { by, at, result }: Of<"set_status">): State[] {
+  const isSold = state.status === "SOLD";
+  const [possible, refusal] =
+    by === "sell"
+      ? [isForSale(state), "car_not_sellable"]
+      : by === "void_sale"
+        ? [isSold, "already_void"]
+        : [!isSold, "car_sold"];
+  if (result.type === "refused")
+    return when(result.code === "busy" || (result.code === refusal && !possible), state);
+  if (!possible) return [];
+  const to = by === "sell" ? "SOLD" : by === "void_sale" ? "AVAILABLE" : by;
   const after = (now: number) => {
     const leaves = to === "SOLD" || to === "REMOVED";
     const over = state.entries.filter((e) => leaves && isActive(e) && e.startAt > now);

@@ -3,20 +3,15 @@
  * place. Every await on the outside is a point where anything else may come first, drawn from the seed.
  */
 
-import type {
-  Attached,
-  CalendarStore,
-  CalendarWriter,
-  Commit,
-} from "../../src/car-coordinator/car-writer.ts";
-import type { Calendar, Change } from "../../src/car-coordinator/commands.ts";
+import type { CarStore, CarWriter, CommandContext, Commit } from "../../src/car-coordinator/car-writer.ts";
+import type { CarState, Change } from "../../src/car-coordinator/commands.ts";
 import { Random } from "../../test/support/random.ts";
 import { Ledger, type Rules } from "./ledger.ts";
 import type { Observed } from "./linearizability.ts";
 import type { Operation } from "./specification.ts";
 
 /** What is put to the test. */
-export type Subject = { Writer: typeof CalendarWriter; rules?: Partial<Rules> };
+export type Subject = { Writer: typeof CarWriter; rules?: Partial<Rules> };
 
 /** An hour in milliseconds. */
 export const HOUR = 3_600_000;
@@ -35,17 +30,23 @@ export const MAX_SKEW_MS = 2000;
 const MAX_STEPS = 20_000;
 
 /** An instance of the Durable Object. One that was killed never runs again, whatever is still on its way. */
-type Instance = { writer: CalendarWriter; alive: boolean; clients: Set<() => void> };
+type Instance = { writer: CarWriter; alive: boolean; clients: Set<() => void> };
 
 /** How a request to the store fares. `late`: the sender is told of a failure before the store does the work. */
 type Fate = "fine" | "lost_before" | "lost_after" | "late";
 
-type Weather = { fault: number; lostAnswer: number; evictions: number; zombies: boolean; capacity: number };
+type FaultRates = {
+  fault: number;
+  lostAnswer: number;
+  evictions: number;
+  zombies: boolean;
+  capacity: number;
+};
 
 /** Nothing goes wrong. */
-export const CALM: Weather = { fault: 0, lostAnswer: 0, evictions: 0, zombies: false, capacity: 1000 };
+export const CALM: FaultRates = { fault: 0, lostAnswer: 0, evictions: 0, zombies: false, capacity: 1000 };
 
-const drawWeather = (random: Random): Weather => ({
+const drawFaultRates = (random: Random): FaultRates => ({
   fault: random.pick([0.03, 0.1, 0.3]),
   lostAnswer: random.pick([0, 0.1, 0.3]),
   evictions: random.between(0, 3),
@@ -65,7 +66,7 @@ export class World {
   /** What any clock may have shown so far. */
   readonly shown: number[] = [];
   now = 0;
-  weather: Weather;
+  faultRates: FaultRates;
   readonly #subject: Subject;
   readonly #tasks: Array<() => void> = [];
   instance: Instance;
@@ -75,7 +76,7 @@ export class World {
 
   constructor(seed: number, subject: Subject) {
     this.random = new Random(seed);
-    this.weather = this.random.chance(0.25) ? CALM : drawWeather(this.random);
+    this.faultRates = this.random.chance(0.25) ? CALM : drawFaultRates(this.random);
     this.#subject = subject;
     this.ledger = new Ledger({ bookings: true, fence: true, activeOnly: true, ...subject.rules });
     this.turnClockTo(DAWN);
@@ -123,8 +124,8 @@ export class World {
   }
 
   #start(): Instance {
-    const skew = this.weather === CALM ? 0 : this.random.between(-MAX_SKEW_MS, MAX_SKEW_MS);
-    const circumstances = () => ({
+    const skew = this.faultRates === CALM ? 0 : this.random.between(-MAX_SKEW_MS, MAX_SKEW_MS);
+    const decisionContext = () => ({
       carId: CAR,
       now: this.now + skew,
       newId: this.newId("booking"),
@@ -133,7 +134,7 @@ export class World {
     const clients = new Set<() => void>();
     const instance: Omit<Instance, "writer"> = { alive: true, clients };
     const store = new DistantStore(this, instance);
-    const writer = new this.#subject.Writer(store, circumstances, () => {}, this.weather.capacity);
+    const writer = new this.#subject.Writer(store, decisionContext, () => {}, this.faultRates.capacity);
     return Object.assign(instance, { writer });
   }
 
@@ -143,14 +144,14 @@ export class World {
    */
   evict(): void {
     const old = this.instance;
-    this.trace.push(this.weather.zombies ? "the object is displaced" : "the object is killed");
-    old.alive = this.weather.zombies;
+    this.trace.push(this.faultRates.zombies ? "the object is displaced" : "the object is killed");
+    old.alive = this.faultRates.zombies;
     for (const cutOff of old.clients) this.later(cutOff);
     this.instance = this.#start();
   }
 
   /** Calls the Durable Object that holds the place when the call arrives. `undefined`: the line broke. */
-  call<T>(ask: (writer: CalendarWriter) => Promise<T>): Promise<T | undefined> {
+  call<T>(ask: (writer: CarWriter) => Promise<T>): Promise<T | undefined> {
     return new Promise((resolve) => {
       this.later(() => {
         const { instance } = this;
@@ -164,13 +165,13 @@ export class World {
   }
 
   drawFate(): Fate {
-    if (!this.random.chance(this.weather.fault)) return "fine";
+    if (!this.random.chance(this.faultRates.fault)) return "fine";
     return this.random.pick(["lost_before", "lost_after", "late"] as const);
   }
 }
 
 /** The store as an instance reaches it: over a line that may fail at any point. */
-class DistantStore implements CalendarStore {
+class DistantStore implements CarStore {
   readonly #world: World;
   readonly #instance: { alive: boolean };
   #epoch = 0;
@@ -180,20 +181,22 @@ class DistantStore implements CalendarStore {
     this.#instance = instance;
   }
 
-  async load(): Promise<Calendar> {
-    const { epoch, calendar } = await this.#ask("load", (ledger) => ledger.load());
+  async load(): Promise<CarState> {
+    const { epoch, state } = await this.#ask("load", (ledger) => ledger.load());
     this.#epoch = epoch;
-    return calendar;
+    return state;
   }
 
-  async commit(change: Change, attached: Attached): Promise<Commit> {
+  async commit(change: Change, { idempotency }: CommandContext): Promise<Commit> {
     const epoch = this.#epoch;
     try {
       const violation = await this.#ask(`commit ${brief(change)}`, (ledger) =>
-        ledger.commit(epoch, change, attached.claim?.id),
+        ledger.commit(epoch, change, idempotency?.key.id),
       );
-      if (violation === "key_taken") return { type: "duplicate_request" };
-      return violation ? { type: "refused", violation } : { type: "committed", bookmark: null };
+      if (violation === undefined) return { type: "committed", bookmark: null };
+      const isFinal = violation === "key_taken";
+      const code = isFinal ? "duplicate_request" : "unavailable";
+      return { type: "refused", refusal: { code }, isFinal };
     } catch (error) {
       return { type: "unknown", error };
     }
@@ -239,7 +242,9 @@ class DistantStore implements CalendarStore {
 }
 
 const brief = (change: Change): string =>
-  change.type === "status_set" ? change.to : `${change.type} ${change.booking.id} ${change.booking.status}`;
+  change.type === "status_changed"
+    ? change.to
+    : `${change.type} ${change.booking.id} ${change.booking.status}`;
 
 function checkOverlap({ ledger, faults }: World): void {
   for (const booking of ledger.active())

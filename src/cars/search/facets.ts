@@ -1,7 +1,8 @@
 /** How many of the cars that match have which make, fuel and so on: what a shop shows beside its filters. */
 import type { z } from "zod";
-import type { Database } from "../../db/client.ts";
-import { type Query, query, raw } from "../../db/query.ts";
+import type { Reader } from "../../db/client.ts";
+import { query, raw } from "../../db/query.ts";
+import type { Query } from "../../db/statement.ts";
 import { formatCents } from "../../shared/money.ts";
 import type { CarFilters, facetsSchema } from "../schemas.ts";
 import { conditions, countedStatus, isWholeStock } from "./filters.ts";
@@ -49,7 +50,7 @@ type Counted = { facet: string; value: string | number; n: number; label: string
  * with filters the matching cars are read once for all facets, and once more for each facet that is filtered by.
  */
 export async function countFacets(
-  db: Database,
+  db: Reader,
   filters: CarFilters,
   seesRemoved: boolean,
 ): Promise<z.infer<typeof facetsSchema>> {

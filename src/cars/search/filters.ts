@@ -1,5 +1,6 @@
 /** What narrows a list of cars down, as SQL. */
-import { all, type Query, query, raw } from "../../db/query.ts";
+import { all, query, raw } from "../../db/query.ts";
+import type { Query } from "../../db/statement.ts";
 import { foldCase } from "../../shared/text.ts";
 import type { CarFilters } from "../schemas.ts";
 

@@ -4,7 +4,7 @@ import { eq } from "drizzle-orm";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { cars } from "../../src/db/schema.ts";
-import { forgetPublic } from "../../src/http/freshness.ts";
+import { forgetPublic } from "../../src/http/public-cache.ts";
 import { databaseWith } from "../support/faults.ts";
 import { car, db, person } from "../support/world.ts";
 
@@ -121,7 +121,7 @@ describe("what anybody may read", () => {
   test("is not remembered when it could not be read, or is not there", async () => {
     let fails = true;
     const { ask } = isolate(60, async () => {
-      if (fails) throw new Error("D1_ERROR: away");
+      if (fails) throw new Error("D1_ERROR: Network connection lost.");
     });
     const id = await car();
     expect((await ask(`/api/cars/${id}/`)).status).toBe(503);

@@ -1,0 +1,120 @@
+/** Describes the operations of the API, and guards each as the table of access says. */
+import { createRoute, type RouteConfig } from "@hono/zod-openapi";
+import type { Context, MiddlewareHandler } from "hono";
+import type { AppEnv } from "../http/context.ts";
+import { Problem, type ProblemCode, problemResponses, unwrap } from "../http/problems.ts";
+import { depsOf } from "../http/request-deps.ts";
+import { sharedHeaders, sharedParameters } from "../http/shared-headers.ts";
+import { closed } from "../http/validation.ts";
+import type { Caller, ClaimedCaller, VerifiedCaller } from "../shared/callers.ts";
+import { ROLES } from "../shared/enums.ts";
+import { type OperationId, type Rule, ruleOf } from "./access.ts";
+import { verifyAccessToken } from "./tokens.ts";
+import { readAs } from "./verification.ts";
+
+const NO_QUERY = closed({});
+
+type Operation<P extends string> = Omit<RouteConfig, "operationId" | "security" | "middleware"> & { path: P };
+
+/**
+ * Describes one operation: its route, guarded as the table says, and its place in the OpenAPI document. Problems are
+ * thrown, so only the answers of success are part of the handler's type.
+ * @param problems what the operation itself may answer with, besides what every operation of its kind may; one that
+ * may answer `idempotency_key_reused` takes an Idempotency-Key
+ */
+export function operation<P extends string, R extends Operation<P>>(
+  operationId: OperationId,
+  problems: readonly ProblemCode[],
+  route: R,
+) {
+  const rule = ruleOf(operationId);
+  const guarded = rule !== "public" && rule !== "optional";
+  const codes: ProblemCode[] = [
+    "invalid_request",
+    ...(route.request?.body ? (["malformed_json", "too_large", "unsupported_media_type"] as const) : []),
+    ...(rule === "public" ? [] : (["invalid_token"] as const)),
+    ...(guarded ? (["not_authenticated", "forbidden"] as const) : []),
+    ...problems,
+    "too_many_requests",
+    "unavailable",
+  ];
+  const isWrite = route.method !== "get";
+  const isKeyed = problems.includes("idempotency_key_reused");
+  const successes = Object.entries(route.responses).map(([status, response]) => [
+    status,
+    {
+      ...response,
+      headers: {
+        ...sharedHeaders(
+          "X-Request-Id",
+          ...(isWrite ? (["X-D1-Bookmark"] as const) : []),
+          ...(isKeyed ? (["Idempotency-Replayed"] as const) : []),
+        ),
+        ...("headers" in response ? response.headers : {}),
+      },
+    },
+  ]);
+  const whole = {
+    ...route,
+    // An operation without a query of its own knows no parameter, and refuses any.
+    request: { query: NO_QUERY, ...route.request },
+    operationId,
+    middleware: rule === "public" ? [] : guard(rule),
+    security: rule === "public" ? [] : rule === "optional" ? [{}, { bearer: [] }] : [{ bearer: [] }],
+    "x-roles": guarded ? rule : undefined,
+    parameters: sharedParameters("X-D1-Bookmark", ...(isKeyed ? (["Idempotency-Key"] as const) : [])),
+    responses: { ...Object.fromEntries(successes), ...problemResponses(codes) },
+  };
+  // What was added is for the document and the router; the handler's types are those of the route as it was written.
+  return createRoute<P, R>(whole as unknown as R);
+}
+
+/**
+ * Reads the token, and makes sure that nobody is answered before they are verified. A handler verifies the caller first
+ * (`verifiedCaller`), or hands the claim to a use case that verifies with its own work (`claimedCaller`): a read in the
+ * same round trip, a write in its transaction.
+ */
+function guard(rule: Exclude<Rule, "public">): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const caller = await readToken(c);
+    if (!caller && rule !== "optional") throw new Problem("not_authenticated");
+    if (!caller) return next();
+    const allowedRoles = rule === "optional" ? ROLES : rule;
+    c.set("claimed", { ...caller, allowedRoles });
+    // Their role may have changed since the token was made.
+    if (!allowedRoles.includes(caller.role)) await verifiedCaller(c);
+    await next();
+    // If the handler ended before the caller was verified, 401 and 403 take precedence over its answer.
+    await verifiedCaller(c);
+  };
+}
+
+/**
+ * What the request's token says, if it has one.
+ * @throws `invalid_token` when credentials were sent that are not valid
+ */
+async function readToken(c: Context<AppEnv>): Promise<Caller | undefined> {
+  const header = c.req.header("Authorization");
+  if (header === undefined) return undefined;
+  const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(header)?.[1];
+  const claims = token ? await verifyAccessToken(token, c.get("config").jwtSecrets) : undefined;
+  if (!claims) throw new Problem("invalid_token");
+  return { id: claims.userId, role: claims.role, sessionId: claims.sessionId };
+}
+
+/** The caller as the token names them, for a use case that verifies with its own work. */
+export function claimedCaller(c: Context<AppEnv>): ClaimedCaller {
+  const claimed = c.get("claimed");
+  if (!claimed) throw new Problem("not_authenticated");
+  return claimed;
+}
+
+/** The caller, verified now unless this request has done so already. @throws `invalid_token` or `forbidden` */
+export async function verifiedCaller(c: Context<AppEnv>): Promise<VerifiedCaller> {
+  const deps = depsOf(c);
+  return deps.found.caller ?? unwrap(c, await readAs(deps, claimedCaller(c))).caller;
+}
+
+/** The verified caller of an operation that also answers people who are not signed in. */
+export const optionalCaller = async (c: Context<AppEnv>): Promise<VerifiedCaller | undefined> =>
+  c.get("claimed") && verifiedCaller(c);

@@ -1,0 +1,77 @@
+/** Bookings in the database: queries, and the statements that the car's object commits. */
+import { and, desc, eq, gte, inArray, lt, sql } from "drizzle-orm";
+import { counted, listing } from "../db/listing.ts";
+import { bookings } from "../db/schema.ts";
+import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
+import { ACTIVE_BOOKING_STATUSES } from "../shared/enums.ts";
+import type { Booking } from "./booking.ts";
+
+/** Lists bookings, newest start first. `from` and `to` bound the start; `to` is not part of it. */
+export const bookingList = listing({
+  rows: () => build.select(columnsOf(bookings)).from(bookings).$dynamic(),
+  count: () => build.select(counted).from(bookings).$dynamic(),
+  conditions: {
+    customer: eq(bookings.customerId, sql.placeholder("customer")),
+    car: eq(bookings.carId, sql.placeholder("car")),
+    status: eq(bookings.status, sql.placeholder("status")),
+    from: gte(bookings.startAt, sql.placeholder("from")),
+    to: lt(bookings.startAt, sql.placeholder("to")),
+  },
+  orderBy: [desc(bookings.startAt), desc(bookings.id)],
+});
+
+/** The booking with this id. */
+export const bookingById = compile(
+  build
+    .select(columnsOf(bookings))
+    .from(bookings)
+    .where(eq(bookings.id, sql.placeholder("id"))),
+);
+
+/** The active bookings of a car. */
+export const activeBookings = compile(
+  build
+    .select(columnsOf(bookings))
+    .from(bookings)
+    .where(
+      and(
+        eq(bookings.carId, sql.placeholder("carId")),
+        inArray(bookings.status, [...ACTIVE_BOOKING_STATUSES]),
+      ),
+    ),
+);
+
+/** The statement that stores a new booking. */
+export const insertBooking = (booking: Booking): Statement => insertInto(bookings, booking);
+
+/** The statement that stores what has changed about a booking. */
+export const updateBooking = ({
+  id,
+  status,
+  startAt,
+  endAt,
+  handledBy,
+  sequence,
+  updatedAt,
+}: Booking): Statement =>
+  statementOf(
+    build
+      .update(bookings)
+      .set({ status, startAt, endAt, handledBy, sequence, updatedAt })
+      .where(eq(bookings.id, id)),
+  );
+
+/** The statement that cancels bookings; none when there are none. */
+export const cancelBookings = (cancelled: readonly Booking[], at: number): Statement[] =>
+  cancelled.length === 0
+    ? []
+    : [
+        statementOf(
+          build
+            .update(bookings)
+            .set({ status: "CANCELLED", sequence: sql`${bookings.sequence} + 1`, updatedAt: at })
+            .where(
+              sql`${bookings.id} IN (SELECT value FROM json_each(${JSON.stringify(cancelled.map(({ id }) => id))}))`,
+            ),
+        ),
+      ];

@@ -1,0 +1,148 @@
+/** What customers and staff do with test drives. */
+import { readAs } from "../auth/verification.ts";
+import { execute } from "../coordinator.ts";
+import type { IdempotencyKey } from "../db/idempotency.ts";
+import type { Deps } from "../deps.ts";
+import { type ClaimedCaller, isStaff, type VerifiedCaller } from "../shared/callers.ts";
+import type { BookingStatus } from "../shared/enums.ts";
+import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import { daySpan, parseInstant } from "../shared/showroom-time.ts";
+import type { Booking } from "./booking.ts";
+import { START_MESSAGES } from "./slots.ts";
+import { bookingById, bookingList } from "./store.ts";
+
+/** A page of bookings, and how many there are on all pages. */
+type Bookings = { count: number; rows: Booking[] };
+type Window = { limit: number; offset: number };
+
+/**
+ * Requests a test drive for the caller. It is PENDING until staff approve it.
+ * @param input `startAt` as the client sent it; without an offset it is showroom time
+ */
+export async function createBooking(
+  deps: Deps,
+  caller: ClaimedCaller,
+  input: { carId: string; startAt: string; notes: string },
+  key: IdempotencyKey | undefined,
+): Promise<Result<Booking>> {
+  const startAt = readStart(deps, input.startAt);
+  if (!startAt.ok) return startAt;
+  const command = {
+    type: "book",
+    customerId: caller.id,
+    startAt: startAt.value,
+    notes: input.notes,
+  } as const;
+  return bookingOf(await execute(deps, input.carId, caller, command, key && { key }));
+}
+
+/** The caller's own bookings, newest start first. One round trip. */
+export const listOwnBookings = (
+  deps: Deps,
+  caller: ClaimedCaller,
+  filters: { status?: BookingStatus | undefined },
+  window: Window,
+): Promise<Result<Bookings>> => listMatching(deps, caller, { ...filters, customer: caller.id }, window);
+
+/** Everybody's bookings, newest start first; `date` is a local day of the start. One round trip. */
+export function listBookings(
+  deps: Deps,
+  caller: ClaimedCaller,
+  filters: {
+    status?: BookingStatus | undefined;
+    car?: string | undefined;
+    customer?: string | undefined;
+    date?: string | undefined;
+  },
+  window: Window,
+): Promise<Result<Bookings>> {
+  const { date, ...others } = filters;
+  return listMatching(
+    deps,
+    caller,
+    { ...others, ...daySpan(date, date, deps.config.showroom.timeZone) },
+    window,
+  );
+}
+
+async function listMatching(
+  deps: Deps,
+  caller: ClaimedCaller,
+  filters: Parameters<typeof bookingList>[0],
+  window: Window,
+): Promise<Result<Bookings>> {
+  const read = await readAs(deps, caller, ...bookingList(filters, window));
+  if (!read.ok) return read;
+  const [rows, [total]] = read.value.rows;
+  return ok({ count: total?.count ?? 0, rows });
+}
+
+/** One booking: any for staff, their own for customers. Others do not exist for the caller. One round trip. */
+export async function getBooking(deps: Deps, claimed: ClaimedCaller, id: string): Promise<Result<Booking>> {
+  const found = await findVisible(deps, claimed, id);
+  return found.ok ? ok(found.value.booking) : found;
+}
+
+async function findVisible(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  id: string,
+): Promise<Result<{ caller: VerifiedCaller; booking: Booking }>> {
+  const read = await readAs(deps, claimed, bookingById({ id }));
+  if (!read.ok) return read;
+  const { caller, rows } = read.value;
+  const [[booking]] = rows;
+  if (!booking || !(isStaff(caller) || booking.customerId === caller.id)) return refuse("not_found");
+  return ok({ caller, booking });
+}
+
+/** Changes the status of a booking that the caller may see. */
+export async function transitionBooking(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  id: string,
+  to: BookingStatus,
+): Promise<Result<Booking>> {
+  const found = await findVisible(deps, claimed, id);
+  if (!found.ok) return found;
+  const { caller, booking } = found.value;
+  const by = isStaff(caller) ? caller.id : undefined;
+  return bookingOf(await execute(deps, booking.carId, caller, { type: "transition", bookingId: id, to, by }));
+}
+
+/** Moves a booking that the caller may see. The old slot is held until the new one is won. */
+export async function rescheduleBooking(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  id: string,
+  start: string,
+): Promise<Result<Booking>> {
+  const startAt = readStart(deps, start);
+  if (!startAt.ok) return startAt;
+  const found = await findVisible(deps, claimed, id);
+  if (!found.ok) return found;
+  const { caller, booking } = found.value;
+  return bookingOf(
+    await execute(deps, booking.carId, caller, {
+      type: "reschedule",
+      bookingId: id,
+      startAt: startAt.value,
+      confirmed: isStaff(caller),
+    }),
+  );
+}
+
+/** Reads a start as a client sent it. */
+function readStart(deps: Deps, text: string): Result<number> {
+  const startAt = parseInstant(text, deps.config.showroom.timeZone);
+  return startAt === undefined
+    ? refuseField("start_at", "invalid_instant", START_MESSAGES.invalid_instant)
+    : ok(startAt);
+}
+
+/** The booking that a command came to. */
+function bookingOf(outcome: Awaited<ReturnType<typeof execute>>): Result<Booking> {
+  if (!outcome.ok) return outcome;
+  if (!outcome.booking) throw new Error("a command about a booking answered without one");
+  return ok(outcome.booking);
+}

@@ -1,0 +1,154 @@
+/** What anybody sees of the stock, and what staff do with it. */
+import type { z } from "@hono/zod-openapi";
+import { uuidv7 } from "uuidv7";
+import { execute } from "../coordinator.ts";
+import { type IdempotencyKey, KEY_TAKEN, storeAnswer } from "../db/idempotency.ts";
+import type { Statement } from "../db/statement.ts";
+import { violationOf } from "../db/violations.ts";
+import type { Deps } from "../deps.ts";
+import { isStaff, type VerifiedCaller } from "../shared/callers.ts";
+import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import { fieldsOf, insertCar, newCar, refusalOf, updateCar } from "./car-writes.ts";
+import type { CarChange, CarFilters, CarsQuery, carSchema, WholeCar } from "./schemas.ts";
+import { countFacets } from "./search/facets.ts";
+import { findCars } from "./search/list.ts";
+import { type CarRow, carBody, carById } from "./store.ts";
+
+/** A car in its wire form, and its version. */
+export type VersionedCar = { body: z.infer<typeof carSchema>; version: number };
+
+/** Versions of a car that a write may find; undefined when it may find any. */
+type Versions = readonly number[] | undefined;
+
+/** Where a car is found. */
+export const carPath = (id: string): string => `/api/cars/${id}/`;
+
+const versioned = ({ config }: Deps, row: CarRow): VersionedCar => ({
+  body: carBody(row, config.publicUrl),
+  version: row.version,
+});
+
+/** One page of the cars that match. Only staff see removed cars. One round trip. */
+export async function listCars(deps: Deps, caller: VerifiedCaller | undefined, query: CarsQuery) {
+  const { count, rows } = await findCars(deps.db, query, isStaff(caller));
+  return { count, rows: rows.map((row) => carBody(row, deps.config.publicUrl)) };
+}
+
+/** How many cars that match have which make, fuel and so on. One round trip. */
+export const countCarFacets = (deps: Deps, caller: VerifiedCaller | undefined, filters: CarFilters) =>
+  countFacets(deps.db, filters, isStaff(caller));
+
+/** One car. A removed one exists for staff only. One round trip. */
+export async function getCar(
+  deps: Deps,
+  caller: VerifiedCaller | undefined,
+  id: string,
+): Promise<Result<VersionedCar>> {
+  const row = await carById(deps.db, id);
+  return row && (isStaff(caller) || row.status !== "REMOVED")
+    ? ok(versioned(deps, row))
+    : refuse("car_not_found");
+}
+
+/** Adds a car to the stock. */
+export async function createCar(
+  deps: Deps,
+  caller: VerifiedCaller,
+  input: WholeCar,
+  key: IdempotencyKey | undefined,
+): Promise<Result<VersionedCar>> {
+  if (input.status === "SOLD") return soldByHand();
+  const { now, config } = deps;
+  const car = newCar(input, { id: uuidv7(), now, currency: config.defaultCurrency });
+  const created = versioned(deps, { ...car, photos: "[]" });
+  const answer = { status: 201, body: created.body, location: carPath(car.id) } as const;
+  const written = await commitCar(deps, caller, "car.create", car.id, [
+    insertCar(car),
+    ...storeAnswer(key, answer, now),
+  ]);
+  return written.ok ? ok(created) : written;
+}
+
+/**
+ * Changes a car. When its status changes, the car's object makes the change; future test drives of a car that leaves
+ * the stock are cancelled.
+ */
+export async function changeCar(
+  deps: Deps,
+  caller: VerifiedCaller,
+  id: string,
+  change: CarChange,
+  versions: Versions,
+): Promise<Result<VersionedCar>> {
+  const found = await carToChange(deps, id, versions);
+  if (!found.ok) return found;
+  const { status, expected } = found.value;
+  const to = change.status;
+  if (to !== undefined && to !== status) {
+    if (status === "SOLD") return refuse("car_sold");
+    if (to === "SOLD") return soldByHand();
+    const fields = fieldsOf(change);
+    const command = { type: "set_status", to, fields, expectedVersion: expected } as const;
+    const outcome = await execute(deps, id, caller, command);
+    if (!outcome.ok) return outcome;
+    deps.stockChanged();
+  } else {
+    const statement = updateCar(id, fieldsOf(change), expected, deps.now);
+    const written = await commitCar(deps, caller, "car.update", id, [statement]);
+    if (!written.ok) return written;
+  }
+  // The car's object has written in a session of its own: this request's may still read an older state.
+  const row = await carById(deps.primary(), id);
+  return row ? ok(versioned(deps, row)) : refuse("car_not_found");
+}
+
+/** Takes a car out of stock: it stays on record as REMOVED, and its future test drives are cancelled. */
+export async function removeCar(
+  deps: Deps,
+  caller: VerifiedCaller,
+  id: string,
+  versions: Versions,
+): Promise<Result<undefined>> {
+  const found = await carToChange(deps, id, versions);
+  if (!found.ok) return found;
+  const { status, expected } = found.value;
+  if (status === "SOLD") return refuse("car_sold");
+  if (status !== "REMOVED") {
+    const command = { type: "set_status", to: "REMOVED", expectedVersion: expected } as const;
+    const outcome = await execute(deps, id, caller, command);
+    if (!outcome.ok) return outcome;
+    deps.stockChanged();
+  }
+  return ok(undefined);
+}
+
+/** The car's status, and the version that the write must find if the caller insists on one. */
+async function carToChange(deps: Deps, id: string, versions: Versions) {
+  const row = await carById(deps.db, id);
+  if (!row) return refuse("car_not_found");
+  if (versions && !versions.includes(row.version)) return refuse("precondition_failed");
+  return ok({ status: row.status, expected: versions && row.version });
+}
+
+async function commitCar(
+  deps: Deps,
+  caller: VerifiedCaller,
+  action: string,
+  id: string,
+  statements: readonly Statement[],
+): Promise<Result<undefined>> {
+  try {
+    await deps.db.commit(caller, action, `car:${id}`, statements);
+  } catch (error) {
+    const violation = violationOf(error);
+    if (violation === KEY_TAKEN) return refuse("duplicate_request");
+    if (violation === "not_signed_in") return refuse("invalid_token");
+    const refusal = refusalOf(violation);
+    if (refusal) return { ok: false, refusal };
+    throw error;
+  }
+  deps.stockChanged();
+  return ok(undefined);
+}
+
+const soldByHand = () => refuseField("status", "sold_needs_sale", "SOLD is set by a sale alone");

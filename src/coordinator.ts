@@ -1,0 +1,58 @@
+/** Sends commands to the one object that decides about a car (see car-coordinator/). */
+
+import type { IdempotencyKey, StoredAnswer } from "./db/idempotency.ts";
+import type { Deps } from "./deps.ts";
+import { type Caller, markVerified } from "./shared/callers.ts";
+import { DependencyDown } from "./shared/dependency-down.ts";
+import { ok, type Result, refuse } from "./shared/refusals.ts";
+
+// The type comes from the binding, so that areas need not know the folder that knows all of them.
+type Coordinator = ReturnType<Env["CAR_COORDINATOR"]["getByName"]>;
+type Command = Parameters<Coordinator["execute"]>[0];
+
+/**
+ * Has a command carried out by the car's object, which commits it only if the caller is signed in.
+ * @param idempotency the key that makes the command safe to repeat and, where the object cannot make it, the answer
+ * @throws {DependencyDown} when the object cannot be reached
+ */
+export async function execute(
+  deps: Deps,
+  carId: string,
+  caller: Caller,
+  command: Command,
+  idempotency?: { key: IdempotencyKey; answer?: StoredAnswer } | undefined,
+) {
+  const { id, role, sessionId } = caller;
+  const context = { caller: { id, role, sessionId }, requestId: deps.requestId, idempotency };
+  const outcome = await reach(deps, carId, (object) => object.execute(command, context));
+  if (!outcome.ok) return refuse(outcome.refusal.code, outcome.refusal);
+  // A commit has checked the caller; an outcome without a commit has not.
+  if (outcome.committed) deps.found.caller = markVerified(caller);
+  deps.found.bookmark = outcome.bookmark;
+  return outcome;
+}
+
+/** The free slots of a car on the local days from `from` to `to`, as the JSON text of the answer. */
+export async function openSlots(
+  deps: Deps,
+  carId: string,
+  from: string,
+  to: string,
+): Promise<Result<string>> {
+  const answer = await reach(deps, carId, (object) => object.openSlots(from, to));
+  return typeof answer === "string" ? ok(answer) : refuse(answer.code);
+}
+
+/** Calls a car's object. What it throws itself is a fault of ours; that it cannot be reached is an outage. */
+async function reach<Answer>(
+  deps: Deps,
+  carId: string,
+  call: (object: Coordinator) => Answer,
+): Promise<Awaited<Answer>> {
+  try {
+    return await call(deps.env.CAR_COORDINATOR.getByName(carId));
+  } catch (error) {
+    const isOurs = error instanceof Error && "remote" in error && error.remote === true;
+    throw isOurs ? error : new DependencyDown("the car's object", error);
+  }
+}

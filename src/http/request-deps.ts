@@ -1,0 +1,39 @@
+/** Makes the dependencies of use cases out of a request. */
+import type { Context } from "hono";
+import { type Database, openDatabase } from "../db/client.ts";
+import type { Deps } from "../deps.ts";
+import type { AppEnv } from "./context.ts";
+import { forgetPublic } from "./public-cache.ts";
+
+/** The dependencies of use cases for this request. */
+export function depsOf(c: Context<AppEnv>): Deps {
+  const made = c.get("deps");
+  if (made) return made;
+  const requestId = c.get("requestId");
+  const deps: Deps = {
+    env: c.env,
+    config: c.get("config"),
+    get db() {
+      return databaseOf(c);
+    },
+    primary: () => openDatabase(c.env.DB, "first-primary", requestId),
+    now: Date.now(),
+    requestId,
+    afterwards: (work) => c.executionCtx.waitUntil(work),
+    stockChanged: forgetPublic,
+    found: {},
+  };
+  c.set("deps", deps);
+  return deps;
+}
+
+/** The session of this request, at the state that the client has seen. Opened when it is first needed. */
+function databaseOf(c: Context<AppEnv>): Database {
+  const opened = c.get("db");
+  if (opened) return opened;
+  const isPrivate = c.req.method !== "GET" || c.req.header("Authorization") !== undefined;
+  const start = c.req.header("X-D1-Bookmark") ?? (isPrivate ? "first-primary" : "first-unconstrained");
+  const db = openDatabase(c.env.DB, start, c.get("requestId"));
+  c.set("db", db);
+  return db;
+}

@@ -1,0 +1,38 @@
+/** Headers and header parameters that operations share, and how the OpenAPI document refers to them. */
+
+/** Response headers by name. */
+export const HEADERS = {
+  "X-Request-Id": "Identifies this request in the logs. A valid one that the client sent is kept.",
+  "X-D1-Bookmark": "The state that this write has made. A request that sends it reads at least that state.",
+  Location: "The path of the created resource.",
+  ETag: "The version of the resource, for If-None-Match and If-Match.",
+  "Idempotency-Replayed":
+    "`true` when the answer is that of an earlier request with the same Idempotency-Key.",
+  "Retry-After": "Seconds after which to try again.",
+  "WWW-Authenticate": "The authentication scheme, and what is wrong with the token.",
+} as const;
+
+/** Request headers by name. */
+export const PARAMETERS = {
+  "Idempotency-Key": {
+    description:
+      "Makes a repeated request safe: the same key from the same caller with the same body has one effect and one answer. Kept 24 hours.",
+    schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[!-~]+$" },
+    example: "5f1d7a0e-booking-1",
+  },
+  "X-D1-Bookmark": {
+    description: "The bookmark that a write answered: this request reads at least that state.",
+    schema: { type: "string", pattern: "^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$" },
+  },
+} as const;
+
+/** The name of a shared response header. */
+export type SharedHeader = keyof typeof HEADERS;
+
+/** References to shared response headers. */
+export const sharedHeaders = (...names: SharedHeader[]) =>
+  Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+
+/** References to shared request headers. */
+export const sharedParameters = (...names: Array<keyof typeof PARAMETERS>) =>
+  names.map((name) => ({ $ref: `#/components/parameters/${name}` }));

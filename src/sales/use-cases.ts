@@ -1,0 +1,163 @@
+/** What staff do with sales. */
+import { uuidv7 } from "uuidv7";
+import { readAs } from "../auth/verification.ts";
+import { execute } from "../coordinator.ts";
+import type { IdempotencyKey, StoredAnswer } from "../db/idempotency.ts";
+import type { Deps } from "../deps.ts";
+import type { ClaimedCaller, VerifiedCaller } from "../shared/callers.ts";
+import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import { daySpan, parseInstant } from "../shared/showroom-time.ts";
+import { commissionOn } from "./commission.ts";
+import type { NewSale, SaleBody, SaleFilters } from "./schemas.ts";
+import {
+  buyerById,
+  type Commission,
+  carForSale,
+  commissionOfSale,
+  type Sale,
+  saleBody,
+  saleById,
+  saleList,
+  saleRowBody,
+  salespersonById,
+} from "./store.ts";
+
+/** Where a sale is found. */
+export const salePath = (id: string): string => `/api/sales/${id}/`;
+
+/**
+ * Sells a car: in one transaction the sale and its commission are recorded, the car is SOLD, its future test drives are
+ * cancelled, and everybody is notified. SALES credits only itself.
+ */
+export async function createSale(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  input: NewSale,
+  key: IdempotencyKey | undefined,
+): Promise<Result<SaleBody>> {
+  const saleAt = readSaleTime(deps, input.sale_datetime);
+  if (!saleAt.ok) return saleAt;
+  const parties = await checkParties(deps, claimed, input);
+  if (!parties.ok) return parties;
+  const { caller, currency, salesperson } = parties.value;
+  const sale: Sale = {
+    id: uuidv7(),
+    carId: input.car,
+    customerId: input.customer,
+    salespersonId: salesperson.userId,
+    salePriceCents: input.sale_price,
+    currency: input.currency ?? currency,
+    paymentMethod: input.payment_method,
+    saleAt: saleAt.value,
+    contractNumber: input.contract_number ?? "",
+    remarks: input.remarks ?? "",
+    createdAt: deps.now,
+    voidedAt: null,
+    voidReason: null,
+    voidedBy: null,
+  };
+  const commission: Commission = {
+    id: uuidv7(),
+    saleId: sale.id,
+    salespersonId: salesperson.userId,
+    rate: salesperson.rate,
+    amountCents: commissionOn(sale.salePriceCents, salesperson.rate),
+    reverses: null,
+    createdAt: deps.now,
+  };
+  const body = saleBody(sale, [commission]);
+  const answer: StoredAnswer = { status: 201, body, location: salePath(sale.id) };
+  const command = { type: "sell", sale, commission } as const;
+  const outcome = await execute(deps, sale.carId, caller, command, key && { key, answer });
+  if (!outcome.ok) return outcome;
+  deps.stockChanged();
+  return ok(body);
+}
+
+/** Sales that match, newest first: SALES sees its own, ADMIN all. One round trip. */
+export async function listSales(
+  deps: Deps,
+  caller: VerifiedCaller,
+  filters: SaleFilters,
+  window: { limit: number; offset: number },
+): Promise<{ count: number; rows: SaleBody[] }> {
+  const span = daySpan(filters.from, filters.to, deps.config.showroom.timeZone);
+  const matching = { ...filters, ...span, only: visibleOnly(caller) };
+  const [rows, [total]] = await deps.db.ask(...saleList(matching, window));
+  return { count: total?.count ?? 0, rows: rows.map(saleRowBody) };
+}
+
+/** One sale. For SALES, the sales of others do not exist. */
+export async function getSale(deps: Deps, caller: VerifiedCaller, id: string): Promise<Result<SaleBody>> {
+  const [[row]] = await deps.db.ask(saleById({ id }));
+  const only = visibleOnly(caller);
+  const isVisible = row && (only === undefined || row.salespersonId === only);
+  return isVisible ? ok(saleRowBody(row)) : refuse("not_found");
+}
+
+/** Voids a sale: the car is AVAILABLE again, and a negative ledger entry takes the commission back. */
+export async function voidSale(
+  deps: Deps,
+  caller: VerifiedCaller,
+  id: string,
+  reason: string,
+  key: IdempotencyKey | undefined,
+): Promise<Result<SaleBody>> {
+  const [[row], [commission]] = await deps.db.ask(saleById({ id }), commissionOfSale({ id }));
+  if (!row || !commission) return refuse("not_found");
+  if (row.voidedAt !== null) return refuse("already_void");
+  const { commissions: _, ...recorded } = row;
+  const sale: Sale = { ...recorded, voidedAt: deps.now, voidReason: reason, voidedBy: caller.id };
+  const reversal: Commission = {
+    ...commission,
+    id: uuidv7(),
+    // Not -0, which is a number of its own.
+    amountCents: 0 - commission.amountCents,
+    reverses: commission.id,
+    createdAt: deps.now,
+  };
+  const body = saleBody(sale, [commission, reversal]);
+  const answer: StoredAnswer = { status: 200, body };
+  const command = { type: "void_sale", sale, reversal } as const;
+  const outcome = await execute(deps, sale.carId, caller, command, key && { key, answer });
+  if (!outcome.ok) return outcome;
+  deps.stockChanged();
+  return ok(body);
+}
+
+/** When the sale took place: now unless it is said. */
+function readSaleTime({ config, now }: Deps, text: string | undefined): Result<number> {
+  if (text === undefined) return ok(now);
+  const at = parseInstant(text, config.showroom.timeZone);
+  if (at === undefined)
+    return refuseField("sale_datetime", "invalid_instant", "Must be an existing ISO 8601 date and time");
+  if (at > now) return refuseField("sale_datetime", "in_the_future", "Must not be in the future");
+  return ok(at);
+}
+
+/** The car's currency, and the salesperson with their rate, when all parties can be part of a sale by this caller. */
+async function checkParties(deps: Deps, claimed: ClaimedCaller, input: NewSale) {
+  const read = await readAs(
+    deps,
+    claimed,
+    carForSale({ car: input.car }),
+    buyerById({ customer: input.customer }),
+    salespersonById({ salesperson: input.salesperson ?? claimed.id }),
+  );
+  if (!read.ok) return read;
+  const { caller, rows } = read.value;
+  const [[car], [customer], [salesperson]] = rows;
+  if (caller.role !== "ADMIN" && input.salesperson !== undefined && salesperson?.userId !== caller.id)
+    return refuse("forbidden", { detail: "SALES credits only itself" });
+  if (!salesperson?.isActive)
+    return refuseField("salesperson", "not_active_staff", "Must be an active staff member");
+  if (!customer) return refuseField("customer", "unknown", "There is no such user");
+  if (customer.role !== "CUSTOMER")
+    return refuseField("customer", "not_a_customer", "Staff cannot be the buyer");
+  if (!car) return refuse("car_not_found");
+  return ok({ caller, currency: car.currency, salesperson });
+}
+
+/** The one salesperson whose sales the caller sees; undefined for all. */
+const visibleOnly = (caller: VerifiedCaller): string | undefined =>
+  caller.role === "ADMIN" ? undefined : caller.id;

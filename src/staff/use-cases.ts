@@ -1,0 +1,116 @@
+/** What administrators do with staff members, and what these see of themselves. */
+import type { z } from "@hono/zod-openapi";
+import { uuidv7 } from "uuidv7";
+import { checkPassword } from "../auth/password-rules.ts";
+import { endSessions } from "../auth/sessions.ts";
+import { insertUser, newUserRow, writingUser } from "../auth/users.ts";
+import { type IdempotencyKey, storeAnswer } from "../db/idempotency.ts";
+import { violationOf } from "../db/violations.ts";
+import type { Deps } from "../deps.ts";
+import type { VerifiedCaller } from "../shared/callers.ts";
+import { ok, type Result, refuse } from "../shared/refusals.ts";
+import { daySpan, localDate } from "../shared/showroom-time.ts";
+import type { metricsSchema, NewStaff, StaffChange, staffSchema } from "./schemas.ts";
+import {
+  insertProfile,
+  type Member,
+  metricsOf,
+  staffBody,
+  staffById,
+  staffList,
+  updateStaff as updateStatements,
+} from "./store.ts";
+
+type StaffBody = z.infer<typeof staffSchema>;
+
+/** Where a staff member is found. */
+export const staffPath = (id: string): string => `/api/staff/${id}/`;
+
+/** Creates a user with a staff profile. */
+export async function createStaff(
+  deps: Deps,
+  caller: VerifiedCaller,
+  input: NewStaff,
+  key: IdempotencyKey | undefined,
+): Promise<Result<StaffBody>> {
+  const weak = await checkPassword(deps, input.password, input);
+  if (!weak.ok) return weak;
+  const { db, now, config } = deps;
+  const user = { ...(await newUserRow(input, now)), role: input.role };
+  const profile = {
+    id: uuidv7(),
+    userId: user.id,
+    salaryCents: input.salary,
+    commissionRate: input.commission_rate,
+    hireDate: input.hire_date ?? localDate(now, config.showroom.timeZone),
+    createdAt: now,
+    updatedAt: now,
+  };
+  const body = staffBody({ ...user, ...profile, isActive: 1, salesCount: 0 });
+  const stored = await writingUser(
+    db.commit(caller, "staff.create", `user:${user.id}`, [
+      insertUser(user),
+      insertProfile(profile),
+      ...storeAnswer(key, { status: 201, body, location: staffPath(profile.id) }, now),
+    ]),
+  );
+  return stored.ok ? ok(body) : stored;
+}
+
+/** The staff, longest here first. One round trip. */
+export async function listStaff(
+  { db }: Deps,
+  _caller: VerifiedCaller,
+  window: { limit: number; offset: number },
+) {
+  const [rows, [total]] = await db.ask(...staffList({}, window));
+  return { count: total?.count ?? 0, rows };
+}
+
+/** One staff member: any for ADMIN, only itself for SALES. Others do not exist for the caller. */
+export async function getStaff(deps: Deps, caller: VerifiedCaller, id: string): Promise<Result<Member>> {
+  const [[member]] = await deps.db.ask(staffById({ id }));
+  const isVisible = member && (caller.role === "ADMIN" || member.userId === caller.id);
+  return isVisible ? ok(member) : refuse("not_found");
+}
+
+/** What a staff member has achieved on the local days from `from` to `to`, or ever. */
+export async function getStaffMetrics(
+  deps: Deps,
+  caller: VerifiedCaller,
+  id: string,
+  { from, to }: { from?: string | undefined; to?: string | undefined },
+): Promise<Result<z.infer<typeof metricsSchema>>> {
+  const found = await getStaff(deps, caller, id);
+  if (!found.ok) return found;
+  const span = daySpan(from, to, deps.config.showroom.timeZone);
+  return ok(await metricsOf(deps.db, found.value.userId, span));
+}
+
+/** Changes a staff member's terms, role or access; deactivating ends their sessions. */
+export async function updateStaff(
+  deps: Deps,
+  caller: VerifiedCaller,
+  id: string,
+  change: StaffChange,
+): Promise<Result<Member>> {
+  const found = await getStaff(deps, caller, id);
+  if (!found.ok) return found;
+  const { userId } = found.value;
+  const { db, now } = deps;
+  try {
+    const statements = [
+      ...updateStatements(found.value, change, now),
+      ...(change.is_active === false ? [endSessions(userId, now)] : []),
+    ];
+    await db.commit(caller, "staff.update", `user:${userId}`, statements);
+  } catch (error) {
+    const violation = violationOf(error);
+    // Nobody would be left to let people in.
+    if (violation === "last_admin") return refuse("last_admin");
+    if (violation === "not_signed_in") return refuse("invalid_token");
+    throw error;
+  }
+  const [[member]] = await db.ask(staffById({ id: found.value.id }));
+  return member ? ok(member) : refuse("not_found");
+}
