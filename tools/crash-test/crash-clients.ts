@@ -1,6 +1,6 @@
 /** Clients who book, cancel, move and approve over HTTP while the server is killed, and remember what they were told. */
 import { uuidv7 } from "uuidv7";
-import { Random } from "../../test/support/random.ts";
+import { Random } from "../random.ts";
 import type { KillableServer } from "../server/killable-server.ts";
 
 /** Somebody who calls. */
