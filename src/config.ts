@@ -11,7 +11,7 @@ const isTimeZone = (name: string) => {
   }
 };
 
-const variables = z.object({
+export const variables = z.object({
   ENVIRONMENT: z.enum(["development", "staging", "production"]),
   PUBLIC_URL: z.url().transform((url) => url.replace(/\/+$/, "")),
   SHOWROOM_NAME: z.string().min(1),
