@@ -34,7 +34,9 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/bench/**", "test/conformance/**", "test/simulation/**", "test/browser/**"],
+          exclude: ["bench", "browser", "conformance", "house", "scripts", "simulation"].map(
+            (folder) => `test/${folder}/**`,
+          ),
           setupFiles: ["test/support/migrate.ts"],
           testTimeout: 30_000,
         },
@@ -55,6 +57,14 @@ export default defineConfig({
         test: {
           name: "simulation",
           include: ["test/simulation/**/*.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        // The source itself, its configuration and its scripts, in plain Node.
+        test: {
+          name: "house",
+          include: ["test/house/**/*.test.ts", "test/scripts/**/*.test.ts"],
           testTimeout: 60_000,
         },
       },
