@@ -27,6 +27,8 @@ export default defineConfig({
   test: {
     // What a passing test logged is noise.
     silent: "passed-only",
+    // Files wait for a server or a clock as much as they compute: one more of them than a small machine has cores.
+    maxWorkers: 3,
     projects: [
       {
         // Rules, routes, Durable Object and queue, inside workerd.
@@ -34,9 +36,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/**/*.test.ts"],
-          exclude: ["bench", "browser", "conformance", "house", "scripts", "simulation"].map(
-            (folder) => `test/${folder}/**`,
-          ),
+          exclude: ["test/**/*.node.test.ts", "test/{bench,browser,conformance,house,scripts,simulation}/**"],
           setupFiles: ["test/support/migrate.ts"],
           testTimeout: 30_000,
         },
@@ -61,10 +61,10 @@ export default defineConfig({
         },
       },
       {
-        // The source itself, its configuration and its scripts, in plain Node.
+        // The source as text, its configuration and its scripts, in plain Node.
         test: {
-          name: "house",
-          include: ["test/house/**/*.test.ts", "test/scripts/**/*.test.ts"],
+          name: "node",
+          include: ["test/{house,scripts}/**/*.test.ts", "test/**/*.node.test.ts"],
           testTimeout: 60_000,
         },
       },
@@ -75,7 +75,6 @@ export default defineConfig({
           include: ["test/conformance/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
         },
       },
       {
