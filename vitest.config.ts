@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 
 // No test needs the network: no made-up request origin is fetched.
 process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
+// wrangler looks for it here, and warns in each file when it is neither here nor in .dev.vars.
+process.env["JWT_SECRET"] = "a secret of the tests that opens nothing else";
 
 /** workerd with the Worker's own configuration; `main` is another entry than its own. */
 const inWorkerd = (main?: string) =>
@@ -16,7 +18,7 @@ const inWorkerd = (main?: string) =>
         // Tests write behind the API's back, and read at once.
         PUBLIC_FRESHNESS_SECONDS: "0",
         CORS_ORIGINS: "http://shop.example",
-        JWT_SECRET: "a secret of the tests that opens nothing else",
+        JWT_SECRET: process.env["JWT_SECRET"],
         TEST_MIGRATIONS: await readD1Migrations("migrations"),
         ...(process.env["TEST_STOCK"] ? { TEST_STOCK: process.env["TEST_STOCK"] } : {}),
       },
