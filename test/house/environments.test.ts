@@ -66,7 +66,7 @@ describe.each(ENVIRONMENTS)("the environment %s", (environment) => {
   });
 
   test("shares no database, bucket, queue or counter with another environment", () => {
-    // The ids of databases are filled in by whoever deploys.
+    // The ids of databases are filled in before a deploy.
     const names = own.filter((name) => !name.startsWith("database_id "));
     const others = [undefined, ...ENVIRONMENTS].filter((other) => other !== environment);
     const taken = new Set(others.flatMap((other) => split(read(other)).own));

@@ -22,7 +22,7 @@ type Known = Try & {
 /** Who and what is there. `slots`: the starts that are booked. */
 export type Stage = { customers: Person[]; staff: Person; carIds: string[]; slots: number[] };
 
-/** How much is called, and how often the server is killed meanwhile. */
+/** How many calls are made, and how often the server is killed during them. */
 export type Load = { calls: number; kills: number; clients: number; seed: number };
 
 /** See the file's head. */
