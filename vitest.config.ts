@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 
 // No test needs the network: no made-up request origin is fetched.
 process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
+// wrangler looks for it here, and warns in each file when it is neither here nor in .dev.vars.
+process.env["JWT_SECRET"] = "a secret of the tests that opens nothing else";
 
 /** workerd with the Worker's own configuration; `main` is another entry than its own. */
 const inWorkerd = (main?: string) =>
@@ -16,7 +18,7 @@ const inWorkerd = (main?: string) =>
         // Tests write behind the API's back, and read at once.
         PUBLIC_FRESHNESS_SECONDS: "0",
         CORS_ORIGINS: "http://shop.example",
-        JWT_SECRET: "a secret of the tests that opens nothing else",
+        JWT_SECRET: process.env["JWT_SECRET"],
         TEST_MIGRATIONS: await readD1Migrations("migrations"),
         ...(process.env["TEST_STOCK"] ? { TEST_STOCK: process.env["TEST_STOCK"] } : {}),
       },
@@ -27,6 +29,8 @@ export default defineConfig({
   test: {
     // What a passing test logged is noise.
     silent: "passed-only",
+    // Files wait for a server or a clock as much as they compute: one more of them than a small machine has cores.
+    maxWorkers: 3,
     projects: [
       {
         // Rules, routes, Durable Object and queue, inside workerd.
@@ -34,7 +38,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/bench/**", "test/conformance/**", "test/simulation/**", "test/browser/**"],
+          exclude: ["test/**/*.node.test.ts", "test/{bench,browser,conformance,house,scripts,simulation}/**"],
           setupFiles: ["test/support/migrate.ts"],
           testTimeout: 30_000,
         },
@@ -59,13 +63,20 @@ export default defineConfig({
         },
       },
       {
+        // The source as text, its configuration and its scripts, in plain Node.
+        test: {
+          name: "node",
+          include: ["test/{house,scripts}/**/*.test.ts", "test/**/*.node.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
+      {
         // Black box: a real server over HTTP.
         test: {
           name: "conformance",
           include: ["test/conformance/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
         },
       },
       {

@@ -1,36 +1,28 @@
-/**
- * `npm run bench:stock`: what ten times the stock costs. Two Workers side by side, one with 10,000 cars and one with
- * 100,000, are asked in turns (so that whatever else the machine does hits both); prints the rate of the large one
- * over that of the small one. `--rounds 15 --seconds 1 --times 10`.
- */
+/** `npm run bench:stock`: what ten times the stock costs. */
 import { fork } from "node:child_process";
-import { parseArgs } from "node:util";
 import { drive, shuffled, textOf } from "../tools/bench/calls.ts";
 import { OPERATIONS, type Operation } from "../tools/bench/operations.ts";
 import { type Stage, setStage } from "../tools/bench/stage.ts";
+import { readOptions } from "../tools/command-line/arguments.ts";
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "15" },
-    seconds: { type: "string", default: "1" },
-    times: { type: "string", default: "10" },
-    port: { type: "string", default: "8850" },
-  },
-});
+const { rounds, seconds, times, port } = readOptions(
+  `npm run bench:stock -- [--rounds N] [--seconds N] [--times N]
+
+Starts two Workers side by side, one with 10,000 cars and one with --times as many, and sends them requests in turns, so
+that whatever else the machine does meets both. Prints the rate of the large one over that of the small one.`,
+  { rounds: 15, seconds: 1, times: 10, port: 8850 },
+);
 const CARS = 10_000;
 const CONNECTIONS = 16;
 /** No write is faster than this here. */
 const WRITES_PER_SECOND = 900;
 const ASKED = ["list", "detail", "slots of a day", "book"];
-const rounds = Number(values.rounds);
-const seconds = Number(values.seconds);
-const port = Number(values.port);
 
 const size = (cars: number) => ({ cars, customers: 200, bookings: 2000, popular: 20 });
 // Nothing is answered from memory, where no stock is looked at.
 const vars = { PUBLIC_FRESHNESS_SECONDS: "0" };
 const small = await setStage(size(CARS), port, ["app"], vars);
-const large = await setStage(size(CARS * Number(values.times)), port + 10, ["app"], vars);
+const large = await setStage(size(CARS * times), port + 10, ["app"], vars);
 const load = fork("tools/bench/load.ts");
 
 /** Requests a second. */
@@ -53,7 +45,7 @@ const at = (numbers: readonly number[], share: number): number =>
 
 try {
   console.log(
-    `| operation | ${CARS} cars, requests/s | ${values.times} times as many | ratio (quartiles) |\n|---|---:|---:|---:|`,
+    `| operation | ${CARS} cars, requests/s | ${times} times as many | ratio (quartiles) |\n|---|---:|---:|---:|`,
   );
   for (const name of ASKED) {
     const operation = OPERATIONS.find((known) => known.name === name);

@@ -1,41 +1,34 @@
-/**
- * `npm run bench`: what each operation costs and how fast it is, beside what could be reached at best on the machine
- * (see tools/bench/limits-worker.ts). Prints a table, and writes .bench/results.json. `--quick` for a first look,
- * `--only list,book` for some operations, `--connections 1,16,64`, `--cars 100000` for a larger stock.
- */
+/** `npm run bench`: what each operation costs and how fast it is, beside the best that the machine allows. */
 import { fork } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { drive, init, textOf } from "../tools/bench/calls.ts";
 import type { Plan } from "../tools/bench/limits-worker.ts";
 import type { Outcome } from "../tools/bench/load.ts";
 import { type Account, costOf, type Trip } from "../tools/bench/metering.ts";
 import { type Call, hotCar, OPERATIONS, type Operation } from "../tools/bench/operations.ts";
 import { setStage, type Which } from "../tools/bench/stage.ts";
+import { readOptions } from "../tools/command-line/arguments.ts";
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    only: { type: "string" },
-    connections: { type: "string" },
-    rounds: { type: "string" },
-    seconds: { type: "string" },
-    cars: { type: "string", default: "10000" },
-    port: { type: "string", default: "8850" },
-  },
-});
-const connections = (values.connections ?? (values.quick ? "16" : "1,16,64")).split(",").map(Number);
-const rounds = Number(values.rounds ?? 7);
-const seconds = Number(values.seconds ?? (values.quick ? 0.4 : 0.8));
-const only = values.only?.split(",");
+const options = readOptions(
+  `npm run bench -- [--quick] [--only "list,book"] [--connections 1,16,64] [--cars N]
+
+Prints a table of what each operation costs and how fast it is, beside the best that the machine allows (see
+tools/bench/limits-worker.ts), and writes .bench/results.json. Without --connections they are 1, 16 and 64, and a round takes 0.8 seconds; --quick
+is for a first look: 16 connections, rounds of 0.4 seconds.`,
+  { quick: false, only: "", connections: "", rounds: 7, seconds: 0, cars: 10_000, port: 8850 },
+);
+const { rounds } = options;
+const connections = (options.connections || (options.quick ? "16" : "1,16,64")).split(",").map(Number);
+const seconds = options.seconds || (options.quick ? 0.4 : 0.8);
+const only = options.only === "" ? undefined : options.only.split(",");
 /** No write is faster than this here; so many calls of each are made ready for a second. */
 const WRITES_PER_SECOND = 900;
 /** How many requests of an operation are recorded for L2. */
 const RECORDED = 150;
 
 const stage = await setStage(
-  { cars: Number(values.cars), customers: 200, bookings: 2000, popular: 20 },
-  Number(values.port),
+  { cars: options.cars, customers: 200, bookings: 2000, popular: 20 },
+  options.port,
 );
 const load = fork("tools/bench/load.ts");
 /** A thousand people at once after the eight slots of one car and day. */

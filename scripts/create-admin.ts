@@ -1,42 +1,41 @@
-/**
- * `npm run create-admin -- --username NAME [--email ADDRESS] [--remote] [--env NAME]`: makes an administrator.
- * The password is asked for, or taken from ADMIN_PASSWORD; it is never an argument, so no shell remembers it.
- * Anything else on the command line (such as --persist-to) is handed to `wrangler d1 execute`.
- */
+/** `npm run create-admin`: creates an administrator. The password is never an argument, so no shell remembers it. */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
-import { parseArgs } from "node:util";
 import { uuidv7 } from "uuidv7";
 import { passwordFault } from "../src/auth/password-rules.ts";
 import { newUserShape } from "../src/auth/schemas.ts";
 import { newUserRow } from "../src/auth/users.ts";
 import { closed } from "../src/http/validation.ts";
+import { fail, readArguments } from "../tools/command-line/arguments.ts";
 import { executeSql } from "../tools/database/d1.ts";
 import { literals } from "../tools/database/literal.ts";
 
-const { values, tokens } = parseArgs({
+const USAGE = `Usage: npm run create-admin -- --username NAME [--email ADDRESS] [--remote --env NAME]
+
+Creates an administrator. The password is asked for, or taken from the variable ADMIN_PASSWORD.
+
+Options:
+  --username NAME
+  --email ADDRESS
+  --remote              in the database on Cloudflare instead of the local one
+  --env NAME            the environment of wrangler.toml
+  --persist-to FOLDER   where the local database is`;
+
+const { values } = readArguments(USAGE, {
   options: {
     username: { type: "string" },
     email: { type: "string" },
     remote: { type: "boolean", default: false },
+    env: { type: "string" },
+    "persist-to": { type: "string" },
   },
-  strict: false,
-  tokens: true,
 });
-const own = new Set(["username", "email", "remote"]);
-const passedOn = tokens.flatMap((token) =>
-  token.kind === "option" && !own.has(token.name)
-    ? [token.rawName, ...(token.inlineValue ? [token.value ?? ""] : [])]
-    : token.kind === "positional"
-      ? [token.value]
-      : [],
-);
-
-function fail(message: string): never {
-  console.error(message);
-  process.exit(1);
-}
+if (values.username === undefined) fail(USAGE);
+const passedOn = (["env", "persist-to"] as const).flatMap((name) => {
+  const value = values[name];
+  return value === undefined ? [] : [`--${name}`, value];
+});
 
 /** Asks without showing what is typed. */
 async function ask(question: string): Promise<string> {
@@ -70,7 +69,7 @@ INSERT INTO staff_profiles (id, user_id, salary_cents, commission_rate, hire_dat
 VALUES (${literals(uuidv7(), user.id, 0, 0, new Date(now).toISOString().slice(0, 10), now, now)});
 `;
 
-const { ok, output } = executeSql(sql, { remote: values.remote === true, passedOn });
+const { ok, output } = executeSql(sql, { remote: values.remote, passedOn });
 if (output.includes("UNIQUE constraint failed: users.username_key"))
   fail(`The username ${user.username} is taken.`);
 if (output.includes("UNIQUE constraint failed: users.email_key")) fail(`The e-mail ${user.email} is taken.`);

@@ -1,22 +1,19 @@
-/** `npm run fuzz -- --seconds 3600 --seed 1`: the fuzzer for as long as one likes, with a report. */
-import { parseArgs } from "node:util";
+/** `npm run fuzz`: the fuzzer for as long as one likes, with a report. */
+import { readOptions } from "../tools/command-line/arguments.ts";
 import { fuzz } from "../tools/fuzz/fuzzer.ts";
 import { startServer } from "../tools/server/server.ts";
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "300" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-  },
-});
+const { seconds, seed } = readOptions(
+  `npm run fuzz -- [--seconds N] [--seed N]
+
+Sends good and bad requests of every operation and role, drawn from openapi.json, and compares each answer with it.
+The seed is another one for each run, unless it is given.`,
+  { seconds: 300, seed: Date.now() % 1_000_000 },
+);
 const server = await startServer();
 try {
-  const { requests, statuses, silent, findings } = await fuzz(
-    server,
-    Number(values.seed),
-    Number(values.seconds) * 1000,
-  );
-  console.log(`seed ${values.seed}: ${requests} requests, statuses ${JSON.stringify(statuses)}`);
+  const { requests, statuses, silent, findings } = await fuzz(server, seed, seconds * 1000);
+  console.log(`seed ${seed}: ${requests} requests, statuses ${JSON.stringify(statuses)}`);
   if (silent.length > 0) console.log(`never answered with success: ${silent.join(", ")}`);
   for (const { operation, what, request, answer } of findings)
     console.error(`\n${operation} ${what}\n  ${request}\n  ${answer}`);

@@ -1,19 +1,26 @@
-/**
- * `npm run measure:catalog`: what the catalog's requests cost in D1 round trips and rows read, at three sizes of the
- * stock, as a table for README. `npm run measure:catalog -- 1000` takes other sizes.
- */
-
+/** `npm run measure:catalog`: what the requests of the catalog cost in D1, written to docs/performance/. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { carsQuery, facetsQuery } from "../src/cars/schemas.ts";
 import { countFacets } from "../src/cars/search/facets.ts";
 import { findCars } from "../src/cars/search/list.ts";
 import { carById } from "../src/cars/store.ts";
 import { openDatabase } from "../src/db/client.ts";
 import { carPhotos, cars } from "../src/db/schema.ts";
+import { fail, readArguments } from "../tools/command-line/arguments.ts";
 import { insertAll } from "../tools/database/bulk.ts";
 import { type Cost, openLocalDatabase } from "../tools/database/local-database.ts";
 import { demoCars } from "../tools/demo/demo-data.ts";
 
-const given = process.argv.slice(2).map(Number);
+const PAGE = "docs/performance/catalog-cost.md";
+const USAGE = `npm run measure:catalog -- [SIZE …]
+
+Measures what the requests of the catalog cost in D1 round trips and rows read, with 1,000, 10,000 and 100,000 cars in
+stock, and writes the table to ${PAGE}. Takes about five minutes. With other sizes it only prints the table.`;
+
+const { positionals } = readArguments(USAGE, { allowPositionals: true, options: {} });
+const given = positionals.map(Number);
+if (given.some((size) => !Number.isInteger(size) || size < 1)) fail(USAGE);
 const SIZES = given.length > 0 ? given : [1_000, 10_000, 100_000];
 
 const ORDERINGS = ["created_at", "year", "mileage", "price", "base_price", "discount_price"];
@@ -91,14 +98,32 @@ for (const size of SIZES) {
   }
 }
 
-const heads = SIZES.map((size) => `${size.toLocaleString("en")} cars`);
-console.log(`| request | D1 round trips | ${heads.map((head) => `rows read, ${head}`).join(" | ")} |`);
-console.log(`|---|---:|${heads.map(() => "---:|").join("")}`);
-for (const { request, costs } of rows.values()) {
-  const trips = [...new Set(costs.map((cost) => cost.trips))].join("/");
-  console.log(
-    `| ${request} | ${trips} | ${costs.map((cost) => cost.rowsRead.toLocaleString("en")).join(" | ")} |`,
+const heads = SIZES.map((size) => `rows read, ${size.toLocaleString("en")} cars`);
+const table = [
+  `| request | D1 round trips | ${heads.join(" | ")} |`,
+  `|---|---:|${heads.map(() => "---:|").join("")}`,
+  ...[...rows.values()].map(({ request, costs }) => {
+    const trips = [...new Set(costs.map((cost) => cost.trips))].join("/");
+    const read = costs.map((cost) => cost.rowsRead.toLocaleString("en"));
+    return `| ${request} | ${trips} | ${read.join(" | ")} |`;
+  }),
+].join("\n");
+
+if (given.length > 0) console.log(table);
+else {
+  mkdirSync(dirname(PAGE), { recursive: true });
+  writeFileSync(
+    PAGE,
+    `<!-- Written by "npm run measure:catalog": do not edit. -->
+# What the catalog costs
+
+D1 round trips, and rows that D1 reads, for each request of the catalog, by the size of the stock. D1 reports the rows
+itself, so the numbers are exact. The demo data is the same at every run.
+
+${table}
+`,
   );
+  console.log(`Wrote ${PAGE}.`);
 }
 
 /** Puts demo cars into the database, each with two photos. */

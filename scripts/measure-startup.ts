@@ -1,12 +1,23 @@
-/**
- * `npm run measure:startup`: how large the Worker is as it is deployed, and how long workerd takes to its first answer,
- * beside an empty Worker: the difference is what compiling and starting ours costs. The two take turns.
- */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+/** `npm run measure:startup`: how large the Worker is, and what its start costs beside an empty one's. */
+import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { unstable_readConfig } from "wrangler";
+import { readOptions } from "../tools/command-line/arguments.ts";
+import { run } from "../tools/command-line/programs.ts";
+
+readOptions(
+  `npm run measure:startup
+
+Prints how large the Worker is as it is deployed, and how long workerd takes to its first answer, beside an empty
+Worker: the difference is what compiling and starting ours costs. The two take turns.`,
+  {},
+);
+
+/** The runtime that Miniflare brings. */
+const WORKERD: string = createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd").default;
 
 const FOLDER = join(".bench", "startup");
 const ROUNDS = 15;
@@ -31,11 +42,8 @@ const config :Workerd.Config = (
 );`;
 
 function build(): string {
-  const { status, stderr } = spawnSync(
-    "wrangler",
-    ["deploy", "src/index.ts", "--dry-run", "--minify", "--env=", "--outdir", FOLDER],
-    { encoding: "utf8" },
-  );
+  const args = ["deploy", "src/index.ts", "--dry-run", "--minify", "--env=", "--outdir", FOLDER];
+  const { status, stderr } = run("wrangler", args);
   if (status !== 0) throw new Error(`the Worker could not be built: ${stderr}`);
   return readFileSync(join(FOLDER, "index.js"), "utf8");
 }
@@ -43,7 +51,10 @@ function build(): string {
 /** Milliseconds from the start of the process to its first answer. */
 async function firstAnswer(config: string): Promise<number> {
   const begun = performance.now();
-  const runtime: ChildProcess = spawn("workerd", ["serve", join(FOLDER, config)], { stdio: "ignore" });
+  const runtime = spawn(WORKERD, ["serve", join(FOLDER, config)], { stdio: "ignore" });
+  runtime.once("error", (error) => {
+    throw error;
+  });
   try {
     while (performance.now() - begun < 10_000) {
       const answer = await fetch(`http://127.0.0.1:${PORT}/healthz`).catch(() => undefined);

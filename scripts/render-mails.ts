@@ -1,9 +1,18 @@
-/** Writes every e-mail, as text and as HTML, to dist/mails/: to be looked at in a browser. */
+/** `npm run render-mails`: writes every e-mail, as text and as HTML, to dist/mails/. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { writeMail } from "../src/notifications/messages.ts";
+import { readOptions } from "../tools/command-line/arguments.ts";
 import { sampleMessages } from "../tools/demo/messages.ts";
 
 const FOLDER = "dist/mails";
+
+readOptions(
+  `npm run render-mails
+
+Writes every e-mail that the Worker can send, as text and as HTML, to ${FOLDER}, with and without hostile content.`,
+  {},
+);
+
 const hostile = `"><script>alert(1)</script>\r\nBcc: everybody@example.com`;
 
 mkdirSync(FOLDER, { recursive: true });

@@ -1,20 +1,19 @@
-/**
- * `npm run simulate -- --schedules 100000 --seed 1`: puts the calendar's writer through that many seeded schedules.
- * With `--trace` (and one schedule) it tells what happened in it.
- */
-import { parseArgs } from "node:util";
+/** `npm run simulate`: puts the writer of a car through many seeded schedules. */
 import { CarWriter } from "../src/car-coordinator/car-writer.ts";
+import { readOptions } from "../tools/command-line/arguments.ts";
 import { runSchedule } from "../tools/simulation/schedule.ts";
 
-const { values } = parseArgs({
-  options: {
-    schedules: { type: "string", default: "100000" },
-    seed: { type: "string", default: "1" },
-    trace: { type: "boolean", default: false },
-  },
-});
-const first = Number(values.seed);
-const schedules = Number(values.schedules);
+const {
+  seed: first,
+  schedules,
+  trace,
+} = readOptions(
+  `npm run simulate -- [--schedules N] [--seed N] [--trace]
+
+Puts the writer of a car through seeded schedules of clients, clocks, evictions and failures, and checks every promise.
+With --trace it prints the events of each schedule.`,
+  { schedules: 100_000, seed: 1, trace: false },
+);
 
 const begun = performance.now();
 let steps = 0;
@@ -22,7 +21,7 @@ let failed = 0;
 for (let seed = first; seed < first + schedules && failed < 10; seed += 1) {
   const report = await runSchedule(seed, { Writer: CarWriter });
   steps += report.steps;
-  if (values.trace) console.log(report.trace.join("\n"));
+  if (trace) console.log(report.trace.join("\n"));
   if (report.faults.length === 0) continue;
   failed += 1;
   console.error(`\nseed ${seed}: ${[...new Set(report.faults)].join("; ")}`);

@@ -1,22 +1,18 @@
-/**
- * `npm run soak`: ten minutes (`--seconds`) of mixed requests, nine reads to a write, on 64 connections. Tells for each
- * ten seconds the rate, the times, what was answered and how much memory workerd holds; fails when anything but a
- * success was answered.
- */
+/** `npm run soak`: minutes of mixed requests, with the rate, the times, the answers and the memory of each window. */
 import { fork } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { drive, shuffled, textOf } from "../tools/bench/calls.ts";
 import { type Call, OPERATIONS } from "../tools/bench/operations.ts";
 import { setStage } from "../tools/bench/stage.ts";
+import { readOptions } from "../tools/command-line/arguments.ts";
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "600" },
-    connections: { type: "string", default: "64" },
-    port: { type: "string", default: "8850" },
-  },
-});
+const { seconds, connections, port } = readOptions(
+  `npm run soak -- [--seconds N] [--connections N]
+
+Sends mixed requests, nine reads to a write. Prints for each ten seconds the rate, the times, what was answered and how
+much memory workerd holds (Linux only). Fails when anything but a success was answered.`,
+  { seconds: 600, connections: 64, port: 8850 },
+);
 const WINDOW_SECONDS = 10;
 /** More requests than a window has time for. */
 const REQUESTS = 20_000;
@@ -49,21 +45,18 @@ function statusOf(pid: string): string {
   }
 }
 
-const stage = await setStage(
-  { cars: 10_000, customers: 200, bookings: 2000, popular: 200 },
-  Number(values.port),
-);
+const stage = await setStage({ cars: 10_000, customers: 200, bookings: 2000, popular: 200 }, port);
 const load = fork("tools/bench/load.ts");
 let isClean = true;
 try {
-  const windows = Math.ceil(Number(values.seconds) / WINDOW_SECONDS);
+  const windows = Math.ceil(seconds / WINDOW_SECONDS);
   console.log(
     "| seconds | requests/s | p50 ms | p99 ms | workerd MB | answers |\n|---:|---:|---:|---:|---:|---|",
   );
   for (let window = 1; window <= windows; window += 1) {
     const outcome = await drive(load, {
       port: stage.ports.app,
-      connections: Number(values.connections),
+      connections,
       seconds: WINDOW_SECONDS,
       requests: (await mixed()).map(textOf),
       once: true,

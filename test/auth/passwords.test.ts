@@ -1,9 +1,5 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { hashPassword, isVerifiable, verifyPassword } from "../../src/auth/passwords.ts";
-
-afterEach(() => {
-  vi.restoreAllMocks();
-});
 
 // Made by Django's own hasher.
 const DJANGO = [
@@ -45,19 +41,5 @@ describe("checking a password", () => {
     expect(await verifyPassword("a loud engine", stored)).toBe("wrong");
     for (const broken of [undefined, "", "!", "none", "scrypt$16384$8$5$$", TOO_MANY])
       expect(await verifyPassword("", broken)).toBe("wrong");
-  });
-
-  test("is the same work for everybody, so that its time tells nobody apart", async () => {
-    const derive = vi.spyOn(crypto.subtle, "deriveBits");
-    for (const stored of [undefined, "!", TOO_MANY, DJANGO[0][1], await hashPassword("a quiet engine")]) {
-      derive.mockClear();
-      await verifyPassword("whatever", stored);
-      const rounds = derive.mock.calls.map(([how]) => Reflect.get(Object(how), "iterations"));
-      expect(
-        rounds.reduce((sum, count) => sum + count, 0),
-        stored,
-      ).toBe(100_000);
-      expect(Math.max(...rounds), stored).toBeLessThanOrEqual(100_000);
-    }
   });
 });

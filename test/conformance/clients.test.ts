@@ -1,5 +1,4 @@
 /** Two typed clients that strangers could use: one generated from the OpenAPI document, one by the types of the package. */
-import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -7,6 +6,7 @@ import { hc } from "hono/client";
 import { generateApi } from "swagger-typescript-api";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Api } from "../../src/app.ts";
+import { run } from "../../tools/command-line/programs.ts";
 import { PASSWORD, type Server, startServer } from "../../tools/server/server.ts";
 
 const FOLDER = resolve("dist", "generated-client");
@@ -55,7 +55,7 @@ test("a client generated from openapi.json compiles and books a test drive", asy
   writeFileSync(join(FOLDER, "use.ts"), USE);
   const options =
     "--noEmit --strict --skipLibCheck --target es2024 --lib es2024,dom,dom.iterable --module esnext --moduleResolution bundler --allowImportingTsExtensions --ignoreConfig";
-  const compiled = spawnSync("tsc", [...options.split(" "), join(FOLDER, "use.ts")], { encoding: "utf8" });
+  const compiled = run("tsc", [...options.split(" "), join(FOLDER, "use.ts")]);
   expect(compiled.stdout + compiled.stderr).toBe("");
 
   await server.car("CLIENT1");

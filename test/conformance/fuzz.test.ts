@@ -2,17 +2,17 @@ import { expect, test } from "vitest";
 import { fuzz } from "../../tools/fuzz/fuzzer.ts";
 import { startServer } from "../../tools/server/server.ts";
 
-const SECONDS = 120;
+/** Always the same, so that a failure is the change's; other seeds, and hours of them: `npm run fuzz`. */
+const SEED = 1;
+const SECONDS = 60;
 
-test("every answer is what the OpenAPI document says, whoever sends whatever", async () => {
+test("every answer is what the OpenAPI document says, whatever is sent by any caller", async () => {
   const server = await startServer();
-  const seed = Date.now() % 1_000_000;
   try {
-    const { findings, requests } = await fuzz(server, seed, SECONDS * 1000);
-    console.log(`fuzz: seed ${seed}, ${requests} requests`);
-    expect(findings, `seed ${seed}`).toEqual([]);
+    const { findings, requests } = await fuzz(server, SEED, SECONDS * 1000);
+    expect(findings).toEqual([]);
     expect(requests).toBeGreaterThan(500);
   } finally {
     await server.close();
   }
-}, 300_000);
+}, 180_000);

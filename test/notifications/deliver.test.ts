@@ -357,9 +357,15 @@ describe("the queue", () => {
   });
 
   test("delivers a message as often as a notification may be tried, then hands it to the dead-letter queue", () => {
-    const [, consumer = ""] = wrangler.split("[[queues.consumers]]");
-    expect(consumer).toContain(`max_retries = ${MAX_ATTEMPTS - 1}\n`);
-    expect(consumer).toContain('dead_letter_queue = "dealership-notifications-dead"');
+    const consumers = wrangler.split(/^\[\[(?:env\.\w+\.)?queues\.consumers\]\]$/m).slice(1);
+    const main = consumers.filter((block) => !/^queue = ".*-dead"$/m.test(block));
+    // Local use, staging and production.
+    expect([consumers.length, main.length]).toEqual([6, 3]);
+    for (const block of main) {
+      const [, queue] = /^queue = "(.*)"$/m.exec(block) ?? [];
+      expect(block, queue).toContain(`\nmax_retries = ${MAX_ATTEMPTS - 1}\n`);
+      expect(block, queue).toContain(`\ndead_letter_queue = "${queue}-dead"\n`);
+    }
   });
 
   test("of dead letters records what is exhausted, which then holds up nothing", async () => {

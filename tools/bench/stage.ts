@@ -1,7 +1,6 @@
 /** Where measurements take place: the built Worker in workerd, no proxy before it, with a stock and people. */
-import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { uuidv7 } from "uuidv7";
@@ -12,7 +11,9 @@ import { type Slot, slotsOn } from "../../src/bookings/slots.ts";
 import { bookings, carPhotos, cars, sessions, staffProfiles, users } from "../../src/db/schema.ts";
 import type { Role } from "../../src/shared/enums.ts";
 import { addDays, localDate } from "../../src/shared/showroom-time.ts";
+import { run } from "../command-line/programs.ts";
 import { insertAll } from "../database/bulk.ts";
+import { createTables } from "../database/local-storage.ts";
 import { demoCars } from "../demo/demo-data.ts";
 
 const FOLDER = ".bench";
@@ -78,7 +79,7 @@ export async function setStage(
   );
   await runtime.ready;
   const databases = await Promise.all(names.map((name) => runtime.getD1Database("DB", name)));
-  for (const d1 of databases) await migrate(d1);
+  for (const d1 of databases) await createTables(d1);
 
   const { stock, customers, seller, rows } = await furnish(
     size,
@@ -121,21 +122,10 @@ const built = new Set<Which>();
 function build(name: Which): void {
   if (built.has(name)) return;
   rmSync(join(FOLDER, name), { recursive: true, force: true });
-  const { status, stderr } = spawnSync(
-    "wrangler",
-    ["deploy", WORKERS[name], "--dry-run", "--minify", "--env=", "--outdir", join(FOLDER, name)],
-    { encoding: "utf8" },
-  );
+  const args = ["deploy", WORKERS[name], "--dry-run", "--minify", "--env=", "--outdir", join(FOLDER, name)];
+  const { status, stderr } = run("wrangler", args);
   if (status !== 0) throw new Error(`${name} could not be built: ${stderr}`);
   built.add(name);
-}
-
-async function migrate(d1: D1Database): Promise<void> {
-  const files = readdirSync("migrations").filter((file) => file.endsWith(".sql"));
-  for (const file of files.sort()) {
-    const statements = readFileSync(join("migrations", file), "utf8").split("--> statement-breakpoint");
-    await d1.batch(statements.map((text) => d1.prepare(text)));
-  }
 }
 
 async function furnish(size: Size, secret: string, zone: string) {

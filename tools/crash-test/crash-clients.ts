@@ -1,6 +1,6 @@
 /** Clients who book, cancel, move and approve over HTTP while the server is killed, and remember what they were told. */
 import { uuidv7 } from "uuidv7";
-import { Random } from "../../test/support/random.ts";
+import { Random } from "../random.ts";
 import type { KillableServer } from "../server/killable-server.ts";
 
 /** Somebody who calls. */
@@ -22,7 +22,7 @@ type Known = Try & {
 /** Who and what is there. `slots`: the starts that are booked. */
 export type Stage = { customers: Person[]; staff: Person; carIds: string[]; slots: number[] };
 
-/** How much is called, and how often the server is killed meanwhile. */
+/** How many calls are made, and how often the server is killed during them. */
 export type Load = { calls: number; kills: number; clients: number; seed: number };
 
 /** See the file's head. */

@@ -154,7 +154,7 @@ async function judge({ folder }: CrashOptions, { known, doubtful, keys, faults }
         ({ carId, customerId, startAt }) =>
           carId === row.carId && customerId === row.customerId && startAt === row.startAt,
       );
-      if (!wanted) faults.push(`${row.id} is stored, though its asker was refused or nobody asked`);
+      if (!wanted) faults.push(`${row.id} is stored, although its caller was refused or nobody called`);
     }
 
     for (const [key, ids] of keys) if (ids.size > 1) faults.push(`the key ${key} made ${ids.size} bookings`);

@@ -1,19 +1,23 @@
 /** Writing to a D1 database from the command line, through wrangler. */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { run } from "../command-line/programs.ts";
 
 /** Which database, and what else wrangler is told, such as `--env` or `--persist-to`. */
 export type Target = { remote: boolean; passedOn: readonly string[] };
 
 function execute(target: Target, ...more: string[]): { ok: boolean; output: string; stdout: string } {
   const where = target.remote ? "--remote" : "--local";
-  const { status, stdout, stderr } = spawnSync(
-    "wrangler",
-    ["d1", "execute", "DB", where, "--yes", ...more, ...target.passedOn],
-    { encoding: "utf8", maxBuffer: 256 * 1024 * 1024 },
-  );
+  const { status, stdout, stderr } = run("wrangler", [
+    "d1",
+    "execute",
+    "DB",
+    where,
+    "--yes",
+    ...more,
+    ...target.passedOn,
+  ]);
   return { ok: status === 0, output: `${stdout}${stderr}`, stdout };
 }
 

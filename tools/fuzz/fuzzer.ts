@@ -4,7 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { Random } from "../../test/support/random.ts";
+import { Random } from "../random.ts";
 import { PASSWORD, type Server } from "../server/server.ts";
 import { type Document, type Operation, readOperations, resolve } from "./document.ts";
 import { anything, goodValue, NASTY_TEXTS, wrongKind } from "./values.ts";

@@ -1,5 +1,5 @@
 /** Values for a schema: good ones, and every kind of bad one. */
-import type { Random } from "../../test/support/random.ts";
+import type { Random } from "../random.ts";
 import { type Document, resolve, type Schema } from "./document.ts";
 
 /** Makes a good value for a member by its name, where a schema alone cannot tell (ids, names, times). */

@@ -1,9 +1,10 @@
 /** A real server with its storage on disk, that can be killed and started again. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { openSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join, resolve } from "node:path";
-import { getPlatformProxy } from "wrangler";
+import { join } from "node:path";
+import { run, start } from "../command-line/programs.ts";
+import { openLocalStorage } from "../database/local-storage.ts";
 
 const READY_MS = 60_000;
 
@@ -29,11 +30,8 @@ export class KillableServer {
 
   /** Creates the tables. */
   migrate(): void {
-    const { status, stderr } = spawnSync(
-      "wrangler",
-      ["d1", "migrations", "apply", "DB", "--local", "--persist-to", this.#folder],
-      { env: environment(), encoding: "utf8" },
-    );
+    const args = ["d1", "migrations", "apply", "DB", "--local", "--persist-to", this.#folder];
+    const { status, stderr } = run("wrangler", args, { env: environment() });
     if (status !== 0) throw new Error(`the migrations failed: ${stderr}`);
   }
 
@@ -54,7 +52,7 @@ export class KillableServer {
       "--show-interactive-dev-session": "false",
       "--log-level": "warn",
     };
-    this.#process = spawn("wrangler", ["dev", ...Object.entries(options).flat()], {
+    this.#process = start("wrangler", ["dev", ...Object.entries(options).flat()], {
       detached: true,
       stdio: ["ignore", log, log],
       env: environment(),
@@ -102,14 +100,10 @@ export function freePort(): Promise<number> {
 
 /** Opens the database that a server left on disk. */
 export async function withDatabase<T>(folder: string, work: (d1: D1Database) => Promise<T>): Promise<T> {
-  const platform = await getPlatformProxy<{ DB: D1Database }>({
-    persist: { path: resolve(folder, "v3") },
-    envFiles: [],
-    remoteBindings: false,
-  });
+  const { d1, close } = await openLocalStorage(folder);
   try {
-    return await work(platform.env.DB);
+    return await work(d1);
   } finally {
-    await platform.dispose();
+    await close();
   }
 }

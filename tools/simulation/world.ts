@@ -5,7 +5,7 @@
 
 import type { CarStore, CarWriter, CommandContext, Commit } from "../../src/car-coordinator/car-writer.ts";
 import type { CarState, Change } from "../../src/car-coordinator/commands.ts";
-import { Random } from "../../test/support/random.ts";
+import { Random } from "../random.ts";
 import { Ledger, type Rules } from "./ledger.ts";
 import type { Observed } from "./linearizability.ts";
 import type { Operation } from "./specification.ts";

@@ -1,0 +1,54 @@
+/** Nobody learns from the cost of an answer whether there is an account: what it costs is counted, not timed. */
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { hashPassword } from "../../src/auth/passwords.ts";
+import type { Account } from "../../tools/bench/metering.ts";
+import { call, person } from "../support/world.ts";
+
+const pbkdf2 = vi.spyOn(crypto.subtle, "deriveBits");
+beforeEach(() => {
+  vi.clearAllMocks();
+});
+
+const account = async () => (await call("GET", "/account")).json<Account>();
+
+/** What a request answers, and what it costs: its statements by round trip, rows written, and derivations of passwords. */
+async function costOf(path: string, json: unknown) {
+  await account();
+  pbkdf2.mockClear();
+  const answer = await call("POST", path, { json });
+  const body = answer.status === 204 ? {} : await answer.json<object>();
+  const { trips } = await account();
+  return {
+    status: answer.status,
+    body: { ...body, request_id: undefined },
+    trips: trips.map(({ statements, rowsWritten }) => ({
+      statements: statements.map(({ sql }) => sql),
+      rowsWritten,
+    })),
+    derivations: pbkdf2.mock.calls.map(([how]) => Reflect.get(Object(how), "iterations")),
+  };
+}
+
+describe("known and unknown users", () => {
+  test("cannot be distinguished by what a refused login costs", async () => {
+    const { username } = await person("CUSTOMER", { passwordHash: await hashPassword("a quiet engine") });
+    const inactive = await person("CUSTOMER", { isActive: false });
+    const login = (name: string) => costOf("/api/auth/login/", { username: name, password: "not the one" });
+    const known = await login(username);
+    expect(known.status).toBe(401);
+    expect(known.derivations).toEqual([100_000]);
+    expect(await login("nobody-of-this-name")).toEqual(known);
+    expect(await login(inactive.username)).toEqual(known);
+  });
+
+  test("cannot be distinguished by what a request for a password reset costs", async () => {
+    const { email } = await person();
+    const inactive = await person("CUSTOMER", { isActive: false });
+    const forgot = (address: string) => costOf("/api/auth/password/forgot/", { email: address });
+    const known = await forgot(email);
+    expect(known.status).toBe(204);
+    expect(known.trips.length).toBeGreaterThan(0);
+    expect(await forgot("nobody@example.com")).toEqual(known);
+    expect(await forgot(inactive.email)).toEqual(known);
+  });
+});

@@ -1,0 +1,56 @@
+/**
+ * What `wrangler dev` keeps on disk, opened without the Worker: its database and its photos. wrangler's own way,
+ * `getPlatformProxy`, warns that the Durable Object is missing, which nothing here asks for.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { unstable_readConfig } from "wrangler";
+
+/** Where `wrangler dev` keeps its storage unless `--persist-to` says otherwise. */
+export const LOCAL_STATE = join(".wrangler", "state");
+
+type Bindings = {
+  compatibility_date: string;
+  d1_databases: Array<{ binding: string; database_id: string }>;
+  r2_buckets: Array<{ binding: string; bucket_name: string }>;
+  vars: Record<string, string>;
+};
+
+/** The database and the bucket of a folder, and how to let them go. */
+export async function openLocalStorage(folder: string = LOCAL_STATE) {
+  const config: Bindings = unstable_readConfig({ config: "wrangler.toml" }, { hideWarnings: true });
+  const runtime = new Miniflare(
+    convertV4MiniflareOptions({
+      cf: false,
+      modules: true,
+      script: "export default {}",
+      compatibilityDate: config.compatibility_date,
+      d1Databases: Object.fromEntries(
+        config.d1_databases.map(({ binding, database_id }) => [binding, database_id]),
+      ),
+      r2Buckets: Object.fromEntries(
+        config.r2_buckets.map(({ binding, bucket_name }) => [binding, bucket_name]),
+      ),
+      resourcePersistencePath: resolve(folder, "v3"),
+    }),
+  );
+  await runtime.ready;
+  return {
+    d1: await runtime.getD1Database("DB"),
+    // Miniflare types what it gives by its own Headers and streams.
+    photos: (await runtime.getR2Bucket("PHOTOS")) as unknown as R2Bucket,
+    /** The variables of wrangler.toml. */
+    vars: config.vars,
+    close: () => runtime.dispose(),
+  };
+}
+
+/** Creates the tables in a new database. */
+export async function createTables(d1: D1Database): Promise<void> {
+  const files = readdirSync("migrations").filter((file) => file.endsWith(".sql"));
+  for (const file of files.sort()) {
+    const statements = readFileSync(join("migrations", file), "utf8").split("--> statement-breakpoint");
+    await d1.batch(statements.map((text) => d1.prepare(text)));
+  }
+}
