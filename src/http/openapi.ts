@@ -1,7 +1,6 @@
 /** The parts of the OpenAPI document that operations share, and the document as a whole. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { AppEnv } from "./context.ts";
-import { PROBLEMS } from "./problems.ts";
 
 const HEADERS = {
   "X-Request-Id": "Names this request in our logs; a sane one that came with the request is kept.",
@@ -19,7 +18,6 @@ const PARAMETERS = {
     description:
       "Makes a repeated request safe: the same key from the same caller with the same body has one effect and one answer. Kept 24 hours.",
     schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[!-~]+$" },
-    example: "5f1d7a0e-booking-1",
   },
   "X-D1-Bookmark": {
     description: "The bookmark that a write answered: this request reads at least that state.",
@@ -48,17 +46,11 @@ const TAGS = {
   Notifications: "What was told to whom, and what could not be",
 };
 
-const about = () => `Browse a dealership's stock, book test drives, sell cars.
+const ABOUT = `Browse a dealership's stock, book test drives, sell cars.
 
 Every path answers with and without a slash at its end. Instants are ISO 8601 in UTC, slots carry the showroom's offset, money is a decimal string.
 
-Errors are problem details (RFC 9457) with a stable \`code\` to program against:
-
-| code | status | meaning |
-|---|---|---|
-${Object.entries(PROBLEMS)
-  .map(([code, { status, title }]) => `| \`${code}\` | ${status} | ${title} |`)
-  .join("\n")}`;
+Errors are problem details (RFC 9457) with a stable \`code\` to program against: [the errors](/docs/errors).`;
 
 /** Everything the API can do, as OpenAPI 3.1. */
 export function openApiDocument(app: OpenAPIHono<AppEnv>) {
@@ -83,7 +75,7 @@ export function openApiDocument(app: OpenAPIHono<AppEnv>) {
       title: "Dealership API",
       version: "0.1.0",
       license: { name: "MIT", url: "https://spdx.org/licenses/MIT.html" },
-      description: about(),
+      description: ABOUT,
     },
     servers: [{ url: "/" }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
