@@ -1,18 +1,20 @@
-/** Makes the Worker's own files, in public/: its pages, the reference's program, and the list of common passwords. */
+/** Makes the Worker's own files, in public/: its pages, those of the documentation, and the list of common passwords. */
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { renderErrors } from "../src/pages/docs/render-errors.ts";
+import { renderReference } from "../src/pages/docs/render-reference.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const assets = join(root, "public");
-const swagger = join(root, "node_modules", "swagger-ui-dist");
 
 rmSync(assets, { recursive: true, force: true });
-mkdirSync(assets);
-cpSync(join(root, "src", "pages"), assets, { recursive: true });
-for (const file of ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"])
-  cpSync(join(swagger, file), join(assets, "docs", file));
+mkdirSync(assets, { recursive: true });
+cpSync(join(root, "src", "pages"), assets, { recursive: true, filter: (path) => !path.endsWith(".ts") });
+const openApi = JSON.parse(readFileSync(join(root, "openapi.json"), "utf8"));
+writeFileSync(join(assets, "docs", "index.html"), String(await renderReference(openApi)));
+writeFileSync(join(assets, "docs", "errors.html"), String(await renderErrors()));
 
 // Passwords shorter than eight characters, or of digits alone, are refused anyway.
 const list = createRequire(import.meta.url).resolve("@zxcvbn-ts/language-common/package.json");

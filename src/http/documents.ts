@@ -4,17 +4,20 @@ import type { AppEnv } from "./context.ts";
 import { openApiDocument } from "./openapi.ts";
 import { createRouter } from "./router.ts";
 
-// Swagger UI sets style attributes and shows images as data; everything else is our own files.
+// Nothing but our own files, and nothing inline.
 const PAGE_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** The files under public/ that anybody may have, by path. */
 const PAGES = {
   "/": "/",
+  "/index.js": "/index.js",
   "/style.css": "/style.css",
+  "/icon.svg": "/icon.svg",
   "/reset-password": "/reset-password",
   "/reset-password.js": "/reset-password.js",
   "/docs": "/docs/",
+  "/docs/errors": "/docs/errors",
   "/docs/*": undefined,
 } as const;
 

@@ -1,7 +1,6 @@
 /** The OpenAPI document. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { AppEnv } from "./context.ts";
-import { PROBLEMS } from "./problems.ts";
 import { HEADERS, PARAMETERS } from "./shared-headers.ts";
 
 const TAGS = {
@@ -14,17 +13,11 @@ const TAGS = {
   Notifications: "E-mail notifications and their delivery status",
 };
 
-const about = () => `Browse a dealership's stock, book test drives, sell cars.
+const ABOUT = `Browse a dealership's stock, book test drives, sell cars.
 
 Every path answers with and without a slash at its end. Instants are ISO 8601 in UTC, slots carry the showroom's offset, money is a decimal string.
 
-Errors are problem details (RFC 9457) with a stable \`code\` to program against:
-
-| code | status | meaning |
-|---|---|---|
-${Object.entries(PROBLEMS)
-  .map(([code, { status, title }]) => `| \`${code}\` | ${status} | ${title} |`)
-  .join("\n")}`;
+Errors are problem details (RFC 9457) with a stable \`code\` to program against: [the errors](/docs/errors).`;
 
 /** Everything the API can do, as OpenAPI 3.1. */
 export function openApiDocument(app: OpenAPIHono<AppEnv>) {
@@ -49,7 +42,7 @@ export function openApiDocument(app: OpenAPIHono<AppEnv>) {
       title: "Dealership API",
       version: "0.1.0",
       license: { name: "MIT", url: "https://spdx.org/licenses/MIT.html" },
-      description: about(),
+      description: ABOUT,
     },
     servers: [{ url: "/" }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),

@@ -18,7 +18,6 @@ export const PARAMETERS = {
     description:
       "Makes a repeated request safe: the same key from the same caller with the same body has one effect and one answer. Kept 24 hours.",
     schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[!-~]+$" },
-    example: "5f1d7a0e-booking-1",
   },
   "X-D1-Bookmark": {
     description: "The bookmark that a write answered: this request reads at least that state.",

@@ -1,24 +1,54 @@
 // Where the link in the reset mail leads: sends the token and the chosen password to the API.
-const form = document.getElementById("form");
-const outcome = document.getElementById("outcome");
+const [reset, again, password, show, outcome] = ["reset", "again", "password", "show", "outcome"].map((id) =>
+  document.getElementById(id),
+);
+const token = new URLSearchParams(location.search).get("token");
 
-form.addEventListener("submit", async (event) => {
+/** Sends JSON; returns undefined when it was accepted, or the problem. */
+async function post(path, body) {
+  try {
+    const answer = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    return answer.ok ? undefined : await answer.json();
+  } catch {
+    return { detail: "The server cannot be reached. Try again." };
+  }
+}
+
+/** Offers to send another link, because the one that led here no longer works. */
+function offerAnother() {
+  reset.hidden = true;
+  again.hidden = false;
+  outcome.textContent = "This link is no longer valid: it was used before, or it has expired.";
+}
+
+if (!token) offerAnother();
+show.addEventListener("change", () => {
+  password.type = show.checked ? "text" : "password";
+});
+reset.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const token = new URLSearchParams(location.search).get("token") ?? "";
-  const answer = await fetch("/api/auth/password/reset/", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ token, new_password: document.getElementById("password").value }),
-  });
-  if (answer.ok) {
-    form.remove();
-    outcome.textContent = "Done. You can sign in with your new password now.";
+  const problem = await post("/api/auth/password/reset/", { token, new_password: password.value });
+  const fault = problem?.errors?.[0];
+  if (fault?.field === "token") return offerAnother();
+  if (problem) {
+    outcome.textContent = fault?.message ?? problem.detail;
     return;
   }
-  const problem = await answer.json();
-  const fault = problem.errors?.[0];
-  outcome.textContent =
-    fault?.field === "token"
-      ? "This link was used already, or is too old. Ask for another."
-      : (fault?.message ?? problem.detail);
+  reset.hidden = true;
+  const home = document.createElement("a");
+  home.href = "/";
+  home.textContent = "Go to the start page";
+  outcome.replaceChildren("Your password is changed. Sign in with it from now on. ", home);
+});
+again.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const problem = await post("/api/auth/password/forgot/", { email: document.getElementById("email").value });
+  again.hidden = problem === undefined;
+  outcome.textContent = problem
+    ? (problem.errors?.[0]?.message ?? problem.detail)
+    : "If an account has this address, a new link is on its way.";
 });

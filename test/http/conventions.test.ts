@@ -259,16 +259,23 @@ describe("the documents", () => {
     expect(body.paths["/api/bookings"].post["x-roles"]).toEqual(["CUSTOMER"]);
   });
 
-  test("the reference page asks for nothing but our own files", async () => {
-    const page = await exports.default.fetch("http://dealership.test/docs");
-    const html = await page.text();
-    expect(page.status).toBe(200);
-    expect(page.headers.get("Content-Security-Policy")).toContain("default-src 'none'");
-    for (const [, url] of html.matchAll(/(?:src|href)="([^"]+)"/g)) {
-      expect(url).toMatch(/^\/docs\//);
-      expect((await exports.default.fetch(`http://dealership.test${url}`)).status).toBe(200);
-    }
-  });
+  test.each(["/", "/docs", "/docs/errors", "/reset-password"])(
+    "%s loads nothing but our own files, and nothing inline",
+    async (path) => {
+      const page = await exports.default.fetch(`http://dealership.test${path}`);
+      const html = await page.text();
+      expect(page.status).toBe(200);
+      expect(page.headers.get("Content-Security-Policy")).toMatch(
+        /^default-src 'none'; script-src 'self'; style-src 'self';/,
+      );
+      const loaded = [...html.matchAll(/<(?:script|link|img)\b[^>]* (?:src|href)="([^"]+)"/g)].map(
+        ([, url]) => url,
+      );
+      expect(loaded).toContain("/style.css");
+      for (const url of loaded)
+        expect((await exports.default.fetch(`http://dealership.test${url}`)).status).toBe(200);
+    },
+  );
 });
 
 describe("the rate limit", () => {
