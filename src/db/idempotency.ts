@@ -7,7 +7,7 @@ import { idempotencyKeys } from "./schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "./statement.ts";
 
 /** How long an answer is remembered at least; the cron deletes it afterwards. */
-export const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;
+const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;
 
 /** Names a request that came with an Idempotency-Key: a hash of caller and key, and one of operation and body. */
 export type IdempotencyKey = { id: string; fingerprint: string };

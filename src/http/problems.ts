@@ -105,7 +105,7 @@ export function invalid(
  * older one, is `unavailable`.
  * @param timeZone the showroom's, in which alternatives are written
  */
-export function toProblem({ code, detail, faults, alternatives }: Refusal, timeZone: string): Problem {
+function toProblem({ code, detail, faults, alternatives }: Refusal, timeZone: string): Problem {
   if (!Object.hasOwn(PROBLEMS, code)) return new Problem("unavailable");
   if (code === "invalid_request" && faults) return invalid(faults);
   return new Problem(code, detail, {

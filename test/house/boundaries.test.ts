@@ -47,7 +47,7 @@ const never = (top: string, ...others: string[]): Rule => ({
 const RULES: Rule[] = [
   only("shared"),
   only("db", "shared", "config"),
-  only("http", "shared", "db", "config"),
+  only("http", "shared", "db", "config", "deps"),
   {
     title: "nothing of src but app.ts imports a routes.ts",
     forbids: ({ from, to }) =>

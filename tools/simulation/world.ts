@@ -16,7 +16,7 @@ export type Subject = { Writer: typeof CarWriter; rules?: Partial<Rules> };
 /** An hour in milliseconds. */
 export const HOUR = 3_600_000;
 /** The id of the only car. */
-export const CAR = "car";
+const CAR = "car";
 /** Six in the morning; the first slot is at nine. */
 const DAWN = Date.UTC(2026, 11, 1, 6);
 /** The slots that clients are after. */
