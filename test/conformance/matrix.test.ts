@@ -1,381 +1,57 @@
 /**
- * Who may do what, as data: every operation of the OpenAPI document, asked by every kind of caller, over HTTP. An
- * operation without a row fails, and so does a row without an operation.
+ * Every operation of the OpenAPI document, called by every kind of caller, over HTTP. An operation without a row fails,
+ * and so does a row without an operation.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { signAccessToken } from "../../src/auth/tokens.ts";
-import { PASSWORD, SECRET, type Server, startServer } from "../../tools/server/server.ts";
-import { png } from "../support/images.ts";
+import { startServer } from "../../tools/server/server.ts";
+import { CALLERS, describedOperations, MATRIX, stageMatrix } from "./access-matrix.ts";
 
-const CALLERS = [
-  "anonymous",
-  "customer",
-  "other customer",
-  "SALES",
-  "other SALES",
-  "ADMIN",
-  "deactivated staff",
-  "expired token",
-  "deleted user",
-] as const;
-type Caller = (typeof CALLERS)[number];
-
-type Asked = { path: string; json?: unknown; form?: FormData };
-
-/** The things an operation is tried on, made anew for each try. What belongs to somebody belongs to `customer` or `SALES`. */
-interface Things {
-  caller: Caller;
-  car(): Promise<string>;
-  description(): object;
-  photo(): Promise<{ car: string; photo: string }>;
-  upload(): Promise<FormData>;
-  booking(status?: string): Promise<string>;
-  sale(): Promise<string>;
-  failedNotification(): Promise<string>;
-  customer(): string;
-  slot(): Promise<string>;
-  profile(of: "SALES" | "other SALES" | "ADMIN"): string;
-  refresh(): Promise<string>;
-  name(): string;
-}
-
-type Row = [ask: (things: Things) => Promise<Asked> | Asked, statuses: string];
-
-// The statuses are in the order of CALLERS:
-//   anonymous · customer · other customer · SALES · other SALES · ADMIN · deactivated · expired · deleted
-const MATRIX: Record<string, Row> = {
-  register: [
-    (t) => ({ path: "/api/auth/register/", json: { username: t.name(), password: PASSWORD } }),
-    "201 201 201 201 201 201 201 201 201",
-  ],
-  login: [
-    () => ({ path: "/api/auth/login/", json: { username: "customer", password: PASSWORD } }),
-    "200 200 200 200 200 200 200 200 200",
-  ],
-  refresh: [
-    async (t) => ({ path: "/api/auth/refresh/", json: { refresh: await t.refresh() } }),
-    "200 200 200 200 200 200 200 200 200",
-  ],
-  logout: [
-    async (t) => ({ path: "/api/auth/logout/", json: { refresh: await t.refresh() } }),
-    "204 204 204 204 204 204 204 204 204",
-  ],
-  forgotPassword: [
-    () => ({ path: "/api/auth/password/forgot/", json: { email: "customer@example.com" } }),
-    "204 204 204 204 204 204 204 204 204",
-  ],
-  resetPassword: [
-    () => ({ path: "/api/auth/password/reset/", json: { token: "made-up", new_password: PASSWORD } }),
-    "400 400 400 400 400 400 400 400 400",
-  ],
-  getMe: [() => ({ path: "/api/auth/me/" }), "401 200 200 200 200 200 401 401 401"],
-  updateMe: [() => ({ path: "/api/auth/me/", json: { phone: "1" } }), "401 200 200 200 200 200 401 401 401"],
-  changePassword: [
-    () => ({
-      path: "/api/auth/password/change/",
-      json: { current_password: PASSWORD, new_password: PASSWORD },
-    }),
-    "401 204 204 204 204 204 401 401 401",
-  ],
-
-  listCars: [() => ({ path: "/api/cars/" }), "200 200 200 200 200 200 401 401 401"],
-  getCar: [async (t) => ({ path: `/api/cars/${await t.car()}/` }), "200 200 200 200 200 200 401 401 401"],
-  listAvailableSlots: [
-    async (t) => ({ path: `/api/cars/${await t.car()}/available-slots/?date=2030-01-01` }),
-    "200 200 200 200 200 200 401 401 401",
-  ],
-
-  countCarFacets: [() => ({ path: "/api/cars/facets/" }), "200 200 200 200 200 200 401 401 401"],
-  createCar: [(t) => ({ path: "/api/cars/", json: t.description() }), "401 403 403 201 201 201 401 401 401"],
-  replaceCar: [
-    async (t) => ({ path: `/api/cars/${await t.car()}/`, json: t.description() }),
-    "401 403 403 200 200 200 401 401 401",
-  ],
-  updateCar: [
-    async (t) => ({ path: `/api/cars/${await t.car()}/`, json: { mileage: 7 } }),
-    "401 403 403 200 200 200 401 401 401",
-  ],
-  removeCar: [async (t) => ({ path: `/api/cars/${await t.car()}/` }), "401 403 403 204 204 204 401 401 401"],
-  addPhoto: [
-    async (t) => ({ path: `/api/cars/${await t.car()}/photos/`, form: await t.upload() }),
-    "401 403 403 201 201 201 401 401 401",
-  ],
-  orderPhotos: [
-    async (t) => {
-      const { car, photo } = await t.photo();
-      return { path: `/api/cars/${car}/photos/order/`, json: { photos: [photo] } };
-    },
-    "401 403 403 200 200 200 401 401 401",
-  ],
-  updatePhoto: [
-    async (t) => {
-      const { car, photo } = await t.photo();
-      return { path: `/api/cars/${car}/photos/${photo}/`, json: { alt_text: "x" } };
-    },
-    "401 403 403 200 200 200 401 401 401",
-  ],
-  removePhoto: [
-    async (t) => {
-      const { car, photo } = await t.photo();
-      return { path: `/api/cars/${car}/photos/${photo}/` };
-    },
-    "401 403 403 204 204 204 401 401 401",
-  ],
-  getPhotoFile: [() => ({ path: "/photos/unknown.webp" }), "404 404 404 404 404 404 404 404 404"],
-
-  createBooking: [
-    async (t) => ({ path: "/api/bookings/", json: { car: await t.car(), start_at: await t.slot() } }),
-    "401 201 201 403 403 403 401 401 401",
-  ],
-  listMyBookings: [() => ({ path: "/api/bookings/me/" }), "401 200 200 403 403 403 401 401 401"],
-  getBooking: [
-    async (t) => ({ path: `/api/bookings/${await t.booking()}/` }),
-    "401 200 404 200 200 200 401 401 401",
-  ],
-  approveBooking: [
-    async (t) => ({ path: `/api/bookings/${await t.booking()}/approve/` }),
-    "401 403 403 200 200 200 401 401 401",
-  ],
-  declineBooking: [
-    async (t) => ({ path: `/api/bookings/${await t.booking()}/decline/` }),
-    "401 403 403 200 200 200 401 401 401",
-  ],
-  completeBooking: [
-    async (t) => ({ path: `/api/bookings/${await t.booking("APPROVED")}/complete/` }),
-    "401 403 403 200 200 200 401 401 401",
-  ],
-  markBookingNoShow: [
-    async (t) => ({ path: `/api/bookings/${await t.booking("APPROVED")}/no-show/` }),
-    "401 403 403 200 200 200 401 401 401",
-  ],
-  cancelBooking: [
-    async (t) => ({ path: `/api/bookings/${await t.booking()}/cancel/` }),
-    "401 200 404 200 200 200 401 401 401",
-  ],
-  listBookings: [() => ({ path: "/api/bookings/" }), "401 403 403 200 200 200 401 401 401"],
-  rescheduleBooking: [
-    async (t) => ({
-      path: `/api/bookings/${await t.booking()}/reschedule/`,
-      json: { start_at: await t.slot() },
-    }),
-    "401 200 404 200 200 200 401 401 401",
-  ],
-
-  createSale: [
-    async (t) => ({
-      path: "/api/sales/",
-      json: { car: await t.car(), customer: t.customer(), sale_price: 1, payment_method: "CASH" },
-    }),
-    "401 403 403 201 201 201 401 401 401",
-  ],
-  listSales: [() => ({ path: "/api/sales/" }), "401 403 403 200 200 200 401 401 401"],
-  getSale: [async (t) => ({ path: `/api/sales/${await t.sale()}/` }), "401 403 403 200 404 200 401 401 401"],
-  voidSale: [
-    async (t) => ({ path: `/api/sales/${await t.sale()}/void/`, json: { reason: "mistake" } }),
-    "401 403 403 403 403 200 401 401 401",
-  ],
-
-  listNotifications: [() => ({ path: "/api/notifications/" }), "401 403 403 403 403 200 401 401 401"],
-  replayNotification: [
-    async (t) => ({ path: `/api/notifications/${await t.failedNotification()}/replay/` }),
-    "401 403 403 403 403 200 401 401 401",
-  ],
-
-  createStaff: [
-    (t) => ({
-      path: "/api/staff/",
-      json: { username: t.name(), password: PASSWORD, salary: 1, commission_rate: 1 },
-    }),
-    "401 403 403 403 403 201 401 401 401",
-  ],
-  listStaff: [() => ({ path: "/api/staff/" }), "401 403 403 403 403 200 401 401 401"],
-  getStaff: [(t) => ({ path: `/api/staff/${t.profile("SALES")}/` }), "401 403 403 200 404 200 401 401 401"],
-  getStaffMetrics: [
-    (t) => ({ path: `/api/staff/${t.profile("SALES")}/metrics/` }),
-    "401 403 403 200 404 200 401 401 401",
-  ],
-  updateStaff: [
-    (t) => ({ path: `/api/staff/${t.profile("SALES")}/`, json: { salary: "2.00" } }),
-    "401 403 403 403 403 200 401 401 401",
-  ],
-};
-
-type Operation = { id: string; method: string; roles: string[] | undefined };
-
-const server: Server = await startServer();
-const operations = await describedOperations();
+const server = await startServer();
+const operations = await describedOperations(server);
 afterAll(() => server.close());
-
-/** Every operation of the OpenAPI document. */
-async function describedOperations(): Promise<Operation[]> {
-  const document = (await server.call("GET", "/openapi.json")).body;
-  return Object.values<Record<string, { operationId: string; "x-roles"?: string[] }>>(document.paths).flatMap(
-    (path) =>
-      Object.entries(path).map(([method, { operationId, "x-roles": roles }]) => ({
-        id: operationId,
-        method: method.toUpperCase(),
-        roles,
-      })),
-  );
-}
 
 test("every operation has a row, and every row an operation", () => {
   expect(Object.keys(MATRIX).sort()).toEqual(operations.map(({ id }) => id).sort());
 });
 
 describe("each caller is answered as the matrix says", () => {
-  const tokens = new Map<Caller, string | undefined>([["anonymous", undefined]]);
-  const ids = new Map<string, string>();
-  const profiles = new Map<string, string>();
-  let made = 0;
-
+  let stage: Awaited<ReturnType<typeof stageMatrix>>;
   beforeAll(async () => {
-    const signUp = async (caller: Caller, role: "CUSTOMER" | "SALES" | "ADMIN") => {
-      const username = caller.replaceAll(" ", "-");
-      const { access, user } = await server.customer(username);
-      ids.set(caller, user.id);
-      tokens.set(caller, access);
-      if (role === "CUSTOMER") return;
-      const profile = crypto.randomUUID();
-      profiles.set(caller, profile);
-      await server.db.batch([
-        server.db.prepare("UPDATE users SET role = ? WHERE id = ?").bind(role, user.id),
-        server.db
-          .prepare(
-            "INSERT INTO staff_profiles (id, user_id, salary_cents, commission_rate, hire_date, created_at, updated_at) VALUES (?, ?, 100, 250, '2020-01-01', 0, 0)",
-          )
-          .bind(profile, user.id),
-      ]);
-    };
-    await signUp("customer", "CUSTOMER");
-    await signUp("other customer", "CUSTOMER");
-    await signUp("SALES", "SALES");
-    await signUp("other SALES", "SALES");
-    await signUp("ADMIN", "ADMIN");
-    await signUp("deactivated staff", "SALES");
-    await server.db
-      .prepare("UPDATE users SET is_active = 0 WHERE id = ?")
-      .bind(ids.get("deactivated staff"))
-      .run();
-    const customer = ids.get("customer") ?? "";
-    const session = await server.db
-      .prepare("SELECT id FROM sessions WHERE user_id = ?")
-      .bind(customer)
-      .first<string>("id");
-    const claims = { userId: customer, role: "CUSTOMER", sessionId: session ?? "" } as const;
-    tokens.set("expired token", await signAccessToken(claims, SECRET, Date.now() - 3_600_000));
-    await signUp("deleted user", "CUSTOMER");
-    const deleted = ids.get("deleted user");
-    await server.db.batch(
-      [
-        "DELETE FROM refresh_tokens WHERE session_id IN (SELECT id FROM sessions WHERE user_id = ?)",
-        "DELETE FROM sessions WHERE user_id = ?",
-        "DELETE FROM users WHERE id = ?",
-      ].map((sql) => server.db.prepare(sql).bind(deleted)),
-    );
+    stage = await stageMatrix(server);
   });
 
-  const things = (caller: Caller): Things => ({
-    caller,
-    car: () => server.car(`MATRIX${++made}`),
-    description: () => ({
-      vin: `NEW${++made}`,
-      make: "Fiat",
-      model: "500",
-      year: 2024,
-      fuel_type: "HYBRID",
-      transmission: "MANUAL",
-      body_type: "HATCHBACK",
-      base_price: "19000.00",
-    }),
-    async photo() {
-      const [car, photo] = [await this.car(), crypto.randomUUID()];
-      await server.db
-        .prepare(
-          "INSERT INTO car_photos (id, car_id, key, thumbnail_key, content_type, width, height, sort_order, is_primary, created_at) VALUES (?1, ?2, ?1 || '.webp', ?1 || '-t.webp', 'image/webp', 1, 1, 0, 1, 0)",
-        )
-        .bind(photo, car)
-        .run();
-      return { car, photo };
-    },
-    async upload() {
-      const form = new FormData();
-      form.set("file", new File([await png(4, 3)], "car.png"));
-      return form;
-    },
-    async booking(status = "PENDING") {
-      const id = crypto.randomUUID();
-      const start = Date.now() + 86_400_000;
-      await server.db
-        .prepare(
-          "INSERT INTO bookings (id, car_id, customer_id, start_at, end_at, status, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 0, 0)",
-        )
-        .bind(id, await this.car(), ids.get("customer"), start, start + 3_600_000, status)
-        .run();
-      return id;
-    },
-    async sale() {
-      const id = crypto.randomUUID();
-      const carId = await this.car();
-      const run = (sql: string, ...values: unknown[]) => server.db.prepare(sql).bind(...values);
-      await server.db.batch([
-        run(
-          "INSERT INTO sales (id, car_id, customer_id, salesperson_id, sale_price_cents, currency, payment_method, sale_at, created_at) VALUES (?, ?, ?, ?, 100, 'EUR', 'CASH', 0, 0)",
-          id,
-          carId,
-          ids.get("customer"),
-          ids.get("SALES"),
-        ),
-        run(
-          "INSERT INTO commissions (id, sale_id, salesperson_id, rate, amount_cents, created_at) VALUES (?, ?, ?, 250, 2, 0)",
-          crypto.randomUUID(),
-          id,
-          ids.get("SALES"),
-        ),
-        run("UPDATE cars SET status = 'SOLD' WHERE id = ?", carId),
-      ]);
-      return id;
-    },
-    async failedNotification() {
-      const id = crypto.randomUUID();
-      await server.db
-        .prepare(
-          "INSERT INTO notifications (id, kind, recipient, user_id, facts, status, created_at, next_attempt_at) VALUES (?, 'password_reset', 'customer@example.com', ?, '{}', 'FAILED', 0, 0)",
-        )
-        .bind(id, ids.get("customer"))
-        .run();
-      return id;
-    },
-    customer: () => ids.get("customer") ?? "",
-    async slot() {
-      const day = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
-      return `${day}T09:00`;
-    },
-    profile: (of) => profiles.get(of) ?? "",
-    refresh: async () =>
-      (await server.call("POST", "/api/auth/login/", { json: { username: "customer", password: PASSWORD } }))
-        .body.refresh,
-    name: () => `matrix-${++made}`,
-  });
-
-  for (const { id, method, roles } of operations) {
-    const [ask, expected] = MATRIX[id] ?? [];
-    if (!ask || !expected) continue;
+  for (const operation of operations) {
+    const { id, method, roles } = operation;
+    const [, expected] = MATRIX[id] ?? [];
+    if (!expected) continue;
     const statuses = expected.split(" ").map(Number);
 
-    test(`${id} is answered ${expected}`, async () => {
+    test(`${id} is answered ${expected}, and a refusal changes nothing`, async () => {
       expect(statuses).toHaveLength(CALLERS.length);
       const answered: number[] = [];
+      const effects: string[] = [];
       for (const caller of CALLERS) {
-        const { path, ...content } = await ask(things(caller));
-        const { status, body } = await server.call(method, path, { token: tokens.get(caller), ...content });
+        const { status, body, effect } = await stage.attemptAs(operation, caller);
         answered.push(status);
-        if (status >= 400) expect(body).toMatchObject({ status, code: expect.stringMatching(/^[a-z_]+$/) });
+        if (status < 400) continue;
+        expect(body).toMatchObject({ status, code: expect.stringMatching(/^[a-z_]+$/) });
+        if (effect) effects.push(caller);
       }
       expect(answered).toEqual(statuses);
+      expect(effects, "callers who were refused, and changed something").toEqual([]);
     });
 
-    test(`${id}: the document's roles agree with the matrix`, () => {
+    for (const role of roles ?? [])
+      test(`${id} does nothing for ${role} whose session has ended`, async () => {
+        const { status, body, effect } = await stage.attemptSignedOut(operation, role);
+        expect({ status, code: body.code, effect }).toEqual({
+          status: 401,
+          code: "invalid_token",
+          effect: false,
+        });
+      });
+
+    test(`${id} has the same roles in the document as in the matrix (${method})`, () => {
       for (const [index, role] of [
         [1, "CUSTOMER"],
         [3, "SALES"],

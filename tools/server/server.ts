@@ -12,11 +12,11 @@ export const PASSWORD = "a quiet engine";
 export const SECRET = "a secret of the black-box tests, nothing else";
 
 /** Starts the server with its migrations applied. Variables given override the configured ones. */
-export async function startServer(vars: Record<string, string> = {}) {
+export async function startServer(vars: Record<string, string> = {}, configPath = "./wrangler.toml") {
   const options = {
     workers: [
       {
-        configPath: "./wrangler.toml",
+        configPath,
         vars: { ENVIRONMENT: "development", RATE_LIMITS: "off", PUBLIC_FRESHNESS_SECONDS: "0", ...vars },
         secrets: { JWT_SECRET: SECRET },
       },
