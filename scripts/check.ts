@@ -19,7 +19,16 @@ function step(program: Program | "node", ...args: string[]): void {
 step("tsc");
 step("biome", "ci", "--error-on-warnings", ".");
 step("knip");
-step("wrangler", "types", "--include-runtime=false", "--strict-vars=false", "--check", "src/env.d.ts");
+step(
+  "wrangler",
+  "types",
+  "--include-runtime=false",
+  "--strict-vars=false",
+  "--check",
+  "src/env.d.ts",
+  "--env-file",
+  ".dev.vars.example",
+);
 
 // The migrations are current when the schema asks for no further one.
 const before = readdirSync("migrations").join();

@@ -1,5 +1,5 @@
 /** Tokens with which somebody who forgot their password may choose a new one. Only their hashes are stored. */
-import { and, eq, isNull, lt, sql } from "drizzle-orm";
+import { and, eq, isNull, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { passwordResets, sessions, users } from "../db/schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
@@ -80,13 +80,13 @@ export async function spendResetToken(
   return changed.length > 0;
 }
 
-/** The statement that uses up every reset token of a user. */
-export const voidResetTokens = (userId: string, now: number): Statement =>
+/** The statement that uses up every reset token of a user. @param onlyIf a condition on the rest of the transaction */
+export const voidResetTokens = (userId: string, now: number, onlyIf?: SQL): Statement =>
   statementOf(
     build
       .update(passwordResets)
       .set({ usedAt: now })
-      .where(and(eq(passwordResets.userId, userId), isNull(passwordResets.usedAt))),
+      .where(and(eq(passwordResets.userId, userId), isNull(passwordResets.usedAt), onlyIf)),
   );
 
 /** The statement that deletes reset tokens which have expired. */

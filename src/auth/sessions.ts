@@ -1,32 +1,68 @@
 /** Sessions: started by a login, carried on by refreshing, ended by a logout, a theft or a new password. */
-import { and, eq, gt, isNull, lt, ne, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, isNull, lt, ne, type SQL, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Database } from "../db/client.ts";
 import { refreshTokens, sessions, users } from "../db/schema.ts";
-import { build, compile, insertInto, queryOf, type Statement, statementOf } from "../db/statement.ts";
+import { build, compile, queryOf, type Statement, statementOf } from "../db/statement.ts";
 import { sha256 } from "../shared/digest.ts";
 import type { Role } from "../shared/enums.ts";
-import { REFRESH_GRACE_MS, REFRESH_TOKEN_MS, randomToken, signAccessToken, successorOf } from "./tokens.ts";
+import {
+  REFRESH_GRACE_MS,
+  REFRESH_TOKEN_MS,
+  randomToken,
+  SESSION_MAX_MS,
+  signAccessToken,
+  successorOf,
+} from "./tokens.ts";
 
 /** An access token and the refresh token to get the next one with. */
 type TokenPair = { access: string; refresh: string };
 
 type Holder = { id: string; role: Role };
 
-/** Starts a session of a user. `now` in milliseconds. */
+/**
+ * Starts a session of a user, if their password is still the one that was verified: verifying it takes a quarter of a
+ * second, in which another request may have changed it.
+ * @param verifiedHash the hash that the password was verified against
+ * @param newHash replaces it, when it was made with older parameters
+ * @param now in milliseconds
+ */
 export async function startSession(
   db: Database,
   user: Holder,
+  { verifiedHash, newHash }: { verifiedHash: string; newHash?: string | undefined },
   secret: string,
   now: number,
-): Promise<TokenPair> {
+): Promise<TokenPair | undefined> {
   const refresh = randomToken();
   const sessionId = uuidv7();
   const expiresAt = now + REFRESH_TOKEN_MS;
-  await db.commit("anonymous", "session.start", `user:${user.id}`, [
-    insertInto(sessions, { id: sessionId, userId: user.id, createdAt: now, expiresAt }),
-    insertInto(refreshTokens, { tokenHash: await sha256(refresh), sessionId, createdAt: now, expiresAt }),
+  const renewHash = (hash: string) =>
+    statementOf(
+      build
+        .update(users)
+        .set({ passwordHash: hash, updatedAt: now })
+        .where(and(eq(users.id, user.id), eq(users.passwordHash, verifiedHash))),
+    );
+  const [started] = await db.commit("anonymous", "session.start", `user:${user.id}`, [
+    statementOf(
+      build
+        .insert(sessions)
+        .select(
+          sql`SELECT ${sessionId}, id, ${now}, ${expiresAt}, NULL FROM ${users}
+            WHERE id = ${user.id} AND password_hash = ${verifiedHash} AND is_active = 1`,
+        )
+        .returning({ id: sessions.id }),
+    ),
+    statementOf(
+      build.insert(refreshTokens).select(
+        sql`SELECT ${await sha256(refresh)}, id, ${now}, ${expiresAt}, NULL FROM ${sessions}
+          WHERE id = ${sessionId}`,
+      ),
+    ),
+    ...(newHash === undefined ? [] : [renewHash(newHash)]),
   ]);
+  if (started?.length !== 1) return undefined;
   return { access: await accessFor(user, sessionId, secret, now), refresh };
 }
 
@@ -36,6 +72,7 @@ const holderOfToken = compile(
       sessionId: sql<string>`${sessions.id}`.as("sessionId"),
       userId: sql<string>`${sessions.userId}`.as("userId"),
       expiresAt: sql<number>`${refreshTokens.expiresAt}`.as("expiresAt"),
+      startedAt: sql<number>`${sessions.createdAt}`.as("startedAt"),
       role: users.role,
     })
     .from(refreshTokens)
@@ -54,34 +91,44 @@ const holderOfToken = compile(
  * Spends a refresh token for the next pair. A token used a second time ends its session, unless it comes within
  * the grace and its successor was not used yet: then a lost answer is likelier than a theft.
  * `undefined` when the token is not valid (any longer).
+ * @param secrets the present secret, and those whose successors are still accepted within the grace
  */
 export async function renewSession(
   db: Database,
   token: string,
-  secret: string,
+  secrets: readonly string[],
   now: number,
 ): Promise<TokenPair | undefined> {
-  const next = await successorOf(token, secret);
-  const [hash, nextHash] = await Promise.all([sha256(token), sha256(next)]);
+  const successors = await Promise.all(
+    secrets.map(async (secret) => {
+      const next = await successorOf(token, secret);
+      return { next, hash: await sha256(next) };
+    }),
+  );
+  const [present] = successors;
+  const [secret] = secrets;
+  const hash = await sha256(token);
   const [[found]] = await db.ask(holderOfToken({ hash }));
-  if (!found || found.expiresAt <= now) return undefined;
+  if (!found || found.expiresAt <= now || !present || secret === undefined) return undefined;
   const { sessionId, userId, role } = found;
-  const expiresAt = now + REFRESH_TOKEN_MS;
+  const expiresAt = Math.min(now + REFRESH_TOKEN_MS, found.startedAt + SESSION_MAX_MS);
+  if (expiresAt <= now) return undefined;
 
-  // What decides is inside the transaction, so no other request comes between check and update: the token is spent
-  // once, and there is one successor, which must be unused and young for the answer to be given (again).
-  const [, , , successors] = await db.commit("anonymous", "session.renew", `session:${sessionId}`, [
+  // What decides is inside the transaction, so no other request comes between check and update: only an unspent token
+  // gets a successor, whatever happened to the secrets, and the successor must be unused and young for the answer to be
+  // given (again).
+  const [, , , valid] = await db.commit("anonymous", "session.renew", `session:${sessionId}`, [
+    statementOf(
+      build.insert(refreshTokens).select(
+        sql`SELECT ${present.hash}, session_id, ${now}, ${expiresAt}, NULL FROM ${refreshTokens}
+          WHERE token_hash = ${hash} AND spent_at IS NULL`,
+      ),
+    ),
     statementOf(
       build
         .update(refreshTokens)
         .set({ spentAt: now })
         .where(and(eq(refreshTokens.tokenHash, hash), isNull(refreshTokens.spentAt))),
-    ),
-    statementOf(
-      build
-        .insert(refreshTokens)
-        .values({ tokenHash: nextHash, sessionId, createdAt: now, expiresAt })
-        .onConflictDoNothing(),
     ),
     statementOf(
       build
@@ -91,22 +138,27 @@ export async function renewSession(
     ),
     queryOf(
       build
-        .select({ hash: refreshTokens.tokenHash })
+        .select({ hash: sql<string>`${refreshTokens.tokenHash}`.as("hash") })
         .from(refreshTokens)
         .where(
           and(
-            eq(refreshTokens.tokenHash, nextHash),
+            inArray(
+              refreshTokens.tokenHash,
+              successors.map((successor) => successor.hash),
+            ),
             isNull(refreshTokens.spentAt),
             gt(refreshTokens.createdAt, now - REFRESH_GRACE_MS),
           ),
         ),
     ),
   ]);
-  if (successors.length === 0) {
+  const successor = successors.find((known) => known.hash === valid[0]?.hash);
+  if (!successor) {
     await db.commit("anonymous", "session.end", `session:${sessionId}`, [endSession(sessionId, now)]);
     return undefined;
   }
-  return { access: await accessFor({ id: userId, role }, sessionId, secret, now), refresh: next };
+  const access = await accessFor({ id: userId, role }, sessionId, secret, now);
+  return { access, refresh: successor.next };
 }
 
 /** Ends the session that a refresh token, spent or not, belongs to. Nothing happens for an unknown token. */
@@ -133,13 +185,17 @@ const endSession = (sessionId: string, now: number): Statement =>
       .where(and(eq(sessions.id, sessionId), isNull(sessions.endedAt))),
   );
 
-/** The statement that ends the sessions of a user, except `keptSession`. */
-export const endSessions = (userId: string, now: number, keptSession = ""): Statement =>
+/** The statement that ends the sessions of a user. @param onlyIf a condition on the rest of the transaction */
+export const endSessions = (
+  userId: string,
+  now: number,
+  { except = "", onlyIf }: { except?: string; onlyIf?: SQL } = {},
+): Statement =>
   statementOf(
     build
       .update(sessions)
       .set({ endedAt: now })
-      .where(and(eq(sessions.userId, userId), ne(sessions.id, keptSession), isNull(sessions.endedAt))),
+      .where(and(eq(sessions.userId, userId), ne(sessions.id, except), isNull(sessions.endedAt), onlyIf)),
   );
 
 /** The statements that delete sessions and refresh tokens which have expired. */

@@ -11,6 +11,8 @@ const AUDIENCE = "dealership-api";
 const ACCESS_TOKEN_SECONDS = 30 * 60;
 /** How long a refresh token is valid. */
 export const REFRESH_TOKEN_MS = 7 * 24 * 60 * 60 * 1000;
+/** How long a session lasts at most, however often it is refreshed: then its user logs in again. */
+export const SESSION_MAX_MS = 30 * 24 * 60 * 60 * 1000;
 /**
  * How long after its use a refresh token may be used once more, for a client that never saw the answer. It gets
  * the very same successor, and only while that one is unused.

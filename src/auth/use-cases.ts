@@ -1,5 +1,5 @@
 /** What people do with their accounts. */
-import { and, eq } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import { type IdempotencyKey, storeAnswer } from "../db/idempotency.ts";
 import { users } from "../db/schema.ts";
@@ -54,23 +54,15 @@ export async function login(deps: Deps, name: string, password: string) {
   const [[user]] = await db.ask(userByName({ key: foldCase(name.trim()) }));
   const verdict = await verifyPassword(password, user?.passwordHash);
   if (!user?.isActive || verdict === "wrong") return refuse("invalid_credentials");
-  if (verdict === "stale") await renewHash(deps, user, password);
-  const tokens = await startSession(db, user, config.jwtSecret, now);
-  return ok({ ...tokens, user: userBody(user) });
-}
-
-/** Replaces a hash that was made with older parameters, unless the password has changed since. */
-async function renewHash({ db, now }: Deps, user: User, password: string): Promise<void> {
-  const renewed = build
-    .update(users)
-    .set({ passwordHash: await hashPassword(password), updatedAt: now })
-    .where(and(eq(users.id, user.id), eq(users.passwordHash, user.passwordHash)));
-  await db.commit("anonymous", "password.rehash", `user:${user.id}`, [statementOf(renewed)]);
+  const newHash = verdict === "stale" ? await hashPassword(password) : undefined;
+  const hashes = { verifiedHash: user.passwordHash, newHash };
+  const tokens = await startSession(db, user, hashes, config.jwtSecret, now);
+  return tokens ? ok({ ...tokens, user: userBody(user) }) : refuse("invalid_credentials");
 }
 
 /** Spends a refresh token for a new pair of tokens. */
 export async function refresh({ db, config, now }: Deps, token: string) {
-  const tokens = await renewSession(db, token, config.jwtSecret, now);
+  const tokens = await renewSession(db, token, config.jwtSecrets, now);
   return tokens ? ok(tokens) : refuse("invalid_refresh_token");
 }
 
@@ -111,23 +103,30 @@ export async function changePassword(
   const found = await callingUser(deps, claimed);
   if (!found.ok) return found;
   const { caller, user } = found.value;
-  if ((await verifyPassword(current, user.passwordHash)) === "wrong")
-    return refuseField("current_password", "wrong", "This is not your password");
+  const wrong = refuseField("current_password", "wrong", "This is not your password");
+  if ((await verifyPassword(current, user.passwordHash)) === "wrong") return wrong;
   const weak = await checkPassword(deps, replacement, ownerOf(user), "new_password");
   if (!weak.ok) return weak;
   const passwordHash = await hashPassword(replacement);
   const { db, now } = deps;
   try {
-    await db.commit(caller, "password.change", `user:${caller.id}`, [
-      statementOf(build.update(users).set({ passwordHash, updatedAt: now }).where(eq(users.id, caller.id))),
-      endSessions(caller.id, now, caller.sessionId),
-      voidResetTokens(caller.id, now),
+    // Only over the password that was verified: another request may have changed or reset it since.
+    const change = build
+      .update(users)
+      .set({ passwordHash, updatedAt: now })
+      .where(and(eq(users.id, caller.id), eq(users.passwordHash, user.passwordHash)))
+      .returning({ id: users.id });
+    const isChanged = sql`EXISTS (SELECT 1 FROM ${users} WHERE id = ${caller.id} AND password_hash = ${passwordHash})`;
+    const [changed] = await db.commit(caller, "password.change", `user:${caller.id}`, [
+      statementOf(change),
+      endSessions(caller.id, now, { except: caller.sessionId, onlyIf: isChanged }),
+      voidResetTokens(caller.id, now, isChanged),
     ]);
+    return changed?.length === 1 ? ok(undefined) : wrong;
   } catch (error) {
     if (violationOf(error) === "not_signed_in") return refuse("invalid_token");
     throw error;
   }
-  return ok(undefined);
 }
 
 /** Asks for a password reset mail. Does the same whether or not the address has an account. */

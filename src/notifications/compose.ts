@@ -67,7 +67,7 @@ async function messageOf(row: Row, config: Config, db: Database, now: number): P
     if (!row.userId || !row.isActive || row.email !== row.recipient)
       throw new Undeliverable("the account is closed or has another address now");
     const token = await issueResetToken(db, row.userId, now);
-    const url = `${config.publicUrl}/reset-password?token=${token}`;
+    const url = `${config.publicUrl}/reset-password#token=${token}`;
     return { ...common, kind, url, token, validMinutes: PASSWORD_RESET_MS / 60_000 };
   }
   if (!row.carId) throw new Undeliverable("the booking or sale that it is about does not exist");

@@ -2,7 +2,8 @@
 const [reset, again, password, show, outcome] = ["reset", "again", "password", "show", "outcome"].map((id) =>
   document.getElementById(id),
 );
-const token = new URLSearchParams(location.search).get("token");
+// In the fragment, which no server and no log ever sees.
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
 
 /** Sends JSON; returns undefined when it was accepted, or the problem. */
 async function post(path, body) {

@@ -1,8 +1,12 @@
-import { eq, inArray } from "drizzle-orm";
+import { env } from "cloudflare:workers";
+import { and, eq, inArray, isNull } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { account, session, tokenPair } from "../../src/auth/schemas.ts";
+import { renewSession, startSession } from "../../src/auth/sessions.ts";
+import { openDatabase } from "../../src/db/client.ts";
 import { refreshTokens, sessions, users } from "../../src/db/schema.ts";
-import { answer, call, db } from "../support/world.ts";
+import { DAY_MS } from "../../src/shared/showroom-time.ts";
+import { answer, call, db, person } from "../support/world.ts";
 
 let made = 0;
 const newName = () => `newcomer-${++made}-${crypto.randomUUID().slice(0, 6)}`;
@@ -205,5 +209,77 @@ describe("refreshing", () => {
     const first = await signedIn();
     const stored = await db.select().from(refreshTokens).where(ofUser(first.user.id));
     expect(JSON.stringify(stored)).not.toContain(first.refresh);
+  });
+});
+
+describe("a spent refresh token", () => {
+  const SECRETS = [
+    "one secret of the tests, as long as it must be",
+    "another secret of the tests, also long enough",
+  ] as const;
+
+  /** A session that has been refreshed under a secret: the spent token and the live one. */
+  async function refreshed(at: number) {
+    const user = await person();
+    const database = openDatabase(env.DB, "first-primary");
+    const started = await startSession(database, user, { verifiedHash: "none" }, SECRETS[0], at);
+    const live = await renewSession(database, started?.refresh ?? "", [SECRETS[0]], at);
+    return { database, user, spent: started?.refresh ?? "", live: live?.refresh ?? "" };
+  }
+  const alive = (userId: string) =>
+    db
+      .select()
+      .from(sessions)
+      .where(and(eq(sessions.userId, userId), isNull(sessions.endedAt)));
+
+  test("never gets another successor when the secret was replaced, and ends its session", async () => {
+    const now = Date.now();
+    const { database, user, spent, live } = await refreshed(now - 60_000);
+    for (const secrets of [[SECRETS[1], SECRETS[0]], [SECRETS[1]]]) {
+      expect(await renewSession(database, spent, secrets, now)).toBeUndefined();
+      expect(await db.select().from(refreshTokens).where(ofUser(user.id))).toHaveLength(2);
+    }
+    expect(await renewSession(database, live, [SECRETS[1], SECRETS[0]], now)).toBeUndefined();
+    // The session that `person` begins stays.
+    expect(await alive(user.id)).toHaveLength(1);
+  });
+
+  test("gets the same successor again when the secret was replaced between a request and its retry", async () => {
+    const now = Date.now();
+    const { database, spent, live } = await refreshed(now - 2_000);
+    const retried = await renewSession(database, spent, [SECRETS[1], SECRETS[0]], now);
+    expect(retried?.refresh).toBe(live);
+  });
+});
+
+describe("a session", () => {
+  test("ends thirty days after it was started, however often it is refreshed", async () => {
+    const user = await person();
+    const database = openDatabase(env.DB, "first-primary");
+    const begun = Date.now();
+    let token = (await startSession(database, user, { verifiedHash: "none" }, env.JWT_SECRET, begun))
+      ?.refresh;
+    for (let day = 6; day < 30; day += 6) {
+      token = (await renewSession(database, token ?? "", [env.JWT_SECRET], begun + day * DAY_MS))?.refresh;
+      expect(token, `day ${day}`).toBeDefined();
+    }
+    expect(
+      await renewSession(database, token ?? "", [env.JWT_SECRET], begun + 30 * DAY_MS + 1),
+    ).toBeUndefined();
+  });
+
+  test("is not started with a password that was changed while it was being verified", async () => {
+    const user = await person("CUSTOMER", { passwordHash: "the new hash" });
+    const database = openDatabase(env.DB, "first-primary");
+    const old = { verifiedHash: "the old hash" };
+    expect(await startSession(database, user, old, env.JWT_SECRET, Date.now())).toBeUndefined();
+    expect(await db.select().from(refreshTokens).where(ofUser(user.id))).toEqual([]);
+  });
+
+  test("is not started for somebody who was deactivated while their password was being verified", async () => {
+    const user = await person("CUSTOMER", { passwordHash: "hash", isActive: false });
+    const database = openDatabase(env.DB, "first-primary");
+    const started = await startSession(database, user, { verifiedHash: "hash" }, env.JWT_SECRET, Date.now());
+    expect(started).toBeUndefined();
   });
 });

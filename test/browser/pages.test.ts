@@ -164,7 +164,7 @@ describe("the other pages", () => {
   });
 
   test("a used reset link offers another one", async () => {
-    const { page } = await open("/reset-password?token=used", { width: 390 });
+    const { page } = await open("/reset-password#token=used", { width: 390 });
     await page.locator("#show").check();
     expect(await page.locator("#password").getAttribute("type")).toBe("text");
     await page.locator("#password").fill("a long phrase of mine");

@@ -56,7 +56,7 @@ describe.each(ENVIRONMENTS)("the environment %s", (environment) => {
 
   test("agrees with the top level in every member", () => {
     expect(common).toEqual(local.common);
-    expect(Object.keys(common)).toEqual(expect.arrayContaining(["queues", "ratelimits", "vars", "secrets"]));
+    expect(Object.keys(common)).toEqual(expect.arrayContaining(["queues", "ratelimits", "vars"]));
   });
 
   test("has every variable of the top level", () => {

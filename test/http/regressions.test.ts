@@ -157,7 +157,7 @@ describe("metrics of a span", () => {
 });
 
 describe("paths outside the API", () => {
-  test.each(["/healthz/", "/readyz/", "/openapi.json/", "/docs/", "/reset-password?token=x"])(
+  test.each(["/healthz/", "/readyz/", "/openapi.json/", "/docs/", "/reset-password/"])(
     "%s answers",
     async (path) => {
       expect((await call("GET", path)).status).toBe(200);

@@ -285,7 +285,7 @@ describe("a password reset", () => {
     expect(await deliver(id, tools(send, now))).toMatchObject({ outcome: "sent" });
     const [row] = await db.select().from(passwordResets).where(eq(passwordResets.userId, customer.id));
     expect(row).toMatchObject({ createdAt: now, expiresAt: now + 30 * 60_000, usedAt: null });
-    const token = /reset-password\?token=([\w-]{43})$/m.exec(sent[0]?.text ?? "")?.[1] ?? "";
+    const token = /reset-password#token=([\w-]{43})$/m.exec(sent[0]?.text ?? "")?.[1] ?? "";
     expect(await sha256(token)).toBe(row?.tokenHash);
     expect(sent[0]?.text).toContain(`Or with this code: ${token}`);
     expect(JSON.stringify(await rowOf(id))).not.toContain(token);

@@ -60,7 +60,7 @@ export function sampleMessages(words: Words = PLAIN): Array<[name: string, messa
         kind: "password_reset",
         ...common,
         token,
-        url: `https://dealership.example/reset-password?token=${token}`,
+        url: `https://dealership.example/reset-password#token=${token}`,
         validMinutes: 30,
       },
     ],
