@@ -43,7 +43,10 @@ export async function openSlots(
   return typeof answer === "string" ? ok(answer) : refuse(answer.code);
 }
 
-/** Calls a car's object. What it throws itself is a fault of ours; that it cannot be reached is an outage. */
+/**
+ * Calls a car's object. What it throws itself is a fault of ours. That it cannot be reached is an outage, and so is that
+ * it does not have the method: during a deploy it may run another version.
+ */
 async function reach<Answer>(
   deps: Deps,
   carId: string,
@@ -52,7 +55,11 @@ async function reach<Answer>(
   try {
     return await call(deps.env.CAR_COORDINATOR.getByName(carId));
   } catch (error) {
-    const isOurs = error instanceof Error && "remote" in error && error.remote === true;
+    const isOurs =
+      error instanceof Error &&
+      "remote" in error &&
+      error.remote === true &&
+      !error.message.startsWith("The RPC receiver does not implement");
     throw isOurs ? error : new DependencyDown("the car's object", error);
   }
 }
