@@ -28,7 +28,7 @@ export const bookingById = compile(
     .where(eq(bookings.id, sql.placeholder("id"))),
 );
 
-/** The active bookings of a car. */
+/** The active bookings of a car. The statuses are part of the text, or the index of active bookings would not serve it. */
 export const activeBookings = compile(
   build
     .select(columnsOf(bookings))
@@ -36,7 +36,7 @@ export const activeBookings = compile(
     .where(
       and(
         eq(bookings.carId, sql.placeholder("carId")),
-        inArray(bookings.status, [...ACTIVE_BOOKING_STATUSES]),
+        inArray(bookings.status, [...ACTIVE_BOOKING_STATUSES]).inlineParams(),
       ),
     ),
 );

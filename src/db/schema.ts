@@ -418,6 +418,7 @@ export const commissions = sqliteTable(
   (t) => [
     uniqueIndex("commissions_one_per_sale").on(t.saleId).where(sql`${t.reverses} IS NULL`),
     uniqueIndex("commissions_one_reversal").on(t.reverses),
+    index("commissions_sale").on(t.saleId),
     index("commissions_salesperson").on(t.salespersonId, t.createdAt),
     check("commissions_rate_range", between(t.rate, 0, MAX_RATE)),
     check(

@@ -1,0 +1,1 @@
+CREATE INDEX `commissions_sale` ON `commissions` (`sale_id`);

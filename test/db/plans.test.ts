@@ -1,0 +1,132 @@
+/** How SQLite finds what the queries that are asked most look for: each along an index, and none through a whole table. */
+import { describe, expect, test } from "vitest";
+import { userByName } from "../../src/auth/users.ts";
+import { readAs } from "../../src/auth/verification.ts";
+import { activeBookings, bookingById, bookingList } from "../../src/bookings/store.ts";
+import { carById } from "../../src/cars/store.ts";
+import { storedAnswer } from "../../src/db/idempotency.ts";
+import { lateNotifications } from "../../src/outbox/outbox.ts";
+import { saleById, saleList } from "../../src/sales/store.ts";
+import { planOf, queriesOf, stepsOf } from "../support/plans.ts";
+
+const PAGE = { limit: 20, offset: 0 };
+const caller = { id: "u", role: "SALES", sessionId: "s", allowedRoles: ["SALES"] } as const;
+
+/** What is looked for, its queries, and how each table is read. */
+const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
+  [
+    "whether a caller is signed in",
+    await queriesOf((db) => readAs({ db, found: {} } as never, caller)),
+    [
+      "SEARCH sessions USING INDEX sqlite_autoindex_sessions_1 (id=?)",
+      "SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)",
+    ],
+  ],
+  [
+    "the user who signs in",
+    [userByName({ key: "k" })],
+    [
+      "SEARCH users USING INDEX users_username_key (username_key=?)",
+      "SEARCH users USING INDEX users_email_key (email_key=?)",
+    ],
+  ],
+  [
+    "a car",
+    await queriesOf((db) => carById(db, "c")),
+    [
+      "SEARCH cars USING INDEX sqlite_autoindex_cars_1 (id=?)",
+      "SEARCH p USING INDEX car_photos_order (car_id=?)",
+    ],
+  ],
+  [
+    "my bookings",
+    bookingList({ customer: "u" }, PAGE),
+    [
+      "SEARCH bookings USING INDEX bookings_customer (customer_id=?)",
+      "SEARCH bookings USING COVERING INDEX bookings_customer (customer_id=?)",
+    ],
+  ],
+  [
+    "my bookings of a status",
+    bookingList({ customer: "u", status: "PENDING" }, PAGE),
+    [
+      "SEARCH bookings USING INDEX bookings_customer (customer_id=?)",
+      "SEARCH bookings USING INDEX bookings_customer (customer_id=?)",
+    ],
+  ],
+  [
+    "the bookings of a car",
+    bookingList({ car: "c" }, PAGE),
+    [
+      "SEARCH bookings USING INDEX bookings_car (car_id=?)",
+      "SEARCH bookings USING COVERING INDEX bookings_car (car_id=?)",
+    ],
+  ],
+  [
+    "the bookings of a day",
+    bookingList({ from: 1, to: 2 }, PAGE),
+    [
+      "SEARCH bookings USING INDEX bookings_start (start_at>? AND start_at<?)",
+      "SEARCH bookings USING COVERING INDEX bookings_start (start_at>? AND start_at<?)",
+    ],
+  ],
+  [
+    "the active bookings of a car",
+    [activeBookings({ carId: "c" })],
+    ["SEARCH bookings USING INDEX bookings_active (car_id=?)"],
+  ],
+  [
+    "a booking",
+    [bookingById({ id: "b" })],
+    ["SEARCH bookings USING INDEX sqlite_autoindex_bookings_1 (id=?)"],
+  ],
+  [
+    "the sales of a salesperson",
+    saleList({ only: "u" }, PAGE),
+    [
+      "SEARCH sales USING INDEX sales_salesperson (salesperson_id=?)",
+      "SEARCH c USING INDEX commissions_sale (sale_id=?)",
+      "SEARCH sales USING COVERING INDEX sales_salesperson (salesperson_id=?)",
+    ],
+  ],
+  [
+    "a sale",
+    [saleById({ id: "s" })],
+    [
+      "SEARCH sales USING INDEX sqlite_autoindex_sales_1 (id=?)",
+      "SEARCH c USING INDEX commissions_sale (sale_id=?)",
+    ],
+  ],
+  [
+    "the answer of a keyed request",
+    [storedAnswer({ id: "k" })],
+    ["SEARCH idempotency_keys USING INDEX sqlite_autoindex_idempotency_keys_1 (id=?)"],
+  ],
+  [
+    "late notifications",
+    await queriesOf((db) => lateNotifications(db, 0)),
+    [
+      "SEARCH notifications USING INDEX notifications_status (status=?)",
+      "SEARCH earlier USING INDEX notifications_booking (booking_id=? AND rowid<?)",
+    ],
+  ],
+];
+
+describe("an index finds", () => {
+  test.each(PLANS)("%s", async (_, queries, expected) => {
+    const plans = await Promise.all(queries.map(planOf));
+    expect(plans.flat()).toEqual(expected);
+  });
+});
+
+test("pages of bookings and sales are read in the order of an index, and not sorted", async () => {
+  for (const [rows] of [
+    bookingList({ customer: "u" }, PAGE),
+    bookingList({ car: "c" }, PAGE),
+    bookingList({}, PAGE),
+    saleList({ only: "u" }, PAGE),
+    saleList({}, PAGE),
+  ]) {
+    expect(await stepsOf(rows)).not.toContain("USE TEMP B-TREE FOR ORDER BY");
+  }
+});
