@@ -40,6 +40,9 @@ describe("me", () => {
     const patch = (json: unknown) => answer(call("PATCH", "/api/auth/me/", { token: one.access, json }));
     const taken = await patch({ email: two.email.toUpperCase() });
     expect([taken.status, taken.body.errors[0]]).toMatchObject([400, { field: "email", code: "taken" }]);
+    await person("CUSTOMER", { username: "ann@name.example", usernameKey: "ann@name.example" });
+    const asName = await patch({ email: "Ann@Name.example" });
+    expect([asName.status, asName.body.errors[0]]).toMatchObject([400, { field: "email", code: "taken" }]);
     expect((await patch({ email: null })).body.email).toBeNull();
     expect((await patch({ email: one.email })).body.email).toBe(one.email);
     expect((await patch({ colour: "red" })).status).toBe(400);
@@ -122,6 +125,14 @@ describe("a forgotten password", () => {
     const token = await tokenFor(user.id);
     expect((await reset(token, `x${username}x`)).body.errors[0].field).toBe("new_password");
     expect((await reset(token)).status).toBe(204);
+  });
+
+  test("is not set by a token that was mailed before the password was changed", async () => {
+    const { user, access } = await member();
+    const token = await tokenFor(user.id);
+    const json = { current_password: PASSWORD, new_password: NEW };
+    expect((await call("POST", "/api/auth/password/change/", { token: access, json })).status).toBe(204);
+    expect((await reset(token, "a third engine")).body.errors[0].field).toBe("token");
   });
 
   test("of a deactivated user is not set", async () => {

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { sign } from "hono/jwt";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { signAccessToken, verifyAccessToken } from "../../src/auth/tokens.ts";
 import { answer, call, person } from "../support/world.ts";
 
 type Claims = Record<string, unknown>;
@@ -76,5 +77,33 @@ describe("an access token", () => {
     expect(Object.keys(claims).sort()).toEqual(["aud", "exp", "iat", "iss", "jti", "role", "sid", "sub"]);
     expect(claims["sub"]).toBe(id);
     expect(Number(claims["exp"]) - Number(claims["iat"])).toBe(1800);
+  });
+});
+
+describe("an access token that this isolate has verified before", () => {
+  const [SECRET, NEXT_SECRET] = [
+    "a secret that is long enough for HS256",
+    "the secret that replaces it later",
+  ];
+  const verified = async () => {
+    const token = await signAccessToken({ userId: "u", role: "SALES", sessionId: "s" }, SECRET, Date.now());
+    expect(await verifyAccessToken(token, [SECRET])).toEqual({ userId: "u", role: "SALES", sessionId: "s" });
+    return token;
+  };
+  afterEach(() => void vi.useRealTimers());
+
+  test("is refused once it has expired", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const token = await verified();
+    vi.setSystemTime(Date.now() + 29 * 60_000);
+    expect(await verifyAccessToken(token, [SECRET])).toBeDefined();
+    vi.setSystemTime(Date.now() + 2 * 60_000);
+    expect(await verifyAccessToken(token, [SECRET])).toBeUndefined();
+  });
+
+  test("is valid while its secret is the former one, and refused once the secret is withdrawn", async () => {
+    const token = await verified();
+    expect(await verifyAccessToken(token, [NEXT_SECRET, SECRET])).toBeDefined();
+    expect(await verifyAccessToken(token, [NEXT_SECRET])).toBeUndefined();
   });
 });

@@ -248,6 +248,23 @@ describe("the life of a booking", () => {
     }
   });
 
+  test("the staff member who decides is on record, until another one decides", async () => {
+    const [customer, first, second, carId] = [
+      await person(),
+      await person("SALES"),
+      await person("SALES"),
+      await car(),
+    ];
+    const { id } = (await book(customer.token, carId, slot(2))).body;
+    const handledBy = async () =>
+      (await db.select().from(bookings).where(eq(bookings.id, id)).get())?.handledBy;
+    expect(await handledBy()).toBeNull();
+    await call("PATCH", `/api/bookings/${id}/approve/`, { token: first.token });
+    expect(await handledBy()).toBe(first.id);
+    await call("PATCH", `/api/bookings/${id}/complete/`, { token: second.token });
+    expect(await handledBy()).toBe(second.id);
+  });
+
   test("a customer cancels their own booking; another's does not exist for them", async () => {
     const [customer, other, carId] = [await person(), await person(), await car()];
     const made = await book(customer.token, carId, slot(2));

@@ -86,6 +86,18 @@ describe("the calendar in the database", () => {
   });
 });
 
+test("the bookings of a car that is removed are cancelled under a higher sequence, and the customer learns why", async () => {
+  const { carId, customerId, context } = await stage();
+  const id = await booking({ carId, customerId, startAt: slot(2), status: "APPROVED", sequence: 3 });
+  const command: Command = { type: "set_status", to: "REMOVED" };
+  expect(await writerOf(carId).execute(command, context)).toMatchObject({ ok: true });
+  expect(await bookingsOf(carId)).toMatchObject([{ id, status: "CANCELLED", sequence: 4 }]);
+  const notices = await db.select().from(notifications).where(eq(notifications.bookingId, id));
+  expect(notices).toMatchObject([
+    { kind: "booking_cancelled", facts: { reason: "car_removed", status: "CANCELLED", sequence: 4 } },
+  ]);
+});
+
 test("a calendar that is loaded answers without the database, and knows at once what it booked", async () => {
   const { carId, book, context } = await stage();
   const counted = countingDatabase();

@@ -483,6 +483,13 @@ describe("the photos of a car", () => {
     expect((await fetchPhoto(third.url)).status).toBe(404);
   });
 
+  test("are followed by a new one, also when an earlier one was deleted", async () => {
+    const [{ token }, carId] = [await person("SALES"), await car()];
+    const [first] = [await photoRow(carId, 0, true), await photoRow(carId, 1, false)];
+    expect((await call("DELETE", `/api/cars/${carId}/photos/${first}/`, { token })).status).toBe(204);
+    expect((await upload(token, carId, await png())).body.sort_order).toBe(2);
+  });
+
   test("an order must name each of them once", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const [one, two] = [await photoRow(carId, 0, true), await photoRow(carId, 1, false)];
@@ -648,6 +655,26 @@ describe("a failure halfway", () => {
     expect(await objects()).toEqual(before);
   });
 
+  test("of the Images service to leave out metadata is made good before anything is stored", async () => {
+    const [{ token }, carId] = [await person("SALES"), await car()];
+    const careless = webpFile(
+      webpChunk("VP8X", join(big(0x0c000000, 4), Uint8Array.of(59, 0, 0, 39, 0, 0))),
+      webpChunk("VP8L", Uint8Array.of(0x2f, 59, 0, 0, 0)),
+      webpChunk("EXIF", latin1("FINDME")),
+      webpChunk("XMP ", latin1("FINDME")),
+    );
+    const output = async () => ({ response: () => new Response(careless) });
+    const IMAGES = { input: () => ({ transform: () => ({ output }) }) } as unknown as ImagesBinding;
+    const made = await answer(send({ IMAGES }, token, carId));
+    expect(made.status).toBe(201);
+    for (const url of [made.body.url, made.body.thumbnail_url]) {
+      const served = await bytesOf(await fetchPhoto(url));
+      for (const trace of ["FINDME", "EXIF", "XMP "]) expect(contains(served, trace)).toBe(false);
+      // The flags of VP8X do not announce what is not there.
+      expect([inspectImage(served).ok, served[20]]).toEqual([true, 0]);
+    }
+  });
+
   test("of deleting objects is made good by the cron", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const made = await upload(token, carId, await png());
@@ -680,20 +707,41 @@ describe("a failure halfway", () => {
     }
   });
 
-  test("an upload so slow that its objects were given up writes no row", async () => {
-    const [{ token }, carId] = [await person("SALES"), await car()];
-    const PHOTOS = new Proxy(env.PHOTOS, {
+  /** A bucket in which something happens after each object that is stored. */
+  const bucketWith = (afterPut: () => Promise<unknown>) =>
+    new Proxy(env.PHOTOS, {
       get: (bucket, name) =>
         name === "put"
           ? async (...put: Parameters<R2Bucket["put"]>) => {
               const stored = await bucket.put(...put);
-              await deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR);
+              await afterPut();
               return stored;
             }
           : Reflect.get(bucket, name),
     });
+
+  test("an upload so slow that its objects were given up writes no row", async () => {
+    const [{ token }, carId] = [await person("SALES"), await car()];
+    const PHOTOS = bucketWith(() => deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR));
     expect((await send({ PHOTOS }, token, carId)).status).toBe(503);
     expect(await storedPhotos(carId)).toEqual([]);
+  });
+
+  test("an upload whose objects are about to be deleted writes no row", async () => {
+    const [{ token }, carId] = [await person("SALES"), await car()];
+    // The cron has marked them, and has not deleted them yet.
+    const PHOTOS = bucketWith(() => db.update(orphanedObjects).set({ pendingDelete: true }));
+    expect((await send({ PHOTOS }, token, carId)).status).toBe(503);
+    expect(await storedPhotos(carId)).toEqual([]);
+  });
+
+  test("an upload that is under way keeps its objects when the cron runs", async () => {
+    const [{ token }, carId] = [await person("SALES"), await car()];
+    const PHOTOS = bucketWith(() => deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + HOUR / 2));
+    expect((await send({ PHOTOS }, token, carId)).status).toBe(201);
+    for (const { key, thumbnailKey } of await storedPhotos(carId))
+      for (const name of [key, thumbnailKey]) expect(await env.PHOTOS.head(name)).not.toBeNull();
+    expect(await storedPhotos(carId)).toHaveLength(1);
   });
 });
 

@@ -153,6 +153,9 @@ const list = (query: Query, token?: string) =>
 const idsOf = (body: { results: { id: string }[] }) => body.results.map(({ id }) => id);
 
 const someOf = (text: string) => [text, text.toUpperCase(), text.toLowerCase()];
+/** Bounds between the values of the stock, and bounds that are one of them: a bound is part of its span. */
+const bound = (value: (car: Row) => number, max: number) =>
+  fc.oneof(fc.integer({ min: 0, max }), fc.constantFrom(...stock.map(value)));
 const filters = fc.record(
   {
     make: fc.constantFrom(...MAKES.flatMap(someOf), "Tesla"),
@@ -160,9 +163,9 @@ const filters = fc.record(
     year: fc.integer({ min: 2014, max: 2028 }).map(String),
     min_year: fc.integer({ min: 2014, max: 2028 }).map(String),
     max_year: fc.integer({ min: 2014, max: 2028 }).map(String),
-    min_price: fc.integer({ min: 0, max: 110_000 * 100 }).map(formatCents),
-    max_price: fc.integer({ min: 0, max: 110_000 * 100 }).map(formatCents),
-    max_mileage: fc.integer({ min: 0, max: 160_000 }).map(String),
+    min_price: bound(priceOf, 110_000 * 100).map(formatCents),
+    max_price: bound(priceOf, 110_000 * 100).map(formatCents),
+    max_mileage: bound(({ mileage }) => mileage, 160_000).map(String),
     fuel_type: fc.constantFrom(...FUEL_TYPES),
     body_type: fc.constantFrom(...BODY_TYPES),
     transmission: fc.constantFrom(...TRANSMISSIONS),
@@ -241,6 +244,18 @@ describe("a list of cars", () => {
     },
     120_000,
   );
+
+  test.each([
+    ["min_price", (car: Row) => formatCents(priceOf(car))],
+    ["max_price", (car: Row) => formatCents(priceOf(car))],
+    ["max_mileage", (car: Row) => String(car.mileage)],
+    ["min_year", (car: Row) => String(car.year)],
+    ["max_year", (car: Row) => String(car.year)],
+  ] as const)("with %s has the cars that are exactly at the bound", async (filter, value) => {
+    const [car] = matching({}, false) as [Row];
+    const { body } = await list({ search: car.vin, [filter]: value(car) });
+    expect(idsOf(body)).toEqual([car.id]);
+  });
 
   test("has cars in the wire form", async () => {
     const { body } = await list({ page_size: "100" });

@@ -17,7 +17,27 @@ async function sql(text: string, ...values: unknown[]): Promise<string> {
 
 const INSERT_BOOKING =
   "INSERT INTO bookings (id, car_id, customer_id, start_at, end_at, status, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 0, 0)";
+const INSERT_SALE =
+  "INSERT INTO sales (id, car_id, customer_id, salesperson_id, sale_price_cents, currency, payment_method, sale_at, created_at) VALUES (?, ?, ?, ?, 100, 'EUR', 'CASH', 0, 0)";
 const HOUR = 3_600_000;
+
+/** A sale with its commission, both open. */
+async function sold() {
+  const [{ id: customerId }, { id: sellerId }, carId] = [await person(), await person("SALES"), await car()];
+  const [saleId, commissionId] = [crypto.randomUUID(), crypto.randomUUID()];
+  expect(await sql(INSERT_SALE, saleId, carId, customerId, sellerId)).toBe("accepted");
+  const commission = (id: string, amount: number, reverses: string | null) =>
+    sql(
+      "INSERT INTO commissions (id, sale_id, salesperson_id, rate, amount_cents, reverses, created_at) VALUES (?, ?, ?, 250, ?, ?, 0)",
+      id,
+      saleId,
+      sellerId,
+      amount,
+      reverses,
+    );
+  expect(await commission(commissionId, 2, null)).toBe("accepted");
+  return { customerId, sellerId, carId, saleId, commissionId, commission };
+}
 
 describe("the database refuses, whoever writes", () => {
   test.each([
@@ -68,20 +88,70 @@ describe("the database refuses, whoever writes", () => {
   test("SOLD by hand, and taking a sold car back by hand", async () => {
     const [{ id: customer }, { id: seller }, carId] = [await person(), await person("SALES"), await car()];
     expect(await sql("UPDATE cars SET status = 'SOLD' WHERE id = ?", carId)).toBe("sold_needs_sale");
-    const sell = () =>
-      sql(
-        "INSERT INTO sales (id, car_id, customer_id, salesperson_id, sale_price_cents, currency, payment_method, sale_at, created_at) VALUES (?, ?, ?, ?, 100, 'EUR', 'CASH', 0, 0)",
-        crypto.randomUUID(),
-        carId,
-        customer,
-        seller,
-      );
+    const sell = () => sql(INSERT_SALE, crypto.randomUUID(), carId, customer, seller);
     expect(await sell()).toBe("accepted");
     expect(await sell()).toBe("unique:sales.car_id");
     expect(await sql("UPDATE cars SET status = 'SOLD' WHERE id = ?", carId)).toBe("accepted");
     expect(await sql("UPDATE cars SET status = 'AVAILABLE' WHERE id = ?", carId)).toBe("sold_needs_sale");
     expect(await sql("UPDATE sales SET sale_price_cents = 1 WHERE car_id = ?", carId)).toBe("immutable");
     expect(await sql("DELETE FROM sales WHERE car_id = ?", carId)).toBe("immutable");
+  });
+
+  test("a car that is SOLD from the start", async () => {
+    expect(await car({ status: "SOLD" }).catch(violationOf)).toBe("sold_needs_sale");
+  });
+
+  test("a sale of a removed car", async () => {
+    const [{ id: customer }, { id: seller }] = [await person(), await person("SALES")];
+    const carId = await car({ status: "REMOVED" });
+    expect(await sql(INSERT_SALE, crypto.randomUUID(), carId, customer, seller)).toBe("car_not_sellable");
+  });
+
+  test("voiding a sale twice, and taking a void back", async () => {
+    const { saleId, sellerId } = await sold();
+    const setVoid = (at: number | null, reason: string | null, by: string | null) =>
+      sql(
+        "UPDATE sales SET voided_at = ?, void_reason = ?, voided_by = ? WHERE id = ?",
+        at,
+        reason,
+        by,
+        saleId,
+      );
+    expect(await setVoid(1, "the loan fell through", sellerId)).toBe("accepted");
+    expect(await setVoid(2, "another reason", sellerId)).toBe("immutable");
+    expect(await setVoid(null, null, null)).toBe("immutable");
+  });
+
+  test("changing or deleting an entry of the commission ledger, and reversing one twice", async () => {
+    const { commissionId, commission } = await sold();
+    expect(await sql("UPDATE commissions SET amount_cents = 1 WHERE id = ?", commissionId)).toBe("immutable");
+    expect(await sql("DELETE FROM commissions WHERE id = ?", commissionId)).toBe("immutable");
+    expect(await commission(crypto.randomUUID(), -2, commissionId)).toBe("accepted");
+    expect(await commission(crypto.randomUUID(), -2, commissionId)).toBe("unique:commissions.reverses");
+  });
+
+  test("moving a booking of a removed car", async () => {
+    const [{ id: customerId }, carId] = [await person(), await car()];
+    const id = await booking({ carId, customerId, startAt: slot(2), status: "PENDING" });
+    expect(await sql("UPDATE cars SET status = 'REMOVED' WHERE id = ?", carId)).toBe("accepted");
+    const move = "UPDATE bookings SET start_at = ?, end_at = ? WHERE id = ?";
+    expect(await sql(move, slot(3), slot(3) + HOUR, id)).toBe("car_not_bookable");
+  });
+
+  test("giving a booking to another customer, another car or another id", async () => {
+    const [{ id: customerId }, { id: other }, carId] = [await person(), await person(), await car()];
+    const id = await booking({ carId, customerId, startAt: slot(2), status: "PENDING" });
+    expect(await sql("UPDATE bookings SET customer_id = ? WHERE id = ?", other, id)).toBe("immutable");
+    expect(await sql("UPDATE bookings SET car_id = ? WHERE id = ?", await car(), id)).toBe("immutable");
+    expect(await sql("UPDATE bookings SET id = ? WHERE id = ?", crypto.randomUUID(), id)).toBe("immutable");
+  });
+
+  test("an e-mail address that is another user's name, and a name that is another user's address", async () => {
+    const [{ id }, other] = [await person(), await person()];
+    expect(await sql("UPDATE users SET email_key = ? WHERE id = ?", other.username, id)).toBe("email_taken");
+    expect(await sql("UPDATE users SET username_key = ? WHERE id = ?", other.email, id)).toBe(
+      "username_taken",
+    );
   });
 
   test.each([
@@ -129,6 +199,7 @@ describe("the database refuses, whoever writes", () => {
     expect(await sql("UPDATE users SET is_active = 0 WHERE id = ?", first.id)).toBe("accepted");
     expect(await sql("UPDATE users SET is_active = 0 WHERE id = ?", second.id)).toBe("last_admin");
     expect(await sql("UPDATE users SET role = 'SALES' WHERE id = ?", second.id)).toBe("last_admin");
+    expect(await sql("DELETE FROM users WHERE id = ?", second.id)).toBe("last_admin");
     expect(await sql("UPDATE users SET is_active = 1 WHERE id = ?", first.id)).toBe("accepted");
     expect(await sql("UPDATE users SET role = 'SALES' WHERE id = ?", second.id)).toBe("accepted");
   });

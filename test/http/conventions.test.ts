@@ -11,6 +11,22 @@ describe("paths", () => {
     },
   );
 
+  test.each(["/api/c%61rs", "/api/c%61rs/", "/api/%63ars/?page=1"])(
+    "%s, percent-encoded, is the same path",
+    async (path) => {
+      const found = await answer(call("GET", path));
+      expect(found.status).toBe(200);
+      expect(found.body).toHaveProperty("results");
+    },
+  );
+
+  test("the id of a car may be percent-encoded", async () => {
+    const id = await car();
+    const encoded = `%${id.charCodeAt(0).toString(16)}${id.slice(1)}`;
+    for (const path of [`/api/cars/${encoded}`, `/api/cars/${encoded}/`])
+      expect((await answer(call("GET", path))).body.id).toBe(id);
+  });
+
   test.each(["/api/auth/login", "/api/auth/login/"])("POST %s reaches its handler", async (path) => {
     const refused = await answer(call("POST", path, { json: { username: "nobody", password: "wrong" } }));
     expect([refused.status, refused.body.code]).toEqual([401, "invalid_credentials"]);
@@ -279,15 +295,16 @@ describe("the documents", () => {
 });
 
 describe("the rate limit", () => {
-  const send = async (within: boolean) => {
+  const keys: string[] = [];
+  const send = async (within: boolean, from = "192.0.2.1") => {
     const { default: worker } = await import("../../src/index.ts");
-    const surroundings = {
-      ...env,
-      RATE_LIMITS: "on",
-      REQUEST_LIMIT: { limit: async () => ({ success: within }) },
+    const limit = async ({ key }: { key: string }) => {
+      keys.push(key);
+      return { success: within };
     };
+    const surroundings = { ...env, RATE_LIMITS: "on", REQUEST_LIMIT: { limit } };
     return worker.fetch(
-      new Request("http://dealership.test/api/cars/"),
+      new Request("http://dealership.test/api/cars/", { headers: { "CF-Connecting-IP": from } }),
       surroundings as never,
       {
         waitUntil() {},
@@ -309,5 +326,13 @@ describe("the rate limit", () => {
     expect([refused.status, refused.headers.get("Retry-After")]).toEqual([429, "60"]);
     expect(refused.headers.get("RateLimit")).toBe('"address";r=0;t=60');
     expect(((await refused.json()) as { code: string }).code).toBe("too_many_requests");
+  });
+
+  test("counts each address by itself", async () => {
+    keys.length = 0;
+    for (const from of ["192.0.2.1", "192.0.2.1", "192.0.2.2"]) await send(true, from);
+    const [first, again, other] = keys;
+    expect(again).toBe(first);
+    expect(other).not.toBe(first);
   });
 });

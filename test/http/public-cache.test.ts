@@ -106,6 +106,15 @@ describe("what anybody may read", () => {
     expect(withBookmark.body.color).toBe("Green");
   });
 
+  test("answers reads alone: a write to the same URL reaches its handler", async () => {
+    const { ask, reads } = isolate();
+    expect((await ask("/api/cars/")).status).toBe(200);
+    const write = { method: "POST", body: "{}", headers: { "Content-Type": "application/json" } };
+    expect((await ask("/api/cars/", write)).status).toBe(401);
+    expect((await ask("/api/cars/", { method: "HEAD" })).status).toBe(200);
+    expect(reads()).toBe(1);
+  });
+
   test("is forgotten when the same isolate changes the stock", async () => {
     const { ask } = isolate();
     const [id, { token }] = [await car({ color: "Blue" }), await person("SALES")];

@@ -1,6 +1,7 @@
 import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { bookings, staffProfiles, users } from "../../src/db/schema.ts";
+import { BOOKING_STATUSES } from "../../src/shared/enums.ts";
 import { metricsSchema, staffSchema } from "../../src/staff/schemas.ts";
 import { answer, booking, call, car, db, person, slot } from "../support/world.ts";
 
@@ -161,6 +162,23 @@ describe("leaving", () => {
   });
 });
 
+test("the sales of a staff member are counted while they stand: one that is void is not", async () => {
+  const [admin, sam, customer, carId] = [
+    await person("ADMIN"),
+    await person("SALES"),
+    await person(),
+    await car(),
+  ];
+  const json = { car: carId, customer: customer.id, sale_price: "100.00", payment_method: "CASH" };
+  const sale = await answer(call("POST", "/api/sales/", { token: sam.token, json }));
+  const count = async () =>
+    (await answer(call("GET", `/api/staff/${sam.id}/`, { token: sam.token }))).body.total_sales_count;
+  expect(await count()).toBe(1);
+  const voided = { token: admin.token, json: { reason: "the loan fell through" } };
+  expect((await call("POST", `/api/sales/${sale.body.id}/void/`, voided)).status).toBe(200);
+  expect(await count()).toBe(0);
+});
+
 describe("metrics", () => {
   test("are strings for money and count what was done within the days asked for", async () => {
     const [sam, customer] = [await person("SALES"), await person()];
@@ -185,6 +203,15 @@ describe("metrics", () => {
     expect(await within(`from=${day(-2)}&to=${day(-2)}`)).toBe(1);
     expect(await within(`from=${day(-1)}`)).toBe(0);
     expect(await within(`to=${day(-3)}`)).toBe(0);
+  });
+
+  test("count no test drive that is not completed", async () => {
+    const [sam, customer] = [await person("SALES"), await person()];
+    const row = { carId: await car(), customerId: customer.id, handledBy: sam.id };
+    for (const [index, status] of BOOKING_STATUSES.entries())
+      await booking({ ...row, startAt: slot(-2, index), status });
+    const path = `/api/staff/${await profileOf(sam.id)}/metrics/`;
+    expect((await answer(call("GET", path, { token: sam.token }))).body.test_drives_completed).toBe(1);
   });
 
   test("refuse days that do not exist and spans that end before they begin", async () => {

@@ -1,0 +1,46 @@
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { expect, test } from "vitest";
+import { createApp } from "../../src/app.ts";
+import { person } from "../support/world.ts";
+
+const BOOKMARK = "00000000-00000000-00000000-00000000000000000000000000000000";
+
+/** The states at which the sessions of one request begin. */
+async function startsOf(init: RequestInit, path = "/api/cars/"): Promise<string[]> {
+  const starts: string[] = [];
+  const DB = new Proxy(env.DB, {
+    get: (d1, name) =>
+      name === "withSession"
+        ? (start: string) => {
+            starts.push(start);
+            return d1.withSession("first-primary");
+          }
+        : Reflect.get(d1, name),
+  });
+  const context = createExecutionContext();
+  await createApp().fetch(new Request(`http://dealership.test${path}`, init), { ...env, DB }, context);
+  await waitOnExecutionContext(context);
+  return starts;
+}
+
+test("a public read begins at any replica", async () => {
+  expect(await startsOf({})).toEqual(["first-unconstrained"]);
+});
+
+test("a read with a token begins at the primary database", async () => {
+  const { token } = await person();
+  expect(await startsOf({ headers: { Authorization: `Bearer ${token}` } })).toEqual(["first-primary"]);
+});
+
+test("a write begins at the primary database", async () => {
+  const body = JSON.stringify({ username: "nobody", password: "a quiet engine" });
+  const init = { method: "POST", headers: { "Content-Type": "application/json" }, body };
+  expect(await startsOf(init, "/api/auth/login/")).toEqual(["first-primary"]);
+});
+
+test("a request with a bookmark begins at the state that the bookmark names, with and without a token", async () => {
+  const { token } = await person();
+  for (const headers of [{}, { Authorization: `Bearer ${token}` }] as Record<string, string>[])
+    expect(await startsOf({ headers: { ...headers, "X-D1-Bookmark": BOOKMARK } })).toEqual([BOOKMARK]);
+});
