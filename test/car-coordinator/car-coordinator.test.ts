@@ -24,13 +24,6 @@ describe("a newer Worker", () => {
     const booked = await env.CAR_COORDINATOR.getByName(carId).execute(book(id), context);
     expect(booked).toMatchObject({ ok: true, booking: { customerId: id, status: "PENDING" } });
   });
-
-  test("learns that the object is unavailable for a command that it does not know", async () => {
-    const [{ caller }, carId] = [await person(), await car()];
-    const command = { type: "lend", until: slot(3) } as unknown as Command;
-    const refused = await env.CAR_COORDINATOR.getByName(carId).execute(command, { caller });
-    expect(refused).toEqual({ ok: false, refusal: { code: "unavailable" } });
-  });
 });
 
 describe("an object that runs another version", () => {

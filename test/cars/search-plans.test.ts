@@ -58,7 +58,7 @@ describe.each(EACH_ORDERING)("the list ordered by %s", (ordering, key) => {
       const { page, count } = await listQueries({ ...filter, ordering });
       const plan = await planOf(page);
       expect(plan.map(plain)).toEqual([KEPT, `SCAN cars USING INDEX ${INDEX[key]}`, ...FETCH]);
-      expect(await idSteps(page)).not.toContain("USE TEMP B-TREE FOR ORDER BY");
+      expect((await idSteps(page)).filter((step) => step.startsWith("USE TEMP B-TREE"))).toEqual([]);
       expect(await planOf(count)).toEqual([KEPT]);
     }
   });

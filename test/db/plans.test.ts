@@ -127,6 +127,6 @@ test("pages of bookings and sales are read in the order of an index, and not sor
     saleList({ only: "u" }, PAGE),
     saleList({}, PAGE),
   ]) {
-    expect(await stepsOf(rows)).not.toContain("USE TEMP B-TREE FOR ORDER BY");
+    expect((await stepsOf(rows)).filter((step) => /^USE TEMP B-TREE FOR (?!json)/.test(step))).toEqual([]);
   }
 });
