@@ -1,4 +1,4 @@
-/** Sessions: started by a login, carried on by refreshing, ended by a logout, a theft or a new password. */
+/** Sessions: a login starts one, a refresh extends it, and a logout, a stolen token or a new password ends it. */
 import { and, eq, gt, isNull, lt, ne, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Database } from "../db/client.ts";
@@ -8,7 +8,7 @@ import { sha256 } from "../shared/digest.ts";
 import type { Role } from "../shared/enums.ts";
 import { REFRESH_GRACE_MS, REFRESH_TOKEN_MS, randomToken, signAccessToken, successorOf } from "./tokens.ts";
 
-/** An access token and the refresh token to get the next one with. */
+/** An access token, and the refresh token for the next pair. */
 type TokenPair = { access: string; refresh: string };
 
 type Holder = { id: string; role: Role };
@@ -51,9 +51,9 @@ const holderOfToken = compile(
 );
 
 /**
- * Spends a refresh token for the next pair. A token used a second time ends its session, unless it comes within
- * the grace and its successor was not used yet: then a lost answer is likelier than a theft.
- * `undefined` when the token is not valid (any longer).
+ * Exchanges a refresh token for the next pair. A second use of a token ends its session, unless it comes within the
+ * grace period and the successor is unused: then a lost response is more likely than a theft. Returns `undefined` when
+ * the token is not valid.
  */
 export async function renewSession(
   db: Database,
@@ -68,8 +68,8 @@ export async function renewSession(
   const { sessionId, userId, role } = found;
   const expiresAt = now + REFRESH_TOKEN_MS;
 
-  // What decides is inside the transaction, so no other request comes between check and update: the token is spent
-  // once, and there is one successor, which must be unused and young for the answer to be given (again).
+  // The conditions are part of the transaction, so no other request can come between check and update. The token is
+  // used once and has one successor, which is returned (again) only while it is unused and within the grace period.
   const [, , , successors] = await db.commit("anonymous", "session.renew", `session:${sessionId}`, [
     statementOf(
       build
@@ -109,7 +109,7 @@ export async function renewSession(
   return { access: await accessFor({ id: userId, role }, sessionId, secret, now), refresh: next };
 }
 
-/** Ends the session that a refresh token, spent or not, belongs to. Nothing happens for an unknown token. */
+/** Ends the session of a refresh token, used or unused. An unknown token has no effect. */
 export async function endSessionOf(db: Database, token: string, now: number): Promise<void> {
   const owner = build
     .select({ id: refreshTokens.sessionId })
@@ -142,7 +142,7 @@ export const endSessions = (userId: string, now: number, keptSession = ""): Stat
       .where(and(eq(sessions.userId, userId), ne(sessions.id, keptSession), isNull(sessions.endedAt))),
   );
 
-/** The statements that delete sessions and refresh tokens which have expired. */
+/** The statements that delete expired sessions and refresh tokens. */
 export const pruneSessions = (now: number): Statement[] => [
   statementOf(build.delete(refreshTokens).where(lt(refreshTokens.expiresAt, now))),
   statementOf(build.delete(sessions).where(lt(sessions.expiresAt, now))),

@@ -139,8 +139,9 @@ export async function consume(batch: MessageBatch<Delivery>, tools: DeliveryTool
 }
 
 /**
- * The dead-letter queue's consumer: a row that has no attempts left is recorded as failed, from where it can be replayed.
- * A row that still has attempts is left to the cron: its message died of another fault, such as a database outage.
+ * The dead-letter queue's consumer: a row that has no attempts left is recorded as failed, from where it can be
+ * replayed. A row that still has attempts is left to the cron: its message died of another fault, such as a database
+ * outage.
  */
 export async function handleDeadLetters(batch: MessageBatch<Delivery>, db: Database): Promise<void> {
   for (const message of batch.messages) {

@@ -40,8 +40,8 @@ export function outboxStatement(notices: readonly Outgoing[], now: number): Stat
 
 /**
  * The statement that asks for a password reset mail to an address. It writes one row whether or not the address has an
- * account, so that its time says nothing; delivery drops a row without a user, and makes the token. The mail goes to the
- * account's own spelling of the address: one that only folds to the same might be somebody else's mailbox.
+ * account, so that its time says nothing; delivery drops a row without a user, and makes the token. The mail goes to
+ * the account's own spelling of the address: one that only folds to the same might be somebody else's mailbox.
  */
 export function resetNotice(id: string, email: string, now: number): Statement {
   const account = (column: "id" | "email") =>
