@@ -14,7 +14,7 @@ const RAISED = [
   "not_signed_in",
 ] as const;
 
-/** A code raised by a trigger, a unique index (its first column as `table.column`), a CHECK, a foreign key, or other. */
+/** A code raised by a trigger, a unique index (first column as `table.column`), a CHECK, a foreign key, or other. */
 export type Violation =
   | (typeof RAISED)[number]
   | `unique:${string}`
