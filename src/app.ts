@@ -1,4 +1,4 @@
-/** Puts the API together: what every request goes through, then each area, then the documents. */
+/** Assembles the API: the middleware of every request, then the routes of each area, then the documents. */
 import { HTTPException } from "hono/http-exception";
 import { authRoutes } from "./auth/routes.ts";
 import { bookingRoutes, slotRoutes } from "./bookings/routes.ts";
@@ -61,7 +61,7 @@ export function createApp() {
     if (error instanceof HTTPException) return answerProblem(c, problemOf(error));
     if (error instanceof Misconfigured) {
       log.error("config.invalid", { error: error.message });
-      // On a developer's machine the answer names the variable; elsewhere the log does.
+      // Only on a developer's machine does the response name the variable. Elsewhere the log names it.
       const detail = c.env.ENVIRONMENT === "development" ? error.message : undefined;
       return answerProblem(c, new Problem("misconfigured", detail));
     }
@@ -77,10 +77,10 @@ export function createApp() {
   return routed;
 }
 
-/** The API's types, for `hc` of hono/client, as in `client.api.cars[":id"].$get`. */
+/** The API's types for `hc` of hono/client, as in `client.api.cars[":id"].$get`. */
 export type Api = ReturnType<typeof createApp>;
 
-/** What the framework refuses before a handler runs. */
+/** Maps an error that the framework raised before a handler ran. */
 function problemOf(error: HTTPException): Problem {
   switch (error.status) {
     case 413:

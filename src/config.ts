@@ -1,4 +1,4 @@
-/** What the Worker is configured with: read from its variables once, checked as a whole, refused when anything is wrong. */
+/** The Worker's configuration: read from its variables once, and refused as a whole when one of them is wrong. */
 import { z } from "zod";
 import { currencies } from "./shared/money.ts";
 
@@ -11,7 +11,7 @@ const isTimeZone = (name: string) => {
   }
 };
 
-/** Every variable and secret, with its form and its meaning; docs/configuration.md is made of this. */
+/** Every variable and secret, with its form and meaning. docs/configuration.md is generated from it. */
 export const variables = z.object({
   ENVIRONMENT: z.enum(["development", "staging", "production"]).describe("Which kind of deployment this is"),
   PUBLIC_URL: z
@@ -41,7 +41,7 @@ export const variables = z.object({
     .int()
     .min(0)
     .max(3600)
-    .describe("How many seconds old an answer to an anonymous reader of the stock may be; 0 keeps nothing"),
+    .describe("Maximum age in seconds of a response to an anonymous reader of the stock; 0 for no cache"),
   CORS_ORIGINS: z
     .string()
     .transform((list) =>
@@ -51,13 +51,13 @@ export const variables = z.object({
         .filter(Boolean),
     )
     .describe("Web origins that may call from a browser, separated by commas; `*` for all"),
-  // RFC 7518, section 3.2 asks for a key as long as the hash.
+  // RFC 7518, section 3.2, requires a key that is at least as long as the hash.
   JWT_SECRET: z.string().min(32).describe("Secret: signs access tokens. At least 32 random characters"),
   JWT_SECRET_PREVIOUS: z
     .string()
     .min(32)
     .optional()
-    .describe("Secret: the one before, while JWT_SECRET is being replaced; its tokens stay valid"),
+    .describe("Secret: the previous JWT_SECRET, while it is being replaced; its tokens stay valid"),
 });
 
 const configuration = variables.transform((v) => ({
@@ -70,23 +70,23 @@ const configuration = variables.transform((v) => ({
   publicFreshnessSeconds: v.PUBLIC_FRESHNESS_SECONDS,
   rateLimits: v.RATE_LIMITS === "on",
   corsOrigins: v.CORS_ORIGINS as readonly string[],
-  /** Signs tokens. */
+  /** Signs new tokens. */
   jwtSecret: v.JWT_SECRET,
-  /** Those whose tokens are valid: the present one, and the one before while it is being replaced. */
+  /** Verify tokens: the current secret, and the previous one while it is being replaced. */
   jwtSecrets: [v.JWT_SECRET, v.JWT_SECRET_PREVIOUS].filter((secret) => secret !== undefined),
 }));
 
 /** The checked configuration. */
 export type Config = Readonly<z.output<typeof configuration>>;
 
-/** Raised when a variable is missing or wrong. Its message names variables, never their values. */
+/** Raised when a variable is missing or wrong. The message names variables, never their values. */
 export class Misconfigured extends Error {}
 
 const checked = new WeakMap<object, Config>();
 
 /**
- * Reads the configuration out of the Worker's bindings.
- * @throws {Misconfigured} when a variable or secret is missing or wrong: the Worker then answers nothing but 503.
+ * Reads the configuration from the Worker's bindings.
+ * @throws {Misconfigured} when a variable or secret is missing or wrong; the Worker then answers every request with 503
  */
 export function readConfig(env: Env): Config {
   const known = checked.get(env);

@@ -1,4 +1,4 @@
-/** Sends commands to the one object that decides about a car (see car-coordinator/). */
+/** Sends commands to the coordinator of a car (see car-coordinator/). */
 
 import type { IdempotencyKey, StoredAnswer } from "./db/idempotency.ts";
 import type { Deps } from "./deps.ts";
@@ -6,14 +6,14 @@ import { type Caller, markVerified } from "./shared/callers.ts";
 import { DependencyDown } from "./shared/dependency-down.ts";
 import { ok, type Result, refuse } from "./shared/refusals.ts";
 
-// The type comes from the binding, so that areas need not know the folder that knows all of them.
+// The type comes from the binding, because areas must not import car-coordinator/, which imports all of them.
 type Coordinator = ReturnType<Env["CAR_COORDINATOR"]["getByName"]>;
 type Command = Parameters<Coordinator["execute"]>[0];
 
 /**
- * Has a command carried out by the car's object, which commits it only if the caller is signed in.
- * @param idempotency the key that makes the command safe to repeat and, where the object cannot make it, the answer
- * @throws {DependencyDown} when the object cannot be reached
+ * Sends a command to the car's coordinator, which commits it only if the caller is signed in.
+ * @param idempotency the key, and the answer to store unless the coordinator builds the answer itself
+ * @throws {DependencyDown} when the coordinator cannot be reached
  */
 export async function execute(
   deps: Deps,
@@ -26,13 +26,13 @@ export async function execute(
   const context = { caller: { id, role, sessionId }, requestId: deps.requestId, idempotency };
   const outcome = await reach(deps, carId, (object) => object.execute(command, context));
   if (!outcome.ok) return refuse(outcome.refusal.code, outcome.refusal);
-  // A commit has checked the caller; an outcome without a commit has not.
+  // A commit verifies the caller. An outcome without a commit does not.
   if (outcome.committed) deps.found.caller = markVerified(caller);
   deps.found.bookmark = outcome.bookmark;
   return outcome;
 }
 
-/** The free slots of a car on the local days from `from` to `to`, as the JSON text of the answer. */
+/** Returns the free slots of a car on the local days from `from` to `to`, as the JSON text of the response. */
 export async function openSlots(
   deps: Deps,
   carId: string,
@@ -60,6 +60,6 @@ async function reach<Answer>(
       "remote" in error &&
       error.remote === true &&
       !error.message.startsWith("The RPC receiver does not implement");
-    throw isOurs ? error : new DependencyDown("the car's object", error);
+    throw isOurs ? error : new DependencyDown("the car's coordinator", error);
   }
 }

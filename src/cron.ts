@@ -1,4 +1,4 @@
-/** What the cron does every minute: sends late notifications, writes reminders, and deletes what has expired. */
+/** The cron runs every minute. It sends late notifications, writes reminders and deletes expired rows. */
 import { pruneResetTokens } from "./auth/password-resets.ts";
 import { pruneSessions } from "./auth/sessions.ts";
 import { deleteOrphanedObjects } from "./cars/photo-store.ts";
@@ -8,17 +8,17 @@ import { type Delivery, enqueue, lateNotifications } from "./outbox/outbox.ts";
 import { writeReminders } from "./outbox/reminders.ts";
 import { log } from "./shared/log.ts";
 
-/** How many notifications one run delivers itself while the queue takes none: what a Worker has time for. */
+/** Number of notifications that one run delivers itself when the queue is down: as many as fit into a run. */
 const DIRECT_LIMIT = 50;
 
-/** One run of the cron. */
+/** Runs the cron once. */
 export async function runCron(queue: Queue<Delivery>, photos: R2Bucket, tools: DeliveryTools): Promise<void> {
   const { db } = tools;
   const now = tools.now();
   const late = await lateNotifications(db, now);
   if (late.length > 0) {
     log.warn("cron.late_notifications", { count: late.length });
-    // The queue spreads the work; when it is down, the work goes on slowly.
+    // Normally the queue spreads the work. When the queue is down, the cron delivers, slowly.
     if (!(await enqueue(queue, late)))
       for (const id of late.slice(0, DIRECT_LIMIT)) await deliverInOrder(id, tools);
   }

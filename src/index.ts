@@ -1,4 +1,4 @@
-/** The Worker's entry. */
+/** The entry point of the Worker. */
 import { createApp } from "./app.ts";
 import { readConfig } from "./config.ts";
 import { runCron } from "./cron.ts";

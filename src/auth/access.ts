@@ -1,10 +1,10 @@
 /**
- * Who may do what: one table, read by `operation()` and by the OpenAPI document. A route is made with `operation()`,
- * which takes its name from the table, so there is no route without a rule.
+ * The access table: the rule of every operation. `operation()` and the OpenAPI document read it. `operation()` takes an
+ * operation's name from it, so no route can exist without a rule.
  */
 import { ROLES, type Role, STAFF_ROLES } from "../shared/enums.ts";
 
-/** `public`: the caller is never looked at. `optional`: a caller who is signed in may see more. Else: these roles. */
+/** `public`: no token is read. `optional`: a signed-in caller may see more. Otherwise: the roles that may call. */
 export type Rule = "public" | "optional" | readonly Role[];
 
 const ADMIN = ["ADMIN"] as const;

@@ -1,14 +1,14 @@
 /**
- * Rate limits on guessing. Counted per address, and per account and address, so that another person's guesses do not
- * lock the owner out; a third count of the account from anywhere lasts ten seconds only. The platform counts: per
- * location and approximately. The numbers are in wrangler.toml.
+ * Login throttling: rate limits on guesses at a secret. They count per address, and per account and address, so that
+ * guesses of another person do not lock out the owner. A third limit counts an account from all addresses, within ten
+ * seconds only. The platform counts per location and approximately. The numbers are in wrangler.toml.
  */
 import type { Context } from "hono";
 import type { AppEnv } from "../http/context.ts";
 import { Problem } from "../http/problems.ts";
 import { foldCase } from "../shared/text.ts";
 
-/** The length of each count's window in seconds, as in wrangler.toml. */
+/** The window of each limit in seconds, as in wrangler.toml. */
 const WINDOW = { ADDRESS_LIMIT: 60, ACCOUNT_LIMIT: 60, ACCOUNT_BURST_LIMIT: 10, MAIL_LIMIT: 60 } as const;
 
 type Limit = keyof typeof WINDOW;
@@ -33,7 +33,7 @@ export const limitAddress = (c: Context<AppEnv>, action: string): Promise<void> 
 
 /**
  * Counts a guess at an account's secret.
- * @param account whatever the guesser calls it; it need not exist
+ * @param account the name in the request; the account need not exist
  * @throws `too_many_requests`
  */
 export async function limitGuesses(c: Context<AppEnv>, action: string, account: string): Promise<void> {
@@ -43,6 +43,6 @@ export async function limitGuesses(c: Context<AppEnv>, action: string, account: 
   await limit(c, "ACCOUNT_BURST_LIMIT", `${action} ${name}`);
 }
 
-/** Whether one more mail may go to this address now: nobody's mailbox is filled by a stranger. */
+/** Whether one more mail may go to this address now. The limit keeps strangers from filling a mailbox. */
 export const mayMail = (c: Context<AppEnv>, email: string): Promise<boolean> =>
   isWithin(c, "MAIL_LIMIT", foldCase(email.trim()));

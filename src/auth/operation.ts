@@ -1,4 +1,4 @@
-/** Describes the operations of the API, and guards each as the table of access says. */
+/** Describes the operations of the API, and guards each one by its rule in the access table. */
 import { createRoute, type RouteConfig } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import type { AppEnv } from "../http/context.ts";
@@ -17,10 +17,10 @@ const NO_QUERY = closed({});
 type Operation<P extends string> = Omit<RouteConfig, "operationId" | "security" | "middleware"> & { path: P };
 
 /**
- * Describes one operation: its route, guarded as the table says, and its place in the OpenAPI document. Problems are
- * thrown, so only the answers of success are part of the handler's type.
- * @param problems what the operation itself may answer with, besides what every operation of its kind may; one that
- * may answer `idempotency_key_reused` takes an Idempotency-Key
+ * Describes one operation: its guarded route, and its place in the OpenAPI document. Problems are thrown, so the
+ * handler's type has only the successful responses.
+ * @param problems the problems of this operation, besides those that every operation of its kind has; one with
+ * `idempotency_key_reused` accepts an Idempotency-Key
  */
 export function operation<P extends string, R extends Operation<P>>(
   operationId: OperationId,
@@ -56,7 +56,7 @@ export function operation<P extends string, R extends Operation<P>>(
   ]);
   const whole = {
     ...route,
-    // An operation without a query of its own knows no parameter, and refuses any.
+    // An operation without a query schema accepts no parameter.
     request: { query: NO_QUERY, ...route.request },
     operationId,
     middleware: rule === "public" ? [] : guard(rule),
@@ -65,14 +65,14 @@ export function operation<P extends string, R extends Operation<P>>(
     parameters: sharedParameters("X-D1-Bookmark", ...(isKeyed ? (["Idempotency-Key"] as const) : [])),
     responses: { ...Object.fromEntries(successes), ...problemResponses(codes) },
   };
-  // What was added is for the document and the router; the handler's types are those of the route as it was written.
+  // The additions are for the document and the router. The handler's types are those of the original route.
   return createRoute<P, R>(whole as unknown as R);
 }
 
 /**
- * Reads the token, and makes sure that nobody is answered before they are verified. A handler verifies the caller first
- * (`verifiedCaller`), or hands the claim to a use case that verifies with its own work (`claimedCaller`): a read in the
- * same round trip, a write in its transaction.
+ * Reads the token, and ensures that no caller is answered before verification. A handler verifies the caller first
+ * (`verifiedCaller`), or passes the claimed caller (`claimedCaller`) to a use case that verifies as part of its work: a
+ * read in the same round trip, a write in its transaction.
  */
 function guard(rule: Exclude<Rule, "public">): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
@@ -81,17 +81,17 @@ function guard(rule: Exclude<Rule, "public">): MiddlewareHandler<AppEnv> {
     if (!caller) return next();
     const allowedRoles = rule === "optional" ? ROLES : rule;
     c.set("claimed", { ...caller, allowedRoles });
-    // Their role may have changed since the token was made.
+    // The role may have changed since the token was issued.
     if (!allowedRoles.includes(caller.role)) await verifiedCaller(c);
     await next();
-    // If the handler ended before the caller was verified, 401 and 403 take precedence over its answer.
+    // If the handler ended before the caller was verified, 401 and 403 take precedence over its response.
     await verifiedCaller(c);
   };
 }
 
 /**
- * What the request's token says, if it has one.
- * @throws `invalid_token` when credentials were sent that are not valid
+ * Reads the claimed caller from the request's token, if it has one.
+ * @throws `invalid_token` when it has invalid credentials
  */
 async function readToken(c: Context<AppEnv>): Promise<Caller | undefined> {
   const header = c.req.header("Authorization");
@@ -102,19 +102,19 @@ async function readToken(c: Context<AppEnv>): Promise<Caller | undefined> {
   return { id: claims.userId, role: claims.role, sessionId: claims.sessionId };
 }
 
-/** The caller as the token names them, for a use case that verifies with its own work. */
+/** Returns the claimed caller, for a use case that verifies as part of its work. */
 export function claimedCaller(c: Context<AppEnv>): ClaimedCaller {
   const claimed = c.get("claimed");
   if (!claimed) throw new Problem("not_authenticated");
   return claimed;
 }
 
-/** The caller, verified now unless this request has done so already. @throws `invalid_token` or `forbidden` */
+/** Returns the verified caller. Verifies once per request. @throws `invalid_token` or `forbidden` */
 export async function verifiedCaller(c: Context<AppEnv>): Promise<VerifiedCaller> {
   const deps = depsOf(c);
   return deps.found.caller ?? unwrap(c, await readAs(deps, claimedCaller(c))).caller;
 }
 
-/** The verified caller of an operation that also answers people who are not signed in. */
+/** Returns the verified caller of an operation that also answers anonymous callers. */
 export const optionalCaller = async (c: Context<AppEnv>): Promise<VerifiedCaller | undefined> =>
   c.get("claimed") && verifiedCaller(c);

@@ -1,4 +1,4 @@
-/** Tokens with which somebody who forgot their password may choose a new one. Only their hashes are stored. */
+/** Password reset tokens. Only their hashes are stored. */
 import { and, eq, isNull, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { passwordResets, sessions, users } from "../db/schema.ts";
@@ -10,7 +10,7 @@ import type { User } from "./users.ts";
 /** How long a reset token is valid. */
 export const PASSWORD_RESET_MS = 30 * 60 * 1000;
 
-/** Makes a single-use token for a user. Its plain text exists only in the message that it is mailed in. */
+/** Creates a single-use token for a user. Only the mail to the user contains its plain text. */
 export async function issueResetToken(db: Database, userId: string, now: number): Promise<string> {
   const token = randomToken();
   await db.commit("system", "password_reset.issue", `user:${userId}`, [
@@ -35,7 +35,7 @@ const ownerOfToken = compile(
     .where(and(eq(passwordResets.tokenHash, sql.placeholder("hash")), isNull(passwordResets.usedAt))),
 );
 
-/** The user whom a mailed token would let in; `undefined` when it is unknown, used or expired. */
+/** Finds the user of a mailed token. Returns `undefined` when the token is unknown, used or expired. */
 export async function findUserByResetToken(
   db: Database,
   token: string,
@@ -46,8 +46,8 @@ export async function findUserByResetToken(
 }
 
 /**
- * Sets a new password by a mailed token, uses up every reset token of the user, and ends all their sessions.
- * @returns whether the token was still valid: of two at once, one is
+ * Sets a new password with a mailed token, invalidates all reset tokens of the user, and ends all their sessions.
+ * @returns whether the token was still valid; of two concurrent uses, only one succeeds
  */
 export async function spendResetToken(
   db: Database,
@@ -80,7 +80,7 @@ export async function spendResetToken(
   return changed.length > 0;
 }
 
-/** The statement that uses up every reset token of a user. @param onlyIf a condition on the rest of the transaction */
+/** The statement that invalidates all reset tokens of a user. @param onlyIf a condition on the rest of the transaction */
 export const voidResetTokens = (userId: string, now: number, onlyIf?: SQL): Statement =>
   statementOf(
     build
@@ -89,6 +89,6 @@ export const voidResetTokens = (userId: string, now: number, onlyIf?: SQL): Stat
       .where(and(eq(passwordResets.userId, userId), isNull(passwordResets.usedAt), onlyIf)),
   );
 
-/** The statement that deletes reset tokens which have expired. */
+/** The statement that deletes expired reset tokens. */
 export const pruneResetTokens = (now: number): Statement =>
   statementOf(build.delete(passwordResets).where(lt(passwordResets.expiresAt, now)));

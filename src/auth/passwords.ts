@@ -1,28 +1,28 @@
 /**
- * Password hashing: scrypt with its parameters stored beside the hash, so that they can be raised later. Hashes that
- * Django made are understood as far as the platform can check them; the next login replaces them.
+ * Password hashing: scrypt with its parameters stored beside the hash, so that they can be raised later. Hashes by
+ * Django are accepted as far as the platform can verify them, and replaced at the next login.
  */
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 
 type Cost = { N: number; r: number; p: number };
 
-/** 16 MiB and about a quarter of a second: the OWASP password storage cheat sheet's row that fits a Worker's memory. */
+/** 16 MiB and about 0.25 s: the recommendation in the OWASP password storage cheat sheet that fits into a Worker. */
 const COST: Cost = { N: 16384, r: 8, p: 5 };
 const KEY_BYTES = 32;
 const SALT_BYTES = 16;
 
-/** What Workers allow in one derivation. More works locally and throws in production. */
+/** The limit of Workers for one derivation. A larger number works locally but throws in production. */
 const MAX_PBKDF2_ROUNDS = 100_000;
 
 const derive = (password: string, salt: Buffer, { N, r, p }: Cost): Promise<Buffer> =>
   new Promise((resolve, reject) =>
-    // The default ceiling of 32 MiB counts p as well; the memory needed at once stays 128 * N * r bytes.
+    // The default limit of 32 MiB also counts p, although the memory in use at one time is 128 * N * r bytes.
     scrypt(password.normalize("NFKC"), salt, KEY_BYTES, { N, r, p, maxmem: 256 * N * r }, (error, key) =>
       error ? reject(error) : resolve(key),
     ),
   );
 
-/** As Django does it: the password's bytes as they were typed, and the salt's letters. */
+/** Derives a key as Django does: from the bytes of the password and the characters of the salt. */
 async function derivePbkdf2(password: string, salt: string, iterations: number): Promise<Buffer> {
   const bytes = new TextEncoder();
   const key = await crypto.subtle.importKey("raw", bytes.encode(password), "PBKDF2", false, ["deriveBits"]);
@@ -57,14 +57,14 @@ function parseHash(stored: string): Scrypt | Pbkdf2 | undefined {
   return undefined;
 }
 
-/** Whether a password can be checked against this hash at all. Nobody gets in by one that cannot, until a reset. */
+/** Whether a password can be verified against this hash. If not, the user must reset the password. */
 export const isVerifiable = (stored: string): boolean => parseHash(stored) !== undefined;
 
 /**
- * Checks a password in a time that tells nothing about the user: whoever it is, one scrypt and as many rounds of
- * PBKDF2 as the costliest hash of Django's that can be checked.
- * @param stored the user's hash; `undefined` when there is no such user
- * @returns `stale` when it matches a hash made otherwise than today's
+ * Verifies a password. The time is the same for every user and for an unknown user: one scrypt, and as many rounds of
+ * PBKDF2 as the most expensive Django hash that can be verified.
+ * @param stored the user's hash; `undefined` when the user does not exist
+ * @returns `stale` when the password is right but the hash has an old scheme or old parameters
  */
 export async function verifyPassword(password: string, stored = ""): Promise<"wrong" | "right" | "stale"> {
   const hash = parseHash(stored);

@@ -3,13 +3,13 @@ import { z } from "@hono/zod-openapi";
 import { closed, id, ignored, line } from "../http/validation.ts";
 import { ROLES } from "../shared/enums.ts";
 
-// As in the seed: letters and digits of any script, and these four signs.
+// As in the Django service: letters and digits of any script, and these signs.
 const username = line(150)
   .min(1)
   .regex(/^[\p{L}\p{N}_.@+-]+$/u, "Letters, digits and @ . + - _ only")
   .openapi({ pattern: "^[\\p{L}\\p{N}_.@+-]+$", example: "carol" });
 
-// An empty address is what front ends send for "none".
+// Front ends send an empty text for "no address".
 const email = z
   .union([z.literal("").transform(() => null), z.null(), line(254).pipe(z.email())])
   .openapi({ type: ["string", "null"], format: "email", example: "carol@example.com" });
@@ -18,7 +18,7 @@ const phone = line(30)
   .regex(/^[\d +()./-]*$/, "Digits, spaces and + ( ) . / - only")
   .openapi({ example: "+49 30 123456" });
 
-// What else a password must not be is in password-rules.ts; it depends on whose it is.
+// password-rules.ts has the other rules, because they depend on the owner.
 const password = z
   .string()
   .min(8)
@@ -51,11 +51,11 @@ export const forgotten = closed({ email: line(254).pipe(z.email()) }).openapi("F
 
 /** Body of `POST password/reset/`. */
 export const passwordReset = closed({
-  token: z.string().max(200).openapi({ description: "From the e-mail; good once, for 30 minutes" }),
+  token: z.string().max(200).openapi({ description: "From the e-mail; can be used once, within 30 minutes" }),
   new_password: password,
 }).openapi("PasswordReset");
 
-/** Body of `POST login/`. Nothing is said about its form but that it is text: a wrong guess is just wrong. */
+/** Body of `POST login/`. The username may be any text, so that every wrong guess gets the same answer. */
 export const credentials = closed({
   username: z.string().max(254).openapi({ description: "Username or e-mail", example: "carol" }),
   password: z.string().max(128).openapi({ format: "password", example: "drive-safely-2026" }),
@@ -82,8 +82,8 @@ export const userSchema = account.extend({ role: z.enum(ROLES) }).openapi("User"
 /** Answer of `POST refresh/`. */
 export const tokenPair = z
   .object({
-    access: z.string().openapi({ description: "Bearer token, good for 30 minutes" }),
-    refresh: z.string().openapi({ description: "Good for 7 days and one use" }),
+    access: z.string().openapi({ description: "Bearer token, valid for 30 minutes" }),
+    refresh: z.string().openapi({ description: "Can be used once, within 7 days" }),
   })
   .openapi("TokenPair");
 

@@ -1,4 +1,4 @@
-/** Sessions: started by a login, carried on by refreshing, ended by a logout, a theft or a new password. */
+/** Sessions: a login starts one, a refresh extends it, and a logout, a stolen token or a new password ends it. */
 import { and, eq, gt, inArray, isNull, lt, ne, type SQL, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Database } from "../db/client.ts";
@@ -15,7 +15,7 @@ import {
   successorOf,
 } from "./tokens.ts";
 
-/** An access token and the refresh token to get the next one with. */
+/** An access token, and the refresh token for the next pair. */
 type TokenPair = { access: string; refresh: string };
 
 type Holder = { id: string; role: Role };
@@ -88,9 +88,9 @@ const holderOfToken = compile(
 );
 
 /**
- * Spends a refresh token for the next pair. A token used a second time ends its session, unless it comes within
- * the grace and its successor was not used yet: then a lost answer is likelier than a theft.
- * `undefined` when the token is not valid (any longer).
+ * Exchanges a refresh token for the next pair. A second use of a token ends its session, unless it comes within the
+ * grace period and the successor is unused: then a lost response is more likely than a theft. Returns `undefined` when
+ * the token is not valid.
  * @param secrets the present secret, and those whose successors are still accepted within the grace
  */
 export async function renewSession(
@@ -114,9 +114,9 @@ export async function renewSession(
   const expiresAt = Math.min(now + REFRESH_TOKEN_MS, found.startedAt + SESSION_MAX_MS);
   if (expiresAt <= now) return undefined;
 
-  // What decides is inside the transaction, so no other request comes between check and update: only an unspent token
-  // gets a successor, whatever happened to the secrets, and the successor must be unused and young for the answer to be
-  // given (again).
+  // The conditions are part of the transaction, so no other request can come between check and update. Only an unspent
+  // token gets a successor, even after the secret was replaced; it is returned again only while it is unused and within
+  // the grace period.
   const [, , , valid] = await db.commit("anonymous", "session.renew", `session:${sessionId}`, [
     statementOf(
       build.insert(refreshTokens).select(
@@ -161,7 +161,7 @@ export async function renewSession(
   return { access, refresh: successor.next };
 }
 
-/** Ends the session that a refresh token, spent or not, belongs to. Nothing happens for an unknown token. */
+/** Ends the session of a refresh token, used or unused. An unknown token has no effect. */
 export async function endSessionOf(db: Database, token: string, now: number): Promise<void> {
   const owner = build
     .select({ id: refreshTokens.sessionId })
@@ -198,7 +198,7 @@ export const endSessions = (
       .where(and(eq(sessions.userId, userId), ne(sessions.id, except), isNull(sessions.endedAt), onlyIf)),
   );
 
-/** The statements that delete sessions and refresh tokens which have expired. */
+/** The statements that delete expired sessions and refresh tokens. */
 export const pruneSessions = (now: number): Statement[] => [
   statementOf(build.delete(refreshTokens).where(lt(refreshTokens.expiresAt, now))),
   statementOf(build.delete(sessions).where(lt(sessions.expiresAt, now))),

@@ -14,12 +14,12 @@ export const REFRESH_TOKEN_MS = 7 * 24 * 60 * 60 * 1000;
 /** How long a session lasts at most, however often it is refreshed: then its user logs in again. */
 export const SESSION_MAX_MS = 30 * 24 * 60 * 60 * 1000;
 /**
- * How long after its use a refresh token may be used once more, for a client that never saw the answer. It gets
- * the very same successor, and only while that one is unused.
+ * Time after its first use in which a refresh token may be used again, by a client that did not receive the response.
+ * It gets the same successor, and only while that is unused.
  */
 export const REFRESH_GRACE_MS = 10_000;
 
-/** What an access token says. It is valid only as long as its session goes on. */
+/** The content of an access token. The token is valid only while its session continues. */
 type AccessClaims = { userId: string; role: Role; sessionId: string };
 
 /** Signs an access token. `now` in milliseconds. */
@@ -41,10 +41,10 @@ export async function signAccessToken(claims: AccessClaims, secret: string, now:
   );
 }
 
-/** The keys that secrets stand for: importing one costs as much as checking a signature with it. */
+/** The imported keys of secrets: importing a key costs as much as verifying a signature with it. */
 const knownKeys = new Map<string, Promise<CryptoKey>>();
 
-/** The key that HS256 uses with a secret. There are never more than two secrets, so that all are kept. */
+/** Returns the HS256 key of a secret. All keys are kept, because there are at most two secrets. */
 function keyOf(secret: string): Promise<CryptoKey> {
   const known = knownKeys.get(secret);
   if (known) return known;
@@ -57,13 +57,13 @@ function keyOf(secret: string): Promise<CryptoKey> {
   return key;
 }
 
-/** Tokens that were verified before: people send the same one again, and what it says does not change. */
+/** Verified tokens: clients send the same token repeatedly, and its content does not change. */
 const knownTokens = new Map<string, { secret: string; claims: AccessClaims; expiresAt: number }>();
 const MAX_KNOWN_TOKENS = 5000;
 
 /**
- * Checks an access token's signature, algorithm, issuer, audience and times. `undefined` when anything is off.
- * @param secrets any of which may have signed it
+ * Verifies the signature, algorithm, issuer, audience and times of an access token. Returns `undefined` when one fails.
+ * @param secrets the secrets that may have signed it
  */
 export async function verifyAccessToken(
   token: string,
@@ -92,7 +92,7 @@ function readClaims(claims: JWTPayload): AccessClaims | undefined {
   const role = ROLES.find((known) => known === claims["role"]);
   const sessionId = claims["sid"];
   if (typeof sub !== "string" || !role || typeof sessionId !== "string") return undefined;
-  // hono/jwt checks the times that are there; ours must be there.
+  // hono/jwt verifies these times only if they are present, and ours must be present.
   if (typeof exp !== "number" || typeof iat !== "number") return undefined;
   return { userId: sub, role, sessionId };
 }
@@ -103,9 +103,8 @@ const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString("ba
 export const randomToken = (): string => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
 /**
- * The one token that follows `token` in its session. Derived, so that two refreshes at once, or a retry after a
- * lost answer, arrive at the same successor instead of forking the session; without the secret it is as good as
- * random.
+ * The only successor of `token` in its session. It is derived, so that two concurrent refreshes, or a retry after a
+ * lost response, get the same successor. Without the secret it cannot be guessed.
  */
 export async function successorOf(token: string, secret: string): Promise<string> {
   const encoder = new TextEncoder();

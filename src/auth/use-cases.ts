@@ -1,4 +1,4 @@
-/** What people do with their accounts. */
+/** The use cases of accounts. */
 import { and, eq, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import { type IdempotencyKey, storeAnswer } from "../db/idempotency.ts";
@@ -48,7 +48,7 @@ export async function register(
   return stored.ok ? ok(body) : stored;
 }
 
-/** Starts a session for a username or e-mail and a password. Costs the same whether or not there is such a user. */
+/** Starts a session for a username or e-mail and a password. The cost is the same when the user does not exist. */
 export async function login(deps: Deps, name: string, password: string) {
   const { db, config, now } = deps;
   const [[user]] = await db.ask(userByName({ key: foldCase(name.trim()) }));
@@ -60,7 +60,7 @@ export async function login(deps: Deps, name: string, password: string) {
   return tokens ? ok({ ...tokens, user: userBody(user) }) : refuse("invalid_credentials");
 }
 
-/** Spends a refresh token for a new pair of tokens. */
+/** Exchanges a refresh token for a new pair of tokens. */
 export async function refresh({ db, config, now }: Deps, token: string) {
   const tokens = await renewSession(db, token, config.jwtSecrets, now);
   return tokens ? ok(tokens) : refuse("invalid_refresh_token");
@@ -69,7 +69,7 @@ export async function refresh({ db, config, now }: Deps, token: string) {
 /** Ends the session of a refresh token. */
 export const logout = ({ db, now }: Deps, token: string): Promise<void> => endSessionOf(db, token, now);
 
-/** The calling user. One round trip. */
+/** Returns the calling user. One round trip. */
 export async function getMe(deps: Deps, claimed: ClaimedCaller): Promise<Result<UserBody>> {
   const user = await callingUser(deps, claimed);
   return user.ok ? ok(userBody(user.value.user)) : user;
@@ -129,7 +129,7 @@ export async function changePassword(
   }
 }
 
-/** Asks for a password reset mail. Does the same whether or not the address has an account. */
+/** Requests a password reset mail. The work is the same when no account has the address. */
 export async function requestReset(deps: Deps, email: string): Promise<void> {
   const id = uuidv7();
   await deps.db.commit("anonymous", "password_reset.request", "-", [resetNotice(id, email, deps.now)]);

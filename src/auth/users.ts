@@ -9,10 +9,10 @@ import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
 import { foldCase } from "../shared/text.ts";
 import { hashPassword } from "./passwords.ts";
 
-/** A user as the database has them. */
+/** A user's row. */
 export type User = Omit<typeof users.$inferSelect, "isActive"> & { isActive: 0 | 1 };
 
-/** What a new user brings along. */
+/** The input for a new user. */
 type NewUser = {
   username: string;
   password: string;
@@ -22,7 +22,7 @@ type NewUser = {
   phone?: string | undefined;
 };
 
-/** What a user may change of themselves. */
+/** The input for a change by the user. */
 export type ProfileChange = {
   email?: string | null | undefined;
   first_name?: string | undefined;
@@ -52,7 +52,7 @@ const emailColumns = (email: string | null) => ({ email, emailKey: email === nul
 
 type Names = Pick<User, "id" | "username" | "email" | "firstName" | "lastName" | "phone">;
 
-/** A user as `POST register/` answers it. */
+/** A user in the response of `POST register/`. */
 export const accountBody = (user: Names) => ({
   id: user.id,
   username: user.username,
@@ -62,7 +62,7 @@ export const accountBody = (user: Names) => ({
   phone: user.phone,
 });
 
-/** A user as they see themselves. */
+/** A user in responses to that user. */
 export const userBody = (user: Names & Pick<User, "role">) => ({ ...accountBody(user), role: user.role });
 
 /** The user with this id. */
@@ -73,7 +73,7 @@ export const userById = compile(
     .where(eq(users.id, sql.placeholder("id"))),
 );
 
-/** The user whose username or e-mail folds to `key`: one at most, for nobody's username is another's address. */
+/** The user whose username or e-mail folds to `key`. At most one, because no username equals the address of another. */
 export const userByName = compile(
   build
     .select(columnsOf(users))
@@ -99,7 +99,7 @@ export const updateProfile = (id: string, change: ProfileChange, now: number): S
       .where(eq(users.id, id)),
   );
 
-/** Waits for a write of a user, and names the refusal when the name, the address or the Idempotency-Key is taken. */
+/** Awaits a write of a user, and returns a refusal when the name, the address or the Idempotency-Key is taken. */
 export async function writingUser<Rows>(write: Promise<Rows>): Promise<Result<Rows>> {
   try {
     return ok(await write);

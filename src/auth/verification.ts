@@ -1,6 +1,6 @@
 /**
- * Whether a caller is who they claim to be. The database is asked for each request, so that a logout, a demotion or a
- * deactivation takes effect with the next one.
+ * Verifies callers. Each request reads the database, so that a logout, a demotion or a deactivation takes effect with
+ * the next request.
  */
 import { and, eq, sql } from "drizzle-orm";
 import { signedIn } from "../db/schema.ts";
@@ -19,9 +19,9 @@ const roleOf = compile(
 );
 
 /**
- * Asks queries in the same round trip as whether the caller is signed in and may call the operation. When they may not,
- * what was read is dropped.
- * @returns the verified caller, with the role they have now, and the rows; or `invalid_token` or `forbidden`
+ * Runs queries, and verifies in the same round trip that the caller is signed in and may call the operation. If not,
+ * the rows are dropped.
+ * @returns the verified caller with the current role, and the rows; or `invalid_token` or `forbidden`
  */
 export async function readAs<const Queries extends readonly Query[]>(
   deps: Deps,

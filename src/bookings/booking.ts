@@ -1,4 +1,4 @@
-/** A booking, and the states that it goes through. Pure. */
+/** A booking and its transitions. Pure. */
 import { ACTIVE_BOOKING_STATUSES, type BookingStatus } from "../shared/enums.ts";
 import type { TimeSpan } from "../shared/showroom-time.ts";
 
@@ -9,9 +9,9 @@ export type Booking = TimeSpan & {
   customerId: string;
   status: BookingStatus;
   notes: string;
-  /** The staff member who decided about it last. */
+  /** The staff member who made the last decision. */
   handledBy: string | null;
-  /** How often it was changed since it was created. */
+  /** The number of changes since creation. */
   sequence: number;
   createdAt: number;
   updatedAt: number;
@@ -27,10 +27,10 @@ const TRANSITIONS: Readonly<Record<BookingStatus, readonly BookingStatus[]>> = {
   NO_SHOW: [],
 };
 
-/** Whether a booking may go from one status to another. */
+/** Whether the transition is allowed. */
 export const canTransition = (from: BookingStatus, to: BookingStatus): boolean =>
   TRANSITIONS[from].includes(to);
 
-/** Whether a booking in this status occupies its slot. */
+/** Whether a booking with this status occupies its slot. */
 export const isActive = (status: BookingStatus): boolean =>
   (ACTIVE_BOOKING_STATUSES as readonly BookingStatus[]).includes(status);

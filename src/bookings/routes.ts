@@ -128,7 +128,7 @@ export const bookingRoutes = createRouter()
         tags,
         summary: "Move a test drive to another slot",
         description:
-          "The old slot is held until the new one is won. When its customer moves it, the booking waits for approval again.",
+          "The old slot is kept until the new slot is booked. When the customer moves the booking, it needs approval again.",
         request: { params: idParam, body: jsonBody(newStart) },
         responses: { 200: jsonAnswer("The booking as it is now", bookingSchema) },
       },
@@ -161,7 +161,7 @@ export const slotRoutes = createRouter().openapi(
   },
 );
 
-/** The route by which a booking changes its status. */
+/** Describes the operation of one transition. */
 function transition<Verb extends string>(id: OperationId, verb: Verb, summary: string) {
   return operation(id, ["not_found", "illegal_transition", "busy"], {
     method: "patch",

@@ -21,7 +21,7 @@ export const bookingSchema = z
   })
   .openapi("Booking");
 
-/** A booking's row or record in its wire form. */
+/** The wire form of a booking. */
 export const bookingBody = (booking: Booking): z.infer<typeof bookingSchema> => ({
   id: booking.id,
   car: booking.carId,
@@ -33,10 +33,10 @@ export const bookingBody = (booking: Booking): z.infer<typeof bookingSchema> => 
   created_at: formatInstant(booking.createdAt),
 });
 
-/** Where a booking is found. */
+/** The path of a booking. */
 export const bookingPath = (bookingId: string): string => `/api/bookings/${bookingId}/`;
 
-/** The start of a slot as a client sends it; read by `parseInstant`, which knows the showroom's zone. */
+/** The start of a slot as the client sends it. `parseInstant` reads it, because it knows the showroom's zone. */
 const start = z.string().max(40).openapi({
   description: "A slot's start. Without an offset it is the showroom's local time.",
   example: "2026-12-01T09:00:00+01:00",
@@ -64,7 +64,7 @@ export const bookingsQuery = closed({
   date: day.optional(),
 });
 
-/** How many days one question about free slots may span. */
+/** The maximum number of days in one request for free slots. */
 const MAX_DAYS = 31;
 
 type Days = { date?: string | undefined; from?: string | undefined; to?: string | undefined };
@@ -90,7 +90,7 @@ export const slotsQuery = closed({ date: day.optional(), from: day.optional(), t
   .check(
     rule<Days>(
       "too_many_days",
-      `At most ${MAX_DAYS} days are answered at once`,
+      `At most ${MAX_DAYS} days can be requested at once`,
       ({ from, to }) => !from || !to || daysBetween(from, to) < MAX_DAYS,
       "to",
     ),
@@ -104,10 +104,10 @@ export const slotSchema = z
   })
   .openapi("Slot");
 
-/** Texts written before: those of a day's slots, which `slotsOn` gives again and again as the same objects. */
+/** The texts of slots. `slotsOn` returns the same objects for the same day, so the texts can be kept. */
 const knownTexts = new WeakMap<Slot, string>();
 
-/** Slots in their wire form, as JSON text. `timeZone` is the one that they are slots of. */
+/** Slots in their wire form, as JSON text. `timeZone` is the showroom's. */
 export function slotsText(slots: readonly Slot[], timeZone: string): string {
   const texts = slots.map((slot) => {
     const known = knownTexts.get(slot);

@@ -1,4 +1,4 @@
-/** Bookings in the database: queries, and the statements that the car's object commits. */
+/** Bookings in the database: queries, and the statements that the coordinator commits. */
 import { and, desc, eq, gte, inArray, lt, sql } from "drizzle-orm";
 import { counted, listing } from "../db/listing.ts";
 import { bookings } from "../db/schema.ts";
@@ -6,7 +6,7 @@ import { build, columnsOf, compile, insertInto, type Statement, statementOf } fr
 import { ACTIVE_BOOKING_STATUSES } from "../shared/enums.ts";
 import type { Booking } from "./booking.ts";
 
-/** Lists bookings, newest start first. `from` and `to` bound the start; `to` is not part of it. */
+/** Lists bookings, newest start first. `from` (included) and `to` (excluded) limit the start. */
 export const bookingList = listing({
   rows: () => build.select(columnsOf(bookings)).from(bookings).$dynamic(),
   count: () => build.select(counted).from(bookings).$dynamic(),
@@ -44,7 +44,7 @@ export const activeBookings = compile(
 /** The statement that stores a new booking. */
 export const insertBooking = (booking: Booking): Statement => insertInto(bookings, booking);
 
-/** The statement that stores what has changed about a booking. */
+/** The statement that stores a changed booking. */
 export const updateBooking = ({
   id,
   status,
@@ -61,7 +61,7 @@ export const updateBooking = ({
       .where(eq(bookings.id, id)),
   );
 
-/** The statement that cancels bookings; none when there are none. */
+/** The statement that cancels bookings. No statement for an empty list. */
 export const cancelBookings = (cancelled: readonly Booking[], at: number): Statement[] =>
   cancelled.length === 0
     ? []

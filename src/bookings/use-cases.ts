@@ -1,4 +1,4 @@
-/** What customers and staff do with test drives. */
+/** The use cases of test drives. */
 import { readAs } from "../auth/verification.ts";
 import { execute } from "../coordinator.ts";
 import type { IdempotencyKey } from "../db/idempotency.ts";
@@ -11,7 +11,7 @@ import type { Booking } from "./booking.ts";
 import { START_MESSAGES } from "./slots.ts";
 import { bookingById, bookingList } from "./store.ts";
 
-/** A page of bookings, and how many there are on all pages. */
+/** A page of bookings, and the number of bookings on all pages. */
 type Bookings = { count: number; rows: Booking[] };
 type Window = { limit: number; offset: number };
 
@@ -44,7 +44,7 @@ export const listOwnBookings = (
   window: Window,
 ): Promise<Result<Bookings>> => listMatching(deps, caller, { ...filters, customer: caller.id }, window);
 
-/** Everybody's bookings, newest start first; `date` is a local day of the start. One round trip. */
+/** The bookings of all customers, newest start first; `date` is the local day of the start. One round trip. */
 export function listBookings(
   deps: Deps,
   caller: ClaimedCaller,
@@ -77,7 +77,7 @@ async function listMatching(
   return ok({ count: total?.count ?? 0, rows });
 }
 
-/** One booking: any for staff, their own for customers. Others do not exist for the caller. One round trip. */
+/** One booking: staff get any, customers get their own. Others are not found. One round trip. */
 export async function getBooking(deps: Deps, claimed: ClaimedCaller, id: string): Promise<Result<Booking>> {
   const found = await findVisible(deps, claimed, id);
   return found.ok ? ok(found.value.booking) : found;
@@ -110,7 +110,7 @@ export async function transitionBooking(
   return bookingOf(await execute(deps, booking.carId, caller, { type: "transition", bookingId: id, to, by }));
 }
 
-/** Moves a booking that the caller may see. The old slot is held until the new one is won. */
+/** Moves a booking that the caller may see. The old slot is kept until the new slot is booked. */
 export async function rescheduleBooking(
   deps: Deps,
   claimed: ClaimedCaller,
@@ -132,7 +132,7 @@ export async function rescheduleBooking(
   );
 }
 
-/** Reads a start as a client sent it. */
+/** Reads a start as the client sent it. */
 function readStart(deps: Deps, text: string): Result<number> {
   const startAt = parseInstant(text, deps.config.showroom.timeZone);
   return startAt === undefined
@@ -140,9 +140,9 @@ function readStart(deps: Deps, text: string): Result<number> {
     : ok(startAt);
 }
 
-/** The booking that a command came to. */
+/** Returns the booking that a command changed. */
 function bookingOf(outcome: Awaited<ReturnType<typeof execute>>): Result<Booking> {
   if (!outcome.ok) return outcome;
-  if (!outcome.booking) throw new Error("a command about a booking answered without one");
+  if (!outcome.booking) throw new Error("the outcome of a booking's command has no booking");
   return ok(outcome.booking);
 }

@@ -1,4 +1,4 @@
-/** The Durable Object of one car, named by the car's id: the only writer of what must be decided about that car. */
+/** The Durable Object of one car, named by the car's id. It is the only writer of the car's bookings and status. */
 import { DurableObject } from "cloudflare:workers";
 import { uuidv7 } from "uuidv7";
 import type { Booking } from "../bookings/booking.ts";
@@ -12,15 +12,15 @@ import { D1CarStore } from "./car-store.ts";
 import { CarWriter, type CommandContext } from "./car-writer.ts";
 import { type Command, isBookable } from "./commands.ts";
 
-/** What `execute` answers. `committed`: whether something was written, and the caller verified with it. */
+/** The result of `execute`. `committed`: whether there was a commit, which also verified the caller. */
 type Answer =
   | { ok: true; booking: Booking | undefined; committed: boolean; bookmark: string | null }
   | { ok: false; refusal: Refusal };
 
-/** What `openSlots` answers: JSON text, because over RPC an object costs more than what is in it, or why there is none. */
+/** The result of `openSlots`: JSON text, because RPC is slower with objects, or a refusal. */
 type SlotsAnswer = string | Refusal;
 
-/** A thin shell around `CarWriter`. It may be evicted at any moment: it holds no truth. */
+/** A thin shell around `CarWriter`. It keeps no facts of its own, because it may be evicted at any moment. */
 export class CarCoordinator extends DurableObject<Env> {
   readonly #hours: Hours;
   readonly #writer: CarWriter;
@@ -28,7 +28,7 @@ export class CarCoordinator extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const carId = ctx.id.name;
-    if (!carId) throw new Error("a CarCoordinator is reached by the car's id as its name");
+    if (!carId) throw new Error("a CarCoordinator must be named by the id of its car");
     const config = readConfig(env);
     this.#hours = { timeZone: config.showroom.timeZone, horizonDays: config.bookingHorizonDays };
     const store = new D1CarStore(env.DB, {
@@ -48,7 +48,7 @@ export class CarCoordinator extends DurableObject<Env> {
     );
   }
 
-  /** Carries out a command; refusals are values. */
+  /** Executes a command. Refusals are values. */
   async execute(command: Command, context: CommandContext): Promise<Answer> {
     const outcome = await this.#writer.execute(command, context);
     if (!outcome.ok) return outcome;
@@ -57,7 +57,7 @@ export class CarCoordinator extends DurableObject<Env> {
   }
 
   /**
-   * The bookable slots of the local days from `from` to `to`, from memory, as the JSON text of the answer. Empty when the
+   * The free slots of the local days from `from` to `to`, from memory, as the JSON text of the response. Empty when the
    * car is sold.
    */
   async openSlots(from: string, to: string): Promise<SlotsAnswer> {

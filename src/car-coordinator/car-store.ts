@@ -1,4 +1,4 @@
-/** What is decided about a car, in D1: the only place where it is true. */
+/** The facts of one car in D1, which is the only source of truth. */
 import { eq, sql } from "drizzle-orm";
 import type { Booking } from "../bookings/booking.ts";
 import {
@@ -21,11 +21,11 @@ import type { CarStore, CommandContext, Commit } from "./car-writer.ts";
 import { bookingsOf, type CarState, type Change } from "./commands.ts";
 import { noticesOf } from "./notices.ts";
 
-/** How the store is set up for one car. */
+/** The options of a store. */
 export type CarStoreOptions = {
   carId: string;
   staffAddress: string;
-  /** The answer to remember for a booking that is created. */
+  /** Builds the stored answer of a new booking. */
   answerOf: (booking: Booking) => StoredAnswer;
   /** Called with the ids of the notifications that a commit wrote. */
   onOutbox: (ids: string[], requestId: string | undefined) => void;
@@ -50,11 +50,11 @@ const carStatus = compile(
     .where(eq(cars.id, sql.placeholder("carId"))),
 );
 
-/** The store behind the writer of one car. */
+/** The D1 store of one car's writer. */
 export class D1CarStore implements CarStore {
   readonly #d1: D1Database;
   readonly #options: CarStoreOptions;
-  /** The epoch that the last load began. */
+  /** The epoch of the last load. */
   #epoch = 0;
 
   constructor(d1: D1Database, options: CarStoreOptions) {
@@ -118,7 +118,7 @@ export class D1CarStore implements CarStore {
     );
   }
 
-  /** Fails the batch when a later epoch has begun, and else touches no row. */
+  /** Fails the batch when a later epoch has begun. Otherwise it changes no row. */
   #fence(): Statement {
     return {
       sql: "UPDATE calendars SET epoch = ?1 WHERE car_id = ?2 AND epoch > ?1",
@@ -154,7 +154,7 @@ function changeStatements(change: Change): Statement[] {
   }
 }
 
-/** What the database's refusal of a change means. Final is what loading the car again would not change. */
+/** Maps a violation to a refusal. A final refusal is one that loading the car again would not change. */
 function refusedBy(violation: Violation, change: Change): Commit {
   const final = (refusal: Refusal): Commit => ({ type: "refused", refusal, isFinal: true });
   if (violation === KEY_TAKEN) return final({ code: "duplicate_request" });

@@ -1,7 +1,7 @@
 /**
- * The single writer of one car: takes commands one at a time, and for each decides from memory, commits to the store,
- * and applies to memory. It holds no truth; whatever happens to it, the store is right, and the memory is loaded again.
- * Knows nothing of Cloudflare, so that tests can drive it through every fault.
+ * The single writer of one car. It executes one command at a time: it decides from memory, commits to the store, and
+ * applies the change to memory. Only the store holds the truth; after a fault the memory is loaded again. The writer
+ * knows nothing of Cloudflare, so that tests can drive it through every fault.
  */
 import type { Booking } from "../bookings/booking.ts";
 import type { IdempotencyKey, StoredAnswer } from "../db/idempotency.ts";
@@ -10,48 +10,48 @@ import { type Refusal, refuse } from "../shared/refusals.ts";
 import { apply, type CarState, type Change, type Command, type DecisionContext, decide } from "./commands.ts";
 import { SerialQueue } from "./serial-queue.ts";
 
-/** What comes with a command. Plain data: it is sent over RPC. */
+/** The context of a command. Plain data, because it is sent over RPC. */
 export type CommandContext = {
-  /** For whom it is: the commit fails unless they are signed in. */
+  /** The author: the commit fails unless they are signed in. */
   caller: Caller;
   requestId?: string | undefined;
-  /** Makes the command safe to repeat. `answer`: what to remember, where only the sender can say it. */
+  /** Makes the command safe to repeat. `answer`: the answer to store, unless the store builds it. */
   idempotency?: { key: IdempotencyKey; answer?: StoredAnswer | undefined } | undefined;
 };
 
 /**
- * What became of a commit. Refused: nothing was written; unless the refusal is final, memory may have been out of date,
- * and the command is decided again. Unknown: it may or may not have been written.
+ * The outcome of a commit. Refused: nothing was written. Unless the refusal is final, memory may have been out of date,
+ * and the command is decided again. Unknown: the change may have been written.
  */
 export type Commit =
   | { type: "committed"; bookmark: string | null }
   | { type: "refused"; refusal: Refusal; isFinal: boolean }
   | { type: "unknown"; error: unknown };
 
-/** Where the truth is kept. */
+/** The store of one car. */
 export interface CarStore {
   /**
-   * Reads the car's status and active bookings. From then on no commit that was decided before takes effect, of
-   * whichever writer, even if it is still on its way.
+   * Reads the car's status and active bookings. From then on no earlier decision can be committed, by any writer, even
+   * if its commit is already on its way.
    */
   load(): Promise<CarState>;
-  /** Writes a change, its notifications, and the answer to remember: all or nothing. */
+  /** Writes a change, its notifications and the stored answer in one transaction. */
   commit(change: Change, context: CommandContext): Promise<Commit>;
-  /** Whether a change, of whose commit the outcome was unknown, is in the store. */
+  /** Whether the store contains a change whose commit had an unknown outcome. */
   holds(change: Change): Promise<boolean>;
 }
 
-/** What the writer answers: refusals are values, because thrown errors lose their class over RPC. */
+/** The result of a command. Refusals are values, because thrown errors lose their class over RPC. */
 export type Outcome =
   | { ok: true; change: Change | undefined; booking: Booking | undefined; bookmark: string | null }
   | { ok: false; refusal: Refusal };
 
-/** How many commands may wait for one car. At a few milliseconds each this is seconds of waiting, not minutes. */
+/** How many commands may wait for one car. At a few milliseconds each, the last one waits for seconds. */
 export const MAX_WAITING = 2000;
-/** How often a command is decided again when the store knew better than memory. */
+/** How often a command is decided when memory proves to be out of date. */
 const MAX_TRIES = 3;
 
-/** See the file's head. */
+/** The writer of one car. */
 export class CarWriter {
   readonly #store: CarStore;
   readonly #decisionContext: () => DecisionContext;
@@ -59,7 +59,7 @@ export class CarWriter {
   readonly #queue: SerialQueue;
   #state: CarState | undefined;
   #loading: Promise<CarState> | undefined;
-  /** The command that is being carried out, or was last. Never rejects. */
+  /** The current or last command. Never rejects. */
   #current: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -74,7 +74,7 @@ export class CarWriter {
     this.#queue = new SerialQueue(capacity);
   }
 
-  /** Carries out a command after all earlier ones. `busy` at once when too many wait. */
+  /** Executes a command after all earlier ones. Refuses with `busy` when too many wait. */
   async execute(command: Command, context: CommandContext): Promise<Outcome> {
     const outcome = this.#queue.run(() => {
       const current = this.#execute(command, context);
@@ -85,9 +85,9 @@ export class CarWriter {
   }
 
   /**
-   * The state with every change that was in the store when it was asked for. A change whose commit is under way may be
-   * there already, and a client may have seen it there: so it is waited for.
-   * @throws whatever the store throws when it cannot be read
+   * Returns the state with every change that the store had at the time of the call. It waits for a running commit,
+   * because a client may already have seen that change in the store.
+   * @throws the error of the store when it cannot be read
    */
   async read(): Promise<CarState> {
     await this.#current;
@@ -119,20 +119,20 @@ export class CarWriter {
           return done(change, commit.bookmark);
         case "refused":
           if (commit.isFinal) return { ok: false, refusal: commit.refusal };
-          // Another writer loaded or wrote, so memory is out of date; or the change itself is against the rules.
+          // Another writer loaded or wrote, so memory is out of date; or the change itself violates a rule.
           this.#state = undefined;
           if (tries === MAX_TRIES) return { ok: false, refusal: commit.refusal };
           continue;
         case "unknown":
           this.#report("car.commit_unknown", commit.error, context.requestId);
-          // Memory is of no use now. Once it is loaded again, the change is in the store or never will be.
+          // Memory is out of date. Once it is loaded again, the change is in the store or can never get there.
           await this.#load();
           return (await this.#store.holds(change)) ? done(change, null) : refuse("unavailable");
       }
     }
   }
 
-  /** Loads the state, once for all who ask at the same time. */
+  /** Loads the state, once for all concurrent callers. */
   #load(): Promise<CarState> {
     this.#loading ??= this.#store
       .load()

@@ -1,6 +1,6 @@
 /**
- * What can be decided about one car, and how. Pure, with the time and new ids passed in. `decide` says what a command
- * would change or why not; once that change is committed, `apply` makes it so in memory.
+ * The decisions about one car. Pure: time and new ids are passed in. `decide` returns the change of a command, or a
+ * refusal. After the change is committed, `apply` makes the same change in memory.
  */
 import { type Booking, canTransition, isActive } from "../bookings/booking.ts";
 import { checkStart, type Hours, nearestFree, START_MESSAGES, slotAt } from "../bookings/slots.ts";
@@ -10,7 +10,7 @@ import type { BookingStatus, CarStatus } from "../shared/enums.ts";
 import { type Refusal, refuse, refuseField } from "../shared/refusals.ts";
 import { overlaps } from "../shared/showroom-time.ts";
 
-/** What is known of one car: its status (`undefined`: there is no such car) and its active bookings by id. */
+/** The state of one car: its status (`undefined`: there is no such car) and its active bookings by id. */
 export type CarState = {
   status: CarStatus | undefined;
   active: ReadonlyMap<string, Booking>;
@@ -19,14 +19,14 @@ export type CarState = {
 /** A command about a booking of the car. */
 export type BookingCommand =
   | { type: "book"; customerId: string; startAt: number; notes: string }
-  /** `by`: the staff member who decides so; left out when the customer does. */
+  /** `by`: the staff member who decides; absent when the customer does. */
   | { type: "transition"; bookingId: string; to: BookingStatus; by?: string | undefined }
-  /** `confirmed`: staff moved it, so it need not be approved again. */
+  /** `confirmed`: staff moved it, so it needs no approval. */
   | { type: "reschedule"; bookingId: string; startAt: number; confirmed: boolean };
 
-/** A command about the car itself. */
+/** A command about the car. */
 export type StatusCommand =
-  /** `fields` change with the status. `expectedVersion`: the version that the car must have. */
+  /** `fields` change together with the status. `expectedVersion`: the version that the car must have. */
   | {
       type: "set_status";
       to: Exclude<CarStatus, "SOLD">;
@@ -36,10 +36,10 @@ export type StatusCommand =
   | { type: "sell"; sale: Sale; commission: Commission }
   | { type: "void_sale"; sale: Sale; reversal: Commission };
 
-/** What can be asked of a car's object. Sent over RPC: a released member is never renamed or made compulsory. */
+/** The commands. They are sent over RPC between versions: never rename a released member or make it required. */
 export type Command = BookingCommand | StatusCommand;
 
-/** What a command changes. `before` is the booking as it was. */
+/** The change of a command. `before` is the booking before it. */
 export type Change =
   | { type: "booked"; booking: Booking }
   | { type: "transitioned"; booking: Booking; before: Booking }
@@ -54,16 +54,16 @@ export type Change =
       at: number;
     };
 
-/** What a decision depends on besides the state of the car. */
+/** The inputs of a decision besides the state of the car. */
 export type DecisionContext = { carId: string; now: number; newId: string; hours: Hours };
 
-/** What `decide` comes to. Without a change, things are as asked already. */
+/** The result of `decide`. Without a change, the state is already as requested. */
 export type Decision =
   | { ok: true; change: Change }
   | { ok: true; change: undefined; booking: Booking }
   | { ok: false; refusal: Refusal };
 
-/** Decides about a command: the change it makes, or why it makes none. */
+/** Decides about a command. */
 export function decide(state: CarState, command: Command, context: DecisionContext): Decision {
   switch (command.type) {
     case "book":
@@ -77,7 +77,7 @@ export function decide(state: CarState, command: Command, context: DecisionConte
     case "void_sale":
       return decideStatus(state, command, context);
     default:
-      // Of a newer Worker, during a deploy.
+      // From a newer Worker, during a deploy.
       return refuse("unavailable");
   }
 }
@@ -105,7 +105,7 @@ function decideBook(state: CarState, command: Of<"book">, context: DecisionConte
 }
 
 function decideTransition(state: CarState, command: Of<"transition">, { now }: DecisionContext): Decision {
-  // A booking that is not active is over, and what is over does not change.
+  // A booking that is not active has reached its last status.
   const before = state.active.get(command.bookingId);
   if (!before || !canTransition(before.status, command.to)) return refuse("illegal_transition");
   return {
@@ -121,7 +121,7 @@ function decideTransition(state: CarState, command: Of<"transition">, { now }: D
 function decideReschedule(state: CarState, command: Of<"reschedule">, context: DecisionContext): Decision {
   const before = state.active.get(command.bookingId);
   if (!before) return refuse("illegal_transition");
-  // When the first answer was lost and the command comes again, the booking is there already.
+  // The command was repeated, because its first response was lost.
   if (before.startAt === command.startAt) return { ok: true, change: undefined, booking: before };
   const refusal = checkSlot(state, command.startAt, context, before.id);
   if (refusal) return refusal;
@@ -145,7 +145,7 @@ function decideStatus(state: CarState, command: StatusCommand, { carId, now }: D
   return { ok: true, change: { type: "status_changed", command, carId, from, to, cancelled, at: now } };
 }
 
-/** Why no test drive can take the slot at `startAt`; the booking `except`, which moves, does not count. */
+/** Why the slot at `startAt` cannot be booked. The booking `except`, which is to be moved, does not count. */
 function checkSlot(
   state: CarState,
   startAt: number,
@@ -170,10 +170,10 @@ const changed = (before: Booking, now: number, change: Partial<Booking>): Bookin
   updatedAt: now,
 });
 
-/** Whether a car of this status can be booked and sold. A reserved one can: reservations fall through. */
+/** Whether a car with this status can be booked and sold. RESERVED counts, because a reservation may be dropped. */
 export const isBookable = (status: CarStatus): boolean => status === "AVAILABLE" || status === "RESERVED";
 
-/** The bookings a change writes, as they are afterwards. */
+/** The changed bookings of a change. */
 export const bookingsOf = (change: Change): readonly Booking[] =>
   change.type === "status_changed" ? change.cancelled : [change.booking];
 

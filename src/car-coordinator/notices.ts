@@ -1,4 +1,4 @@
-/** Who is notified of what when something changes about a car. Pure. */
+/** The notices of each change of a car. Pure. */
 import type { Booking } from "../bookings/booking.ts";
 import type { BookingFacts, BookingKind, Notice } from "../outbox/notices.ts";
 import type { BookingStatus } from "../shared/enums.ts";
@@ -10,7 +10,7 @@ const KIND_OF_STATUS: Partial<Record<BookingStatus, BookingKind>> = {
   CANCELLED: "booking_cancelled",
 };
 
-/** The notices that a change calls for. `staffAddress` is the sales team's mailbox. */
+/** The notices of a change. `staffAddress` is the mailbox of the sales team. */
 export function noticesOf(change: Change, staffAddress: string): Notice[] {
   const staff = { address: staffAddress };
   switch (change.type) {

@@ -1,4 +1,4 @@
-/** Runs tasks one at a time, in order of arrival, and refuses more than it can hold. */
+/** Runs tasks one at a time, in order of arrival, up to a capacity. */
 export class SerialQueue {
   readonly #capacity: number;
   #waiting = 0;
@@ -9,7 +9,7 @@ export class SerialQueue {
     this.#capacity = capacity;
   }
 
-  /** Runs `task` after all earlier ones have ended, well or badly. `undefined` at once when the queue is full. */
+  /** Runs `task` after all earlier ones have succeeded or failed. Returns `undefined` when the queue is full. */
   run<T>(task: () => Promise<T>): Promise<T> | undefined {
     if (this.#waiting >= this.#capacity) return undefined;
     this.#waiting += 1;

@@ -1,4 +1,4 @@
-/** What staff write about a car: rows and statements. */
+/** Writes of cars: rows and statements. */
 import { eq } from "drizzle-orm";
 import { cars } from "../db/schema.ts";
 import { build, insertInto, type Statement, statementOf } from "../db/statement.ts";
@@ -12,12 +12,12 @@ import type { CarChange, WholeCar } from "./schemas.ts";
 type Car = typeof cars.$inferSelect;
 type Generated = "priceCents" | "discountRank";
 
-/** The columns that describe a car. What is undefined stays as it is. Plain data: it is sent over RPC. */
+/** The columns that describe a car. Undefined members do not change. Plain data, because it is sent over RPC. */
 export type CarFields = Partial<
   Omit<Car, Generated | "id" | "status" | "createdAt" | "updatedAt" | "version">
 >;
 
-/** A new car as the database will hold it. */
+/** The row of a new car. */
 export function newCar(asked: WholeCar, more: { id: string; now: number; currency: string }): Car {
   return {
     id: more.id,
@@ -54,7 +54,7 @@ export function newCar(asked: WholeCar, more: { id: string; now: number; currenc
 export const insertCar = ({ priceCents: _, discountRank: __, ...row }: Car): Statement =>
   insertInto(cars, row);
 
-/** The columns that a change sets, all but the status. */
+/** The columns that a change sets, except the status. */
 export const fieldsOf = (change: CarChange): CarFields => ({
   vin: change.vin,
   make: change.make,
@@ -79,8 +79,8 @@ export const fieldsOf = (change: CarChange): CarFields => ({
 });
 
 /**
- * The statement that changes a car and raises its version. The status is the car's object to change.
- * @param expected the version that the car must still have; without one it may have any
+ * The statement that changes a car and raises its version. Only the coordinator changes the status.
+ * @param expected the version that the car must have; undefined for any version
  */
 export const updateCar = (
   id: string,
@@ -95,13 +95,13 @@ export const updateCar = (
       .where(eq(cars.id, id)),
   );
 
-/** The refusal behind a rule that a write of a car met; `undefined` when none should meet it. */
+/** Maps a violation to a refusal of a car's write. `undefined` when no write should cause it. */
 export function refusalOf(violation: Violation | undefined): Refusal | undefined {
   switch (violation) {
     case "unique:cars.vin":
-      return field("vin", "taken", "There is a car with this VIN already");
+      return field("vin", "taken", "Another car has this VIN");
     case "check:cars_discount_price_range":
-      return field("discount_price", "above_base_price", "Must not be more than base_price");
+      return field("discount_price", "above_base_price", "Must not exceed base_price");
     case VERSION_STALE:
       return { code: "precondition_failed" };
     default:

@@ -1,26 +1,26 @@
 /**
- * What an uploaded file is, by its bytes alone: its type, its size in pixels, and whether it is whole and nothing but
- * a still image. Only the outline is read; nothing is decoded before its size is known to be harmless.
+ * Inspects the bytes of an uploaded file: its type, its size in pixels, and whether it is a complete still image and
+ * nothing else. It reads only the structure; nothing is decoded before the size is known to be safe.
  */
 
 /** The types that photos may have. */
 type ImageType = "image/jpeg" | "image/png" | "image/webp" | "image/avif";
 
-/** A side longer than this, or more pixels than these in all, is not decoded. Phones make up to 50 megapixels. */
+/** Images with a longer side or more pixels are not decoded. Phones make photos of up to 50 megapixels. */
 const MAX_SIDE = 12_000;
 const MAX_PIXELS = 50_000_000;
 
-/** A still image; `end` is where it ends, and what comes after is not handed on. */
+/** A still image. `end` is where it ends; the bytes after it are dropped. */
 export type Picture = { type: ImageType; width: number; height: number; end: number };
 
-/** What was found, or why it is refused. */
+/** The image, or the reason for a refusal. */
 export type Inspection =
   | { ok: true; picture: Picture }
   | { ok: false; code: "unknown_type" | "broken" | "too_many_pixels"; why: string };
 
 class Broken extends Error {}
 
-/** Tells what a file is. */
+/** Inspects a file. */
 export function inspectImage(bytes: Uint8Array): Inspection {
   const reader = new Reader(bytes);
   const read = readerOf(reader);
@@ -42,7 +42,7 @@ export function inspectImage(bytes: Uint8Array): Inspection {
   }
 }
 
-/** Numbers and words out of bytes. Reading past the end means that the file is not whole. */
+/** Reads numbers and text from bytes. A read past the end means that the file is incomplete. */
 class Reader {
   readonly bytes: Uint8Array;
   readonly #view: DataView;
@@ -56,7 +56,7 @@ class Reader {
     return this.bytes.length;
   }
 
-  /** `size` bytes at `at` as an unsigned number. */
+  /** Reads `size` bytes at `at` as an unsigned number. */
   number(at: number, size: 1 | 2 | 3 | 4 | 8, endian: "big" | "little" = "big"): number {
     this.need(at, size);
     const little = endian === "little";
@@ -76,7 +76,7 @@ class Reader {
     }
   }
 
-  /** `size` bytes at `at` as Latin-1 text; fewer at the end of the file. */
+  /** Reads `size` bytes at `at` as Latin-1 text; fewer at the end of the file. */
   text(at: number, size: number): string {
     return String.fromCharCode(...this.bytes.subarray(at, at + size));
   }
@@ -96,7 +96,7 @@ function readerOf(r: Reader): ((r: Reader) => Picture) | undefined {
 
 const MARKUP = /<(script|html|!doctype|\?php|iframe|body|svg)[\s>]/i;
 
-/** Text that a browser could take for a page has no place in what surrounds the pixels. */
+/** Refuses metadata with text that a browser could treat as a page. */
 function refuseMarkup(r: Reader, from: number, to: number): void {
   const text = new TextDecoder("latin1").decode(r.bytes.subarray(from, to));
   if (MARKUP.test(text)) throw new Broken("It is also a document");
@@ -120,7 +120,7 @@ function readJpeg(r: Reader): Picture {
     if (marker === 0xd9) {
       if (!size || !inScan) throw new Broken("It has no pixels");
       const end = at + 2;
-      // Phones append a second JPEG (a gain map, a preview) or padding. It is cut off; anything else is refused.
+      // Phones append a second JPEG (a gain map, a preview) or padding, which is dropped. Anything else is refused.
       const tail = r.bytes.subarray(end);
       if (r.text(end, 2) !== "\xff\xd8" && tail.some((byte) => byte !== 0)) refuseTail(r, end);
       return { type: "image/jpeg", ...size, end };
@@ -139,7 +139,7 @@ function readJpeg(r: Reader): Picture {
   }
 }
 
-/** The next marker after compressed data: a 0xFF that is neither stuffed nor a restart. */
+/** Finds the next marker after compressed data: a 0xFF that is neither stuffed nor a restart. */
 function nextMarker(r: Reader, from: number): number {
   for (let at = from; ; at += 2) {
     at = r.bytes.indexOf(0xff, at);
@@ -173,7 +173,7 @@ function readPng(r: Reader): Picture {
 
 type Chunk = { type: string; from: number; to: number; end: number };
 
-/** The chunks of a WebP file, which must fill it. */
+/** The chunks of a WebP file. They must fill the file. */
 function* webpChunks(r: Reader): Generator<Chunk> {
   const end = 8 + r.number(4, 4, "little");
   r.need(0, end);
@@ -218,7 +218,7 @@ function readWebp(r: Reader): Picture {
 
 type Box = { type: string; from: number; to: number };
 
-/** The boxes between two offsets, which they must fill. */
+/** The boxes between two offsets. They must fill the space. */
 function* boxes(r: Reader, from: number, to: number): Generator<Box> {
   for (let at = from; at < to; ) {
     const short = r.number(at, 4);
@@ -240,7 +240,7 @@ function readAvif(r: Reader): Picture {
       throw new Broken("It is more than an image");
     if (type !== "mdat") refuseMarkup(r, from, to);
   }
-  // "meta" has a version before its boxes.
+  // "meta" has a version number before its boxes.
   const properties = inside(r, boxes(r, meta.from + 4, meta.to), "iprp", "ipco");
   const sizes = [...properties]
     .filter((box) => box.type === "ispe")
@@ -265,8 +265,8 @@ const largest = (sizes: { width: number; height: number }[]) => ({
 const ANNOUNCES_METADATA = 0x08 | 0x04;
 
 /**
- * A WebP image without Exif and XMP, where cameras put the place. Whoever made the image should have left them out;
- * this makes sure of it.
+ * Removes Exif and XMP from a WebP image, because cameras store the place there. The Images service should have removed
+ * them; this makes sure of it.
  */
 export function withoutMetadata(webp: Uint8Array): Uint8Array<ArrayBuffer> {
   const r = new Reader(webp);

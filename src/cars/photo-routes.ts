@@ -1,4 +1,4 @@
-/** /api/cars/{id}/photos: the photos of a car; and /photos: their files. */
+/** /api/cars/{id}/photos: the photos of a car. /photos: their files. */
 import { operation, verifiedCaller } from "../auth/operation.ts";
 import { MAX_FILE_BYTES } from "../http/body-limit.ts";
 import { expectedVersions, isKnown, notModifiedAnswer } from "../http/conditional.ts";
@@ -41,7 +41,7 @@ export const photoRoutes = createRouter()
         path: "/{id}/photos",
         tags,
         summary: "Add a photo",
-        description: `A JPEG, PNG, WebP or AVIF still image of at most ${MAX_FILE_BYTES / 1024 / 1024} MB and 50 megapixels. It is kept in two sizes, without its Exif data. The first photo of a car is its primary one.`,
+        description: `A still image (JPEG, PNG, WebP or AVIF) of at most ${MAX_FILE_BYTES / 1024 / 1024} MB and 50 megapixels. It is stored in two sizes, without its Exif data. The first photo of a car becomes the primary photo.`,
         request: {
           params: idParam,
           headers: ifMatch,
@@ -54,7 +54,7 @@ export const photoRoutes = createRouter()
       const caller = await verifiedCaller(c);
       const { id } = c.req.valid("param");
       const { file, alt_text, is_primary } = c.req.valid("form");
-      if (file.size > MAX_FILE_BYTES) throw new Problem("too_large", "A photo has at most 10 MB");
+      if (file.size > MAX_FILE_BYTES) throw new Problem("too_large", "A photo may have at most 10 MB");
       const bytes = new Uint8Array(await file.arrayBuffer());
       const request = { file: await sha256(bytes), alt_text, is_primary };
       return once(c, caller.id, request, async (key) => {
@@ -91,7 +91,7 @@ export const photoRoutes = createRouter()
         path: "/{id}/photos/{photo_id}",
         tags,
         summary: "Update the metadata of a photo",
-        description: "Making it the primary photo takes that rank from the photo that had it.",
+        description: "`is_primary` makes it the primary photo in place of the one before.",
         request: { params: photoParams, headers: ifMatch, body: jsonBody(photoChange) },
         responses: { 200: jsonAnswer("The updated photo", photoSchema) },
       },
@@ -110,7 +110,7 @@ export const photoRoutes = createRouter()
       path: "/{id}/photos/{photo_id}",
       tags,
       summary: "Delete a photo",
-      description: "If it was the primary photo, the next in order becomes that.",
+      description: "If it was the primary photo, the next photo in order becomes primary.",
       request: { params: photoParams, headers: ifMatch },
       responses: { 204: { description: "The photo is deleted" } },
     }),
@@ -130,7 +130,7 @@ export const photoFileRoutes = createRouter().openapi(
     tags,
     summary: "Get the file of a photo",
     description:
-      "The content of a name never changes, so it may be cached without limit. Parts can be asked for with `Range`.",
+      "The content of a name never changes, so it can be cached without limit. `Range` requests a part of the file.",
     request: { params: fileParam },
     responses: {
       200: {
@@ -149,7 +149,7 @@ export const photoFileRoutes = createRouter().openapi(
       "Cache-Control": "public, max-age=31536000, immutable",
       "Accept-Ranges": "bytes",
     };
-    // The name is the tag: that the caller has it can be said without looking.
+    // The name is the tag, so no read is needed to know that the caller's copy is current.
     if (isKnown(c, etag)) return c.body(null, 304, headers);
     const wantsPart = c.req.header("Range") !== undefined && (c.req.header("If-Range") ?? etag) === etag;
     const isHead = c.req.method === "HEAD";

@@ -1,17 +1,17 @@
-/** The bytes of photos: made once in the sizes that are shown, and kept in R2. */
+/** The bytes of photos: resized once, and stored in R2. */
 import { uuidv7 } from "uuidv7";
 import { describeError, log } from "../shared/log.ts";
 import { type Inspection, inspectImage, type Picture, withoutMetadata } from "./image-inspector.ts";
 
-/** The longest side of what is shown, in pixels. */
+/** The longest side of each size, in pixels. */
 const DISPLAY_SIDE = 1600;
 const THUMBNAIL_SIDE = 480;
 const QUALITY = 82;
 
-/** What the Images service says of input that it cannot make sense of; all else is a failure of its own. */
+/** Errors of the Images service about input that it cannot decode. Every other error is a failure of the service. */
 const INPUT_ERRORS: ReadonlySet<unknown> = new Set([9402, 9412, 9413, 9520, 9523]);
 
-/** The two sizes of a photo, as WebP; width and height are those of the larger. */
+/** The two sizes of a photo, as WebP. Width and height are those of the larger one. */
 type Sizes = {
   display: Uint8Array<ArrayBuffer>;
   thumbnail: Uint8Array<ArrayBuffer>;
@@ -19,10 +19,10 @@ type Sizes = {
   height: number;
 };
 
-/** Why there are no sizes. */
+/** The reason why there are no sizes. */
 export type PhotoFault = Extract<Inspection, { ok: false }> | { ok: false; code: "unavailable"; why: string };
 
-/** Makes both sizes of an uploaded file, without anything but the pixels. */
+/** Makes both sizes of an uploaded file, without metadata. */
 export async function makeSizes(
   images: ImagesBinding,
   file: Uint8Array<ArrayBuffer>,
@@ -59,7 +59,7 @@ async function scaled(
   return withoutMetadata(new Uint8Array(await made.response().arrayBuffer()));
 }
 
-/** Where the objects of a new photo are. A key is used once, so what is behind it never changes. */
+/** Creates the keys of a new photo's objects. A key is used once, so its content never changes. */
 export function newKeys(): { id: string; key: string; thumbnailKey: string } {
   const id = uuidv7();
   return { id, key: `${id}.webp`, thumbnailKey: `${id}-small.webp` };
@@ -73,12 +73,12 @@ export const putObject = (
   type = "image/webp",
 ) => bucket.put(key, bytes, { httpMetadata: { contentType: type } });
 
-/** The part of an object that a `Range` header asks for. */
+/** A part of an object, from a `Range` header. */
 type ByteRange = { offset: number; length: number };
 
 /**
- * Reads a `Range` header for an object of `size` bytes. `undefined`: there is none, or one that may be ignored
- * (another unit, several parts, odd text); `unsatisfiable`: it begins past the end.
+ * Reads a `Range` header for an object of `size` bytes. `undefined`: there is no header, or one that may be ignored
+ * (another unit, several parts, malformed text). `unsatisfiable`: the range begins after the end.
  */
 export function readRange(header: string | undefined, size: number): ByteRange | "unsatisfiable" | undefined {
   const found = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? "");

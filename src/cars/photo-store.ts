@@ -1,10 +1,11 @@
 /**
- * The photos of a car, as rows. Each change is one transaction whose statements look at the rows themselves, so whatever
- * happens at the same time, a car with photos has exactly one primary photo.
+ * The rows of photos. Each change is one transaction whose statements read the rows themselves, so a car with photos
+ * has exactly one primary photo, also when several changes are concurrent.
  *
- * An object in R2 cannot be part of a transaction. So its key is written into `orphanedObjects` before it is stored, and
- * deleted in the transaction that writes the photo's row; a photo that is deleted puts its keys in again. What stays
- * orphaned for an hour is deleted by the cron. A row is written only while its objects are not about to be deleted.
+ * An object in R2 cannot be part of a transaction. So its key is written to `orphanedObjects` before the object is
+ * stored, and deleted in the transaction that writes the photo's row. The deletion of a photo writes its keys to
+ * `orphanedObjects` again. The cron deletes objects that stay orphaned for an hour. A photo's row is written only while
+ * its objects are not marked for deletion.
  */
 import { and, asc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
@@ -17,15 +18,15 @@ import { photoBody } from "./store.ts";
 
 type Photo = typeof carPhotos.$inferSelect;
 
-/** How long an upload may take before its objects are deleted as orphans. */
+/** Maximum duration of an upload. After it the objects are deleted as orphans. */
 const ORPHAN_KEPT_MS = 60 * 60 * 1000;
-/** How many orphaned objects one run of the cron deletes: what R2 takes in one call. */
+/** How many orphaned objects one run of the cron deletes: the limit of one call of R2. */
 const DELETED_AT_ONCE = 1000;
 
-/** What a change of photos is about: the car, the version it must have (if that matters), and the time. */
+/** The context of a change: the car, the version it must have (undefined for any), and the time. */
 export type PhotoContext = { carId: string; expected: number | undefined; now: number };
 
-/** A photo whose objects are stored, or about to be. */
+/** A new photo, before its row is written. */
 export type NewPhoto = Pick<
   Photo,
   "id" | "key" | "thumbnailKey" | "contentType" | "width" | "height" | "altText"
@@ -47,13 +48,13 @@ const photoById = compile(
     .where(and(eq(carPhotos.id, sql.placeholder("id")), eq(carPhotos.carId, sql.placeholder("carId")))),
 );
 
-/** The statements that announce objects which are about to be stored. */
+/** The statements that record objects as orphaned before they are stored. */
 export const announceObjects = (keys: readonly string[], now: number): Statement[] =>
   keys.map((key) => insertInto(orphanedObjects, { key, since: now }));
 
 /**
- * The statements that write the row of a new photo, after the others, and the answer to remember under `key`. The last
- * answers with the row; with none when the car has as many photos as it may, or the objects are about to be deleted.
+ * The statements that write the row of a new photo in the last place, and the stored answer of `key`. The last one
+ * returns the row, or none when the car has the maximum number of photos or the objects are marked for deletion.
  */
 export function insertPhoto(
   photo: NewPhoto,
@@ -89,7 +90,7 @@ export function insertPhoto(
   ] as const;
 }
 
-/** Only the database knows the photo's place and whether it is primary, so the answer is finished there. */
+/** The statement for the stored answer. The database completes it, because only the rows show place and primary. */
 function storePhotoAnswer(
   photo: NewPhoto,
   key: IdempotencyKey | undefined,
@@ -106,7 +107,7 @@ function storePhotoAnswer(
   );
 }
 
-/** The statements that change a photo; the last answers with its row, with none when the car has no such photo. */
+/** The statements that change a photo. The last returns its row, or none when the car has no such photo. */
 export function updatePhoto(photoId: string, change: PhotoChange, context: PhotoContext) {
   const { carId } = context;
   const exists = photoExists(photoId, carId);
@@ -127,7 +128,7 @@ export function updatePhoto(photoId: string, change: PhotoChange, context: Photo
   ] as const;
 }
 
-/** The statements that put the photos of a car in the order of `ids`. One that is added at the same time stays last. */
+/** The statements that put the photos of a car in the order of `ids`. A photo that is added concurrently stays last. */
 export function orderPhotos(ids: readonly string[], context: PhotoContext): Statement[] {
   const places = JSON.stringify(Object.fromEntries(ids.map((id, place) => [id, place])));
   const order = build
@@ -140,8 +141,8 @@ export function orderPhotos(ids: readonly string[], context: PhotoContext): Stat
 }
 
 /**
- * The statements that delete a photo; the next one becomes primary if it was. The last answers with the keys of its
- * objects, which are orphaned now; with none when the car has no such photo.
+ * The statements that delete a photo. If it was primary, the next one becomes primary. The first returns the deleted
+ * row, or none when the car has no such photo.
  */
 export function deletePhoto(photoId: string, context: PhotoContext) {
   const { carId, now } = context;
@@ -157,7 +158,7 @@ export function deletePhoto(photoId: string, context: PhotoContext) {
   ] as const;
 }
 
-/** Deletes objects that no row names. What fails here, the cron does. */
+/** Deletes objects that no row names. The cron deletes those that fail here. */
 export async function discardObjects(db: Database, bucket: R2Bucket, keys: readonly string[]): Promise<void> {
   const which = inArray(orphanedObjects.key, [...keys]);
   await db.commit("system", "object.discard", "-", [
@@ -169,7 +170,7 @@ export async function discardObjects(db: Database, bucket: R2Bucket, keys: reado
   ]);
 }
 
-/** Deletes the objects of uploads that failed and of photos that were deleted. Returns how many. */
+/** Deletes the objects of failed uploads and deleted photos. Returns their number. */
 export async function deleteOrphanedObjects(db: Database, bucket: R2Bucket, now: number): Promise<number> {
   const orphaned = build
     .select({ key: orphanedObjects.key })
@@ -203,7 +204,7 @@ const raiseCarVersion = ({ carId, expected, now }: PhotoContext, when: SQL = sql
       .where(and(eq(cars.id, carId), when)),
   );
 
-/** Takes the primary photo's rank away, when another photo is to have it. */
+/** Makes the primary photo an ordinary one, before another photo becomes primary. */
 const clearPrimary = (carId: string, when: SQL): Statement =>
   statementOf(
     build
@@ -212,7 +213,7 @@ const clearPrimary = (carId: string, when: SQL): Statement =>
       .where(and(eq(carPhotos.carId, carId), eq(carPhotos.isPrimary, true), when)),
   );
 
-/** Part of every transaction here: makes the first photo the primary one if none is. */
+/** Makes the first photo primary if no photo is. Part of every transaction here. */
 const keepOnePrimary = (carId: string): Statement =>
   statementOf(
     build

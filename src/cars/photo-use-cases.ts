@@ -1,4 +1,4 @@
-/** What staff do with the photos of cars. */
+/** The use cases of photos. */
 import { eq, sql } from "drizzle-orm";
 import { type IdempotencyKey, KEY_TAKEN } from "../db/idempotency.ts";
 import { cars } from "../db/schema.ts";
@@ -26,10 +26,10 @@ import { photoBody } from "./store.ts";
 
 type PhotoBody = ReturnType<typeof photoBody>;
 
-/** Versions of a car that a write may find; undefined when it may find any. */
+/** The versions of a car that a write accepts; undefined for any. */
 type Versions = readonly number[] | undefined;
 
-/** A photo to be added. */
+/** The input for a new photo. */
 export type Upload = { file: Uint8Array<ArrayBuffer>; altText: string; wantsPrimary: boolean };
 
 /** Adds a photo, in two sizes and without metadata. */
@@ -73,7 +73,7 @@ export async function addPhoto(
   return refuse((await isFull(deps, carId)) ? "too_many_photos" : "unavailable");
 }
 
-/** Puts the photos of a car in order. */
+/** Sets the order of the photos of a car. */
 export async function orderPhotos(
   deps: Deps,
   caller: VerifiedCaller,
@@ -95,7 +95,7 @@ export async function orderPhotos(
   return ok(photos.map((photo) => photoBody(photo, deps.config.publicUrl)));
 }
 
-/** Changes what is said of a photo. The primary one gives way to a new one. */
+/** Changes a photo's metadata. A new primary photo replaces the one before. */
 export async function updatePhoto(
   deps: Deps,
   caller: VerifiedCaller,
@@ -119,7 +119,7 @@ export async function updatePhoto(
   return row ? ok(photoBody(row, deps.config.publicUrl)) : refuse("photo_not_found");
 }
 
-/** Deletes a photo. If it was the primary one, the next in order becomes that. */
+/** Deletes a photo. If it was the primary photo, the next one in order becomes primary. */
 export async function removePhoto(
   deps: Deps,
   caller: VerifiedCaller,
@@ -147,7 +147,7 @@ const carVersion = compile(
     .where(eq(cars.id, sql.placeholder("carId"))),
 );
 
-/** The car that a write of photos is about, at the version it must have. */
+/** Reads the context of a write of photos, and checks the car's version. */
 async function contextOf(deps: Deps, carId: string, versions: Versions): Promise<Result<PhotoContext>> {
   const [[car]] = await deps.db.ask(carVersion({ carId }));
   if (!car) return refuse("car_not_found");
@@ -160,7 +160,7 @@ const isFull = async ({ db }: Deps, carId: string): Promise<boolean> => {
   return present.length >= MAX_PHOTOS;
 };
 
-/** Runs a write of photos, which everybody sees; a rule of the database that it met becomes a refusal. */
+/** Runs a write of photos, empties the public cache, and maps a violation to a refusal. */
 async function writing<Rows>(deps: Deps, write: () => Promise<Rows>): Promise<Result<Rows>> {
   try {
     const rows = await write();
@@ -180,7 +180,7 @@ async function writing<Rows>(deps: Deps, write: () => Promise<Rows>): Promise<Re
   }
 }
 
-/** Deletes objects once the answer is on its way. */
+/** Deletes objects after the response. */
 function discardLater({ db, env, afterwards, requestId }: Deps, keys: readonly string[]): void {
   afterwards(
     discardObjects(db, env.PHOTOS, keys).catch((error) =>

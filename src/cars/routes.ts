@@ -41,7 +41,7 @@ export const carRoutes = createRouter()
       tags,
       summary: "List cars",
       description:
-        "All filters must match; text filters ignore case. Only staff see removed cars. The answer has an `ETag`; a request with `If-None-Match` gets a 304 for an unchanged page.",
+        "All filters must match; text filters ignore case. Only staff see removed cars. The response has an `ETag`; a request with `If-None-Match` gets 304 when the page has not changed.",
       request: { query: carsQuery },
       responses: { 200: jsonAnswer("One page of cars", pageOf(carSchema), "ETag"), 304: notModifiedAnswer },
     }),
@@ -60,7 +60,7 @@ export const carRoutes = createRouter()
       tags,
       summary: "Count cars by make, type, year and price",
       description:
-        "Takes the filters of the list. Each count is of the cars that match all filters except those on that facet itself, so it says what another value would find. At most the 100 values with the most cars are listed.",
+        "Takes the filters of the list. Each count includes the cars that match all filters except those on its own facet, so it shows what another value would find. At most the 100 values with the most cars are listed.",
       request: { query: facetsQuery },
       responses: { 200: jsonAnswer("Counts, most cars first", facetsSchema, "ETag"), 304: notModifiedAnswer },
     }),
@@ -110,7 +110,7 @@ export const carRoutes = createRouter()
       tags,
       summary: "Replace a car",
       description:
-        "Members that are left out become as in a new car, except for the status and the currency, which stay. Read-only members may be sent back. When a car leaves the stock, its future test drives are cancelled.",
+        "Omitted members get the values of a new car, except for the status and the currency, which stay. Read-only members may be sent back. When a car leaves the stock, its future test drives are cancelled.",
       request: { params: idParam, headers: ifMatch, body: jsonBody(wholeCar) },
       responses: { 200: jsonAnswer("The updated car", carSchema, "ETag") },
     }),
@@ -144,7 +144,7 @@ export const carRoutes = createRouter()
       tags,
       summary: "Remove a car from the stock",
       description:
-        "It stays on record as `REMOVED`. Its future test drives are cancelled, and their customers notified.",
+        "The car stays on record as `REMOVED`. Its future test drives are cancelled, and their customers are notified.",
       request: { params: idParam, headers: ifMatch },
       responses: { 204: { description: "The car is removed" } },
     }),
@@ -155,7 +155,7 @@ export const carRoutes = createRouter()
     },
   );
 
-/** The car that a write has come to; its version becomes the answer's entity tag. */
+/** Answers with the written car; its version becomes the entity tag. */
 function withTag(c: Context<AppEnv>, result: Result<VersionedCar>) {
   const { body, version } = unwrap(c, result);
   c.header("ETag", versionTag(version));

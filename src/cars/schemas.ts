@@ -13,7 +13,7 @@ import {
 } from "../shared/enums.ts";
 
 const MAX_MILEAGE = 10_000_000;
-/** How many photos a car may have. */
+/** The maximum number of photos of a car. */
 export const MAX_PHOTOS = 40;
 
 /** A photo of a car. */
@@ -50,7 +50,7 @@ export const carSchema = z
     base_price: money,
     discount_price: money.nullable(),
     price: money.openapi({
-      description: "What the car costs now: the discount price if set, else the base price",
+      description: "The current price: the discount price if set, else the base price",
     }),
     currency: z.string().openapi({ example: "EUR" }),
     status: z.enum(CAR_STATUSES),
@@ -62,7 +62,7 @@ export const carSchema = z
   })
   .openapi("Car");
 
-/** What a list of cars may be ordered by; a leading `-` turns it round. */
+/** The orderings of a list of cars. A leading `-` reverses one. */
 export const ORDERINGS = ["year", "mileage", "price", "base_price", "discount_price", "created_at"] as const;
 const orderings = ORDERINGS.flatMap((key) => [key, `-${key}`] as const);
 
@@ -85,7 +85,7 @@ const filters = {
   location: z.enum(CAR_LOCATIONS).optional(),
   search: line(100).optional().openapi({
     description:
-      "Words that all occur in the make, model, year, colour, kinds, VIN or description, without regard to case and accents; the last may be the beginning of one",
+      "Words that must all occur in the make, model, year, colour, types, VIN or description. Case and accents do not matter. The last word may be the beginning of a word.",
     example: "skoda oct",
   }),
 };
@@ -103,7 +103,7 @@ export type CarsQuery = z.infer<typeof carsQuery>;
 /** Query of `GET /api/cars/facets/`. */
 export const facetsQuery = closed(filters);
 
-/** What narrows a list of cars down. Prices in cents. */
+/** The filters of cars. Prices in cents. */
 export type CarFilters = z.infer<typeof facetsQuery>;
 
 const counted = <Value extends z.ZodType>(value: Value) => z.object({ value, count: z.int() });
@@ -121,25 +121,25 @@ export const facetsSchema = z
     year: z.array(counted(z.int())).openapi({ description: "Newest first" }),
     price: z
       .array(z.object({ min: money, max: money, count: z.int() }))
-      .openapi({ description: "Ranges of `price` in rising order; those without cars are left out" }),
+      .openapi({ description: "Ranges of `price` in rising order; ranges without cars are left out" }),
   })
   .openapi("CarFacets");
 
-/** Whole numbers as the columns hold them. */
+/** Whole numbers within the limits of the columns. */
 const whole = (min: number, max: number) => z.int().min(min).max(max);
 
-/** A car's VIN: in capitals, and of the standard's signs when it has the standard's length. */
+/** A VIN in capitals. With the standard's 17 characters it must consist of the standard's characters. */
 export const vin = line(255)
   .min(1)
   .toUpperCase()
   .check(
-    // Some letters become two as capitals.
+    // Some letters become two in capitals.
     rule("too_big", "At most 32 characters, as capitals", (text) => text.length <= 32),
   )
   .check(
     rule(
       "invalid_vin",
-      "A VIN of 17 characters has only digits and letters, and none of I, O and Q",
+      "A VIN of 17 characters may contain only digits and letters, and not I, O or Q",
       (text) => text.length !== 17 || /^[0-9A-HJ-NPR-Z]{17}$/.test(text),
     ),
   )
@@ -151,7 +151,7 @@ const modelYear = z
   .check(
     rule(
       "too_far_ahead",
-      "Must be next year at the latest",
+      "Must not be later than next year",
       (value) => value <= new Date().getUTCFullYear() + 1,
     ),
   )
@@ -159,7 +159,7 @@ const modelYear = z
 
 const ignored = z.unknown().optional().openapi({ readOnly: true });
 
-/** Members of a car that are ours to set: they may be sent back, and are ignored. */
+/** Read-only members of a car: a client may send them back, and they are ignored. */
 const readOnly = { id: ignored, price: ignored, created_at: ignored, updated_at: ignored, photos: ignored };
 
 const described = {
@@ -186,13 +186,13 @@ const described = {
 
 const discountFits = rule<{ base_price?: number | undefined; discount_price?: number | null | undefined }>(
   "above_base_price",
-  "Must not be more than base_price",
+  "Must not exceed base_price",
   ({ base_price, discount_price }) =>
     base_price === undefined || discount_price === undefined || (discount_price ?? 0) <= base_price,
   "discount_price",
 );
 
-/** Body of `POST /api/cars/` and of `PUT /api/cars/{id}/`. What is left out is as in a new car; a PUT leaves the status alone. */
+/** Body of `POST /` and `PUT /{id}/`. Omitted members are as in a new car, except that a PUT keeps the status. */
 export const wholeCar = closed({
   ...readOnly,
   ...described,
@@ -212,9 +212,9 @@ export const wholeCar = closed({
 /** Body of `PATCH /api/cars/{id}/`. */
 export const carChange = closed({ ...readOnly, ...z.object(described).partial().shape }).check(discountFits);
 
-/** A change of a car as it was asked for. Prices in cents. */
+/** The input for a change of a car. Prices in cents. */
 export type CarChange = z.infer<typeof carChange>;
-/** A car as it was asked for. Prices in cents. */
+/** The input for a new car. Prices in cents. */
 export type WholeCar = z.infer<typeof wholeCar>;
 
 const altText = line(255);
@@ -241,7 +241,7 @@ export const photoChange = closed({
   sort_order: whole(0, 9999).optional(),
 });
 
-/** A change of a photo as it was asked for. */
+/** The input for a change of a photo. */
 export type PhotoChange = z.infer<typeof photoChange>;
 
 /** Body of `PUT /api/cars/{id}/photos/order/`. */
@@ -253,10 +253,9 @@ export const photoParams = z.object({ id, photo_id: id });
 /** The `{name}` of a photo's file. */
 export const fileParam = z.object({ name: z.string().regex(/^[\w-]{1,64}\.(webp|png)$/) });
 
-/** The header that makes a write depend on the state the caller knows. */
+/** The header that makes a write depend on the caller's version. */
 export const ifMatch = z.object({
-  "if-match": z
-    .string()
-    .optional()
-    .openapi({ description: "The `ETag` of the car as the caller knows it; 412 when it has changed since" }),
+  "if-match": z.string().optional().openapi({
+    description: "The `ETag` of the car as the caller last read it; 412 when the car has changed since",
+  }),
 });

@@ -7,13 +7,13 @@ import { formatInstant } from "../http/validation.ts";
 import { formatCents } from "../shared/money.ts";
 import type { carSchema, photoSchema } from "./schemas.ts";
 
-/** What the wire form of a photo is made of. */
+/** The columns for the wire form of a photo. */
 export type PhotoFacts = Pick<
   typeof carPhotos.$inferSelect,
   "id" | "key" | "thumbnailKey" | "altText" | "sortOrder" | "width" | "height"
 > & { isPrimary: 0 | 1 };
 
-/** A car with its photos in order as JSON: a row of `CAR_WITH_PHOTOS`. */
+/** A row of `CAR_WITH_PHOTOS`: a car, and its photos in order as JSON. */
 export type CarRow = typeof cars.$inferSelect & { photos: string };
 
 /** The columns of a car with its photos. */
@@ -29,7 +29,7 @@ export async function carById(db: Reader, id: string): Promise<CarRow | undefine
   return row;
 }
 
-/** The wire form of a car; `origin` is where its photos are served. */
+/** The wire form of a car. The URLs of its photos begin with `origin`. */
 export function carBody(car: CarRow, origin: string): z.infer<typeof carSchema> {
   return {
     id: car.id,
@@ -59,7 +59,7 @@ export function carBody(car: CarRow, origin: string): z.infer<typeof carSchema> 
   };
 }
 
-/** The wire form of a photo; `origin` is where it is served. */
+/** The wire form of a photo. Its URLs begin with `origin`. */
 export const photoBody = (photo: PhotoFacts, origin: string): z.infer<typeof photoSchema> => ({
   id: photo.id,
   url: `${origin}/photos/${photo.key}`,

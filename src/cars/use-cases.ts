@@ -1,4 +1,4 @@
-/** What anybody sees of the stock, and what staff do with it. */
+/** The use cases of cars. */
 import type { z } from "@hono/zod-openapi";
 import { uuidv7 } from "uuidv7";
 import { execute } from "../coordinator.ts";
@@ -17,10 +17,10 @@ import { type CarRow, carBody, carById } from "./store.ts";
 /** A car in its wire form, and its version. */
 export type VersionedCar = { body: z.infer<typeof carSchema>; version: number };
 
-/** Versions of a car that a write may find; undefined when it may find any. */
+/** The versions of a car that a write accepts; undefined for any. */
 type Versions = readonly number[] | undefined;
 
-/** Where a car is found. */
+/** The path of a car. */
 export const carPath = (id: string): string => `/api/cars/${id}/`;
 
 const versioned = ({ config }: Deps, row: CarRow): VersionedCar => ({
@@ -28,17 +28,17 @@ const versioned = ({ config }: Deps, row: CarRow): VersionedCar => ({
   version: row.version,
 });
 
-/** One page of the cars that match. Only staff see removed cars. One round trip. */
+/** One page of the matching cars. Only staff see removed cars. One round trip. */
 export async function listCars(deps: Deps, caller: VerifiedCaller | undefined, query: CarsQuery) {
   const { count, rows } = await findCars(deps.db, query, isStaff(caller));
   return { count, rows: rows.map((row) => carBody(row, deps.config.publicUrl)) };
 }
 
-/** How many cars that match have which make, fuel and so on. One round trip. */
+/** Counts the matching cars by make, fuel and so on. One round trip. */
 export const countCarFacets = (deps: Deps, caller: VerifiedCaller | undefined, filters: CarFilters) =>
   countFacets(deps.db, filters, isStaff(caller));
 
-/** One car. A removed one exists for staff only. One round trip. */
+/** One car. Only staff find a removed one. One round trip. */
 export async function getCar(
   deps: Deps,
   caller: VerifiedCaller | undefined,
@@ -69,10 +69,7 @@ export async function createCar(
   return written.ok ? ok(created) : written;
 }
 
-/**
- * Changes a car. When its status changes, the car's object makes the change; future test drives of a car that leaves
- * the stock are cancelled.
- */
+/** Changes a car. The coordinator changes the status, and cancels test drives when the car leaves the stock. */
 export async function changeCar(
   deps: Deps,
   caller: VerifiedCaller,
@@ -97,12 +94,12 @@ export async function changeCar(
     const written = await commitCar(deps, caller, "car.update", id, [statement]);
     if (!written.ok) return written;
   }
-  // The car's object has written in a session of its own: this request's may still read an older state.
+  // The coordinator wrote in its own session, so this request's session may read an older state.
   const row = await carById(deps.primary(), id);
   return row ? ok(versioned(deps, row)) : refuse("car_not_found");
 }
 
-/** Takes a car out of stock: it stays on record as REMOVED, and its future test drives are cancelled. */
+/** Removes a car from the stock. It stays on record as REMOVED, and its future test drives are cancelled. */
 export async function removeCar(
   deps: Deps,
   caller: VerifiedCaller,
@@ -122,7 +119,7 @@ export async function removeCar(
   return ok(undefined);
 }
 
-/** The car's status, and the version that the write must find if the caller insists on one. */
+/** The car's status, and the version that the write expects if the caller sent one. */
 async function carToChange(deps: Deps, id: string, versions: Versions) {
   const row = await carById(deps.db, id);
   if (!row) return refuse("car_not_found");
@@ -151,4 +148,4 @@ async function commitCar(
   return ok(undefined);
 }
 
-const soldByHand = () => refuseField("status", "sold_needs_sale", "SOLD is set by a sale alone");
+const soldByHand = () => refuseField("status", "sold_needs_sale", "Only a sale sets SOLD");

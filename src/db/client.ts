@@ -1,30 +1,30 @@
-/** The database as the rest of the house sees it: one handle that reads, and one that also writes. */
+/** The database as the areas see it: a handle that reads, and a handle that also writes. */
 import type { Actor } from "../shared/callers.ts";
 import { DependencyDown } from "../shared/dependency-down.ts";
 import { describeError, log } from "../shared/log.ts";
 import type { Query, RowsOf, Statement } from "./statement.ts";
 import { violationOf } from "./violations.ts";
 
-/** Round trips to D1, and the rows that were read and written on them. */
+/** The number of round trips to D1, and of rows read and written. */
 export type Cost = { trips: number; rowsRead: number; rowsWritten: number };
 
-/** What was changed, as `type:id`; `-` where it is many things or none in particular. */
+/** The changed thing, as `type:id`; `-` when a write changes many things. */
 export type Subject = `${string}:${string}` | "-";
 
 /** A handle that only reads. */
 export type Reader = {
-  /** Asks queries in one round trip. Rows come as SQLite has them, under the names that the query gives. */
+  /** Runs queries in one round trip. Values have SQLite's types, under the names that the query gives them. */
   ask<const Queries extends readonly Query[]>(...queries: Queries): Promise<RowsOf<Queries>>;
 };
 
 /** A handle that reads and writes. */
 export type Database = Reader & {
   /**
-   * The one way to write: runs statements as one transaction, all of them or none.
-   * @param actor for whom; when that is a person, the transaction fails with `not_signed_in` unless they are signed in
-   * and have the role that they claim
-   * @param action what is done, such as `car.update`
-   * @throws the refusal of a rule (see `violationOf`), or `DependencyDown`, after which the outcome is unknown
+   * The only way to write: runs statements as one transaction.
+   * @param actor the author; for a person the transaction fails with `not_signed_in` unless they are signed in and have
+   * the role that they claim
+   * @param action a name such as `car.update`
+   * @throws the violation of a rule (see `violationOf`), or `DependencyDown`, after which the outcome is unknown
    */
   commit<const Statements extends readonly Statement[]>(
     actor: Actor,
@@ -32,13 +32,13 @@ export type Database = Reader & {
     subject: Subject,
     statements: Statements,
   ): Promise<RowsOf<Statements>>;
-  /** What this session has cost so far. */
+  /** The cost of this session so far. */
   cost(): Readonly<Cost>;
-  /** The state this session has reached, to be given to a client as `X-D1-Bookmark`. */
+  /** The state that this session has reached; a client gets it as `X-D1-Bookmark`. */
   bookmark(): string | null;
 };
 
-/** Fails the batch with `not_signed_in` unless the caller is who they claim to be; writes nothing (migrations/0001_rules.sql). */
+/** Fails the batch with `not_signed_in` unless the caller is signed in. Writes nothing (migrations/0001_rules.sql). */
 const verification = (actor: Actor): Statement[] =>
   typeof actor === "string"
     ? []
@@ -50,17 +50,17 @@ const verification = (actor: Actor): Statement[] =>
       ];
 
 /**
- * What D1 says of faults that pass (Cloudflare's D1 documentation, "Retry queries" and "Debug D1"). Everything else that
- * it says is a fault of ours.
+ * Messages of D1 about transient faults (Cloudflare's D1 documentation, "Retry queries" and "Debug D1"). Every other
+ * message is a bug of ours.
  */
 const TRANSIENT =
   /Network connection lost|storage caused object to be reset|reset because its code was updated|overloaded|storage operation exceeded timeout|transient issue|Internal error|Too many requests queued/i;
 
 /**
- * Opens a session. Later queries in it never see an older state than earlier ones.
- * @param start `first-primary` for private reads, `first-unconstrained` (any replica) for public ones, or a bookmark
- * that a client brought along
- * @param requestId names the request in the logs
+ * Opens a session. A later query in it never sees an older state than an earlier one.
+ * @param start `first-primary` for private reads, `first-unconstrained` (any replica) for public reads, or a bookmark
+ * from a client
+ * @param requestId identifies the request in the logs
  */
 export function openDatabase(d1: D1Database, start: string, requestId?: string): Database {
   const cost: Cost = { trips: 0, rowsRead: 0, rowsWritten: 0 };
@@ -86,7 +86,7 @@ export function openDatabase(d1: D1Database, start: string, requestId?: string):
   return {
     cost: () => cost,
     bookmark: () => session?.getBookmark() ?? null,
-    // The rows are what the statements say that they are, which the driver's types cannot know.
+    // The statements declare the types of their rows, which the driver cannot know.
     ask: (async (...queries: Query[]) => send(queries)) as Database["ask"],
     commit: (async (actor: Actor, action: string, subject: Subject, statements: readonly Statement[]) => {
       const checks = verification(actor);

@@ -1,17 +1,17 @@
-/** Pages of rows that match some filters: one query for the rows and one for their number, for the same round trip. */
+/** Pages of rows that match filters: one query for the rows and one for their number, in the same round trip. */
 import { and, type SQL, sql } from "drizzle-orm";
 import type { SQLiteSelect } from "drizzle-orm/sqlite-core";
 import { compile, type Query } from "./statement.ts";
 
-/** The column that counts. */
+/** The column of a count. */
 export const counted = { count: sql<number>`count(*)`.as("count") };
 
 type RowOf<Q> = Q extends { _: { result: (infer Row)[] } } ? Row : never;
 
 /**
- * Describes a list. Which filters are given decides the text of its queries, so each combination is built once.
+ * Describes a list. The set of given filters decides the text of its queries, so each set is built once.
  * @param parts `rows` and `count` begin the two selects; a condition holds `sql.placeholder` under its own name
- * @returns a function from the filters that are given and a page to the two queries
+ * @returns a function from filters and a page to the two queries
  */
 export function listing<Name extends string, Q extends SQLiteSelect>(parts: {
   rows: () => Q;

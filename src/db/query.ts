@@ -1,9 +1,9 @@
-/** Queries written as text, for what Drizzle cannot say. The plan of each is checked by a test. */
+/** Queries as text, for SQL that Drizzle cannot express. A test checks the plan of each. */
 import { getTableColumns } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { Query, Statement } from "./statement.ts";
 
-/** Writes a query, or a piece of one: pieces are inserted as they are, and values become parameters. */
+/** Writes a query or a part of one. Parts are inserted as text; values become parameters. */
 export function query<Row = unknown>(
   texts: TemplateStringsArray,
   ...parts: readonly (Statement | string | number)[]
@@ -23,17 +23,17 @@ export function query<Row = unknown>(
   return { sql, params } as unknown as Query<Row>;
 }
 
-/** A piece of text, which must be our own: never what a client sent. */
+/** A piece of SQL text. It must be our own, never a client's. */
 export const raw = (sql: string): Query => ({ sql, params: [] }) as unknown as Query;
 
-/** The condition that all of some conditions hold; those that are undefined are left out. */
+/** The conjunction of conditions. Undefined conditions are left out. */
 export function all(...conditions: readonly (Query | undefined)[]): Query {
   const given = conditions.filter((condition) => condition !== undefined);
   if (given.length === 0) return raw("TRUE");
   return query`(${given.slice(1).reduce((joined, condition) => query`${joined}) AND (${condition}`, given[0] ?? raw("TRUE"))})`;
 }
 
-/** All columns of a table as text, under the names of their members. */
+/** All columns of a table as text, each under the name of its member. */
 export const columnList = (table: SQLiteTable, name: string): Query =>
   raw(
     Object.entries(getTableColumns(table))

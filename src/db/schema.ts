@@ -1,8 +1,8 @@
 /**
- * The tables. Instants are whole milliseconds since 1970 UTC, money is whole cents, rates are hundredths of a
- * percent, ids are UUIDv7 text. What a column may hold is also a CHECK here or a trigger in `migrations/`, so
- * that the database refuses a wrong fact whoever writes it. There is no ON DELETE CASCADE anywhere: a table
- * rebuild would silently empty the children.
+ * The tables. Instants are whole milliseconds since 1970 UTC, money is whole cents, rates are hundredths of a percent,
+ * ids are UUIDv7 text. Every rule about a column is also a CHECK here or a trigger in `migrations/`, so that the
+ * database refuses a wrong fact from any writer. ON DELETE CASCADE is not used: a table rebuild would silently delete
+ * the children.
  */
 import { type SQL, sql } from "drizzle-orm";
 import {
@@ -42,7 +42,7 @@ const between = (column: AnySQLiteColumn, low: number, high: number): SQL =>
 const atMost = (column: AnySQLiteColumn, characters: number): SQL =>
   sql`length(${column}) <= ${sql.raw(String(characters))}`;
 
-/** Everybody who can sign in. `usernameKey` and `emailKey` are the case-folded forms that must be unique. */
+/** Users. `usernameKey` and `emailKey` are case-folded and must be unique. */
 export const users = sqliteTable(
   "users",
   {
@@ -71,7 +71,7 @@ export const users = sqliteTable(
   ],
 );
 
-/** The employment of a staff user: one profile each, never deleted. */
+/** The employment of a staff member: one profile each, never deleted. */
 export const staffProfiles = sqliteTable(
   "staff_profiles",
   {
@@ -96,7 +96,7 @@ export const staffProfiles = sqliteTable(
   ],
 );
 
-/** What a login starts and a logout ends. Every access and refresh token belongs to one. */
+/** Sessions: started by a login, ended by a logout. Every access and refresh token belongs to one. */
 export const sessions = sqliteTable(
   "sessions",
   {
@@ -105,21 +105,21 @@ export const sessions = sqliteTable(
       .notNull()
       .references(() => users.id),
     createdAt: integer("created_at").notNull(),
-    /** When its newest refresh token dies; the session with it. */
+    /** When the newest refresh token of the session expires, and with it the session. */
     expiresAt: integer("expires_at").notNull(),
     endedAt: integer("ended_at"),
   },
   (t) => [index("sessions_user").on(t.userId), index("sessions_expiry").on(t.expiresAt)],
 );
 
-/** Who is signed in: active users with a session that has not ended. Made by `migrations/0001_rules.sql`. */
+/** Signed-in users: active users with a session that has not ended. Created by `migrations/0001_rules.sql`. */
 export const signedIn = sqliteView("signed_in", {
   userId: text("user_id").notNull(),
   sessionId: text("session_id").notNull(),
   role: text({ enum: ROLES }).notNull(),
 }).existing();
 
-/** Refresh tokens by hash only. Each is good for one use, which makes its successor in the same session. */
+/** Refresh tokens, stored as hashes. Each is used once, and gets one successor in the same session. */
 export const refreshTokens = sqliteTable(
   "refresh_tokens",
   {
@@ -134,7 +134,7 @@ export const refreshTokens = sqliteTable(
   (t) => [index("refresh_tokens_session").on(t.sessionId), index("refresh_tokens_expiry").on(t.expiresAt)],
 );
 
-/** Single-use password reset tokens by hash only. */
+/** Single-use password reset tokens, stored as hashes. */
 export const passwordResets = sqliteTable(
   "password_resets",
   {
@@ -163,7 +163,7 @@ type FilterColumn =
   | "driveType"
   | "location";
 
-/** The columns of an index that begins with `first` and holds every column that filters and the usual order look at. */
+/** The columns of an index: `first`, the columns of the usual order, and every column that a filter reads. */
 const covering = (
   t: Record<FilterColumn, AnySQLiteColumn>,
   ...first: [AnySQLiteColumn, ...AnySQLiteColumn[]]
@@ -173,7 +173,7 @@ const covering = (
   return [...first, ...[...looked, ...kinds].filter((column) => !first.includes(column))];
 };
 
-/** The stock. `makeKey` and `modelKey` are the case-folded forms that filters compare. */
+/** The stock. `makeKey` and `modelKey` are case-folded for comparison. */
 export const cars = sqliteTable(
   "cars",
   {
@@ -198,7 +198,7 @@ export const cars = sqliteTable(
     priceCents: integer("price_cents")
       .notNull()
       .generatedAlwaysAs(sql`coalesce(discount_price_cents, base_price_cents)`, { mode: "stored" }),
-    /** The discount price as an ordering takes it: no discount ranks below any. */
+    /** The discount price for an ordering: a car without a discount ranks below all others. */
     discountRank: integer("discount_rank")
       .notNull()
       .generatedAlwaysAs(sql`coalesce(discount_price_cents, -1)`, { mode: "stored" }),
@@ -208,13 +208,13 @@ export const cars = sqliteTable(
     description: text().notNull().default(""),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
-    /** Raised on every change of the car or its photos; the entity tag is made of it. */
+    /** Raised on every change of the car or its photos. The entity tag is made of it. */
     version: integer().notNull().default(1),
   },
   (t) => [
     uniqueIndex("cars_vin").on(t.vin),
-    // One index per ordering, and one per filter that rules most cars out, in the order that lists have unless asked
-    // otherwise. Each holds every column that filters look at, so a page's ids are found without touching the table.
+    // One index per ordering, and one per selective filter in the default order. Each holds every column that filters
+    // read, so the ids of a page are found without reading the table.
     index("cars_by_created").on(...covering(t, t.createdAt, t.id)),
     index("cars_by_year").on(...covering(t, t.year, t.id)),
     index("cars_by_mileage").on(...covering(t, t.mileage, t.id)),
@@ -244,19 +244,19 @@ export const cars = sqliteTable(
     check("cars_seats_range", between(t.seats, 0, 200)),
     check("cars_base_price_range", between(t.basePriceCents, 0, MAX_CENTS)),
     check("cars_discount_price_range", sql`${t.discountPriceCents} BETWEEN 0 AND ${t.basePriceCents}`),
-    // Also how a batch is made to fail when the version it expects is stale: see raiseVersion in cars/versions.ts.
+    // Also makes a batch fail when the expected version is stale: see raiseVersion in cars/optimistic-locking.ts.
     check("cars_version_positive", sql`${t.version} > 0`),
     check("cars_currency_form", sql`${t.currency} GLOB '[A-Z][A-Z][A-Z]'`),
   ],
 );
 
-/** A column without a type of its own: text stays text, and a number a number. */
+/** A column without a type: text stays text, and a number stays a number. */
 const textOrNumber = customType<{ data: string | number }>({ dataType: () => "blob" });
 
 /**
- * How many cars of each status have a value: kept by triggers, so that neither the length of the stock nor that of
- * a list with one filter has to be counted row by row. `facet` names a column, or a step along an ordering
- * (`price_step` and so on), which tells where a page far down the list begins. `label` is the value as written.
+ * Kept counts: the number of cars by value and status. Triggers maintain them, so that the total of the stock, or of a
+ * list with one filter, needs no scan. `facet` names a column, or a step along an ordering (such as `price_step`),
+ * which finds the beginning of a page far down the list. `label` is the value as written.
  */
 export const carCounts = sqliteTable(
   "car_counts",
@@ -274,8 +274,9 @@ export const carCounts = sqliteTable(
 );
 
 /**
- * Objects in R2 that no photo's row names: not yet, because an upload is under way, or no longer (`pendingDelete`).
- * Written before the bytes are, and deleted in the batch that writes the photo's row. The cron deletes what is left.
+ * Orphaned objects: keys in R2 that no photo row names, because an upload is still running or the photo was deleted
+ * (`pendingDelete`). Written before the bytes; deleted in the batch that writes the photo's row. The cron deletes the
+ * rest.
  */
 export const orphanedObjects = sqliteTable(
   "loose_objects",
@@ -319,8 +320,8 @@ export const carPhotos = sqliteTable(
 );
 
 /**
- * Test drives. The triggers in `migrations/` refuse overlapping active bookings of a car, illegal status
- * changes, and active bookings of cars that are out of stock. Rows are never deleted.
+ * Test drives. Triggers in `migrations/` refuse overlapping active bookings of a car, illegal status changes, and
+ * active bookings of cars that are out of stock. Rows are never deleted.
  */
 export const bookings = sqliteTable(
   "bookings",
@@ -336,9 +337,9 @@ export const bookings = sqliteTable(
     endAt: integer("end_at").notNull(),
     status: text({ enum: BOOKING_STATUSES }).notNull().default("PENDING"),
     notes: text().notNull().default(""),
-    /** The staff member who decided last: approved, declined, completed, … */
+    /** The staff member who made the last decision: approved, declined, completed, … */
     handledBy: text("handled_by").references(() => users.id),
-    /** Raised on every change; the calendar file's SEQUENCE. */
+    /** Raised on every change. It is SEQUENCE in the calendar file. */
     sequence: integer().notNull().default(0),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
@@ -353,13 +354,13 @@ export const bookings = sqliteTable(
     index("bookings_handled").on(t.handledBy, t.startAt).where(sql`${t.status} = 'COMPLETED'`),
     check("bookings_status_known", oneOf(t.status, BOOKING_STATUSES)),
     check("bookings_end_after_start", sql`${t.endAt} > ${t.startAt}`),
-    // Bounds how far back the overlap triggers must look.
+    // Limits how far back the overlap triggers must search.
     check("bookings_at_most_a_day", sql`${t.endAt} - ${t.startAt} <= 86400000`),
     check("bookings_notes_length", atMost(t.notes, 2000)),
   ],
 );
 
-/** Sales, kept for good: a void sale stays on record. At most one sale of a car is open. */
+/** Sales. A void sale stays on record. A car has at most one open sale. */
 export const sales = sqliteTable(
   "sales",
   {
@@ -399,7 +400,7 @@ export const sales = sqliteTable(
   ],
 );
 
-/** The commission ledger: entries are only appended. A void adds a negative entry that names what it reverses. */
+/** The commission ledger. Entries are only appended. A void adds a negative entry that names the one it reverses. */
 export const commissions = sqliteTable(
   "commissions",
   {
@@ -429,9 +430,9 @@ export const commissions = sqliteTable(
 );
 
 /**
- * The outbox: what must be told to whom, written in the batch of the fact itself. `facts` holds what the message
- * says about that moment (JSON), so that a late mail tells the old fact, not the present. Rows of one booking are
- * delivered in `rowid` order, which is commit order.
+ * The outbox: notifications, written in the batch of their fact. `facts` (JSON) holds the facts at that moment, so that
+ * a late mail reports them and not the present state. The rows of one booking are delivered in `rowid` order, which is
+ * commit order.
  */
 export const notifications = sqliteTable(
   "notifications",
@@ -447,16 +448,16 @@ export const notifications = sqliteTable(
     attempts: integer().notNull().default(0),
     lastError: text("last_error"),
     createdAt: integer("created_at").notNull(),
-    /** Not before this instant: the back-off after a failure, or the lease of a delivery under way. */
+    /** The earliest time of the next attempt: the end of a back-off or of a lease. */
     nextAttemptAt: integer("next_attempt_at").notNull(),
     sentAt: integer("sent_at"),
   },
   (t) => [
     index("notifications_booking").on(t.bookingId),
     index("notifications_sale").on(t.saleId),
-    // Also what the sweep looks for: few wait at any time.
+    // Also serves the cron: at any time few rows are waiting.
     index("notifications_status").on(t.status, t.id),
-    // A start is reminded of once, however many sweeps overlap.
+    // One reminder per start, even when two runs of the cron overlap.
     uniqueIndex("notifications_one_reminder")
       .on(t.bookingId, sql`${t.facts} ->> '$.startAt'`)
       .where(sql`${t.kind} = 'booking_reminder'`),
@@ -468,8 +469,8 @@ export const notifications = sqliteTable(
 );
 
 /**
- * Who writes a car's bookings. Each loading of the calendar raises `epoch`, and a commit that was decided on an
- * earlier one is refused, so that a writer which lost its place, or a batch that arrives late, changes nothing.
+ * The epoch of each car's writer. Each load raises `epoch`, and a commit of an earlier epoch is refused, so that a
+ * replaced writer, or a batch that arrives late, changes nothing.
  */
 export const calendars = sqliteTable("calendars", {
   carId: text("car_id")
@@ -478,13 +479,13 @@ export const calendars = sqliteTable("calendars", {
   epoch: integer().notNull(),
 });
 
-/** Answers already given to requests that carried an Idempotency-Key, by caller and key. Kept 24 hours. */
+/** Stored answers of requests with an Idempotency-Key, by caller and key. Kept for 24 hours. */
 export const idempotencyKeys = sqliteTable(
   "idempotency_keys",
   {
-    /** Hash of caller and key: one column, so that neither can be guessed from the other. */
+    /** Hash of caller and key. One column, so that neither can be guessed from the other. */
     id: text().primaryKey(),
-    /** Hash of operation and body: another request with the same key is refused. */
+    /** Hash of operation and body. A request with the same key and another fingerprint is refused. */
     fingerprint: text().notNull(),
     status: integer().notNull(),
     body: text().notNull(),

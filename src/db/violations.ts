@@ -1,4 +1,4 @@
-/** Which rule of the schema a failed statement broke. */
+/** Finds the rule of the schema that a failed statement violated. */
 
 const RAISED = [
   "slot_taken",
@@ -14,7 +14,7 @@ const RAISED = [
   "not_signed_in",
 ] as const;
 
-/** A rule raised by a trigger, the first column of a unique index as `table.column`, a named CHECK, a foreign key, or another. */
+/** A code raised by a trigger, a unique index (first column as `table.column`), a CHECK, a foreign key, or other. */
 export type Violation =
   | (typeof RAISED)[number]
   | `unique:${string}`
@@ -23,8 +23,8 @@ export type Violation =
   | "other";
 
 /**
- * Names the constraint that made D1 refuse a statement or a batch (which then did nothing at all).
- * `undefined` means that the error is not a refusal: the outcome of the statement is then unknown.
+ * Names the constraint that made D1 refuse a statement or a batch, which then had no effect. `undefined` when the error
+ * is not a violation: the outcome of the statement is then unknown.
  */
 export function violationOf(error: unknown): Violation | undefined {
   for (let e = error; e instanceof Error; e = e.cause) {

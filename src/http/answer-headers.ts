@@ -1,7 +1,7 @@
 /**
- * The headers that every answer carries, set once at its end. Each piece is small and named; they run in one middleware,
- * because in workerd each change of a finished answer's headers by Hono copies all of them: separate middlewares cost
- * 0.62 to 0.98 of the rate (docs/adr/0012-headers-set-once.md).
+ * The headers of every response, set once at its end. They are several small functions in one middleware, because in
+ * workerd Hono copies all headers each time a middleware changes a finished response: separate middlewares reduced the
+ * rate to between 0.62 and 0.98 of this one (docs/adr/0012-headers-set-once.md).
  */
 import type { Context, MiddlewareHandler } from "hono";
 import { secureHeaders } from "hono/secure-headers";
@@ -20,7 +20,7 @@ const transportHeaders: Piece = (_, headers) => {
   headers.set("X-Content-Type-Options", "nosniff");
 };
 
-/** An answer to one caller is for no other caller and for no cache, unless it says otherwise. */
+/** By default no cache may store a response, because it is for one caller. */
 const noStoreHeader: Piece = (_, headers) => {
   if (!headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
 };
@@ -29,7 +29,7 @@ const ALWAYS: readonly Piece[] = [requestIdHeader, transportHeaders, noStoreHead
 const CONFIGURED: readonly Piece[] = [...ALWAYS, varyByOrigin, rateLimitHeader, databaseHeaders];
 
 const pageHeaders = secureHeaders({
-  // For browsers that no longer exist: Flash, Internet Explorer 8, XSS auditors.
+  // These headers are for browsers that no longer exist: Flash, Internet Explorer 8, XSS auditors.
   xDownloadOptions: false,
   xPermittedCrossDomainPolicies: false,
   xXssProtection: false,
@@ -37,7 +37,7 @@ const pageHeaders = secureHeaders({
   removePoweredBy: false,
 });
 
-/** Sets the headers of data: everything under /api. */
+/** Sets the headers of data: every path under /api. */
 export const dataHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next();
   const { headers } = c.res;
@@ -48,6 +48,6 @@ export const dataHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
 export const fileHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
   await pageHeaders(c, next);
   requestIdHeader(c, c.res.headers);
-  // Shops of other origins show photos, whatever holds for pages.
+  // Web shops of other origins may show photos.
   if (c.req.path.startsWith("/photos/")) c.res.headers.set("Cross-Origin-Resource-Policy", "cross-origin");
 };

@@ -1,10 +1,10 @@
-/** How large a body may be, by what it is. */
+/** Limits the size of bodies. */
 import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { AppEnv } from "./context.ts";
 import { Problem } from "./problems.ts";
 
-/** The largest JSON body. The longest legal one is a car with 10,000 characters of description. */
+/** The largest JSON body. The longest valid one is a car with a description of 10,000 characters. */
 const MAX_JSON_BYTES = 64 * 1024;
 /** The largest file in a form. */
 export const MAX_FILE_BYTES = 10 * 1024 * 1024;
@@ -13,12 +13,12 @@ const atMost = (maxSize: number) =>
   bodyLimit({
     maxSize,
     onError: () => {
-      throw new Problem("too_large", `At most ${maxSize} bytes are read`);
+      throw new Problem("too_large", `The limit is ${maxSize} bytes`);
     },
   });
 const [limitJson, limitForm] = [atMost(MAX_JSON_BYTES), atMost(MAX_FILE_BYTES + MAX_JSON_BYTES)];
 
-/** Refuses a larger body with `too_large`. Only operations that take a file read forms at all. */
+/** Refuses a larger body with `too_large`. Only operations that take a file read forms. */
 export const limitBody: MiddlewareHandler<AppEnv> = (c, next) => {
   if (c.req.method === "GET") return next();
   const isForm = c.req.header("Content-Type")?.startsWith("multipart/form-data");

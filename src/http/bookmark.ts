@@ -1,11 +1,11 @@
-/** Bookmarks: the state of the database that a client has seen, so that its next request reads at least that. */
+/** Bookmarks: a bookmark names the state of the database that a client has seen, so that its next read is not older. */
 import type { Context, MiddlewareHandler } from "hono";
 import type { AppEnv } from "./context.ts";
 import { invalid } from "./problems.ts";
 
 const BOOKMARK = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/;
 
-/** Refuses a request whose X-D1-Bookmark is none. */
+/** Refuses a request whose X-D1-Bookmark is malformed. */
 export const checkBookmark: MiddlewareHandler<AppEnv> = async (c, next) => {
   const brought = c.req.header("X-D1-Bookmark");
   if (brought !== undefined && !BOOKMARK.test(brought))
@@ -15,7 +15,7 @@ export const checkBookmark: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next();
 };
 
-/** Adds the state that a write has reached and, in development, what the request has cost in D1. */
+/** Adds the bookmark of a write and, in development, the cost of the request in D1. */
 export function databaseHeaders(c: Context<AppEnv>, headers: Headers): void {
   const db = c.get("db");
   if (c.get("config").environment === "development") {
@@ -25,7 +25,7 @@ export function databaseHeaders(c: Context<AppEnv>, headers: Headers): void {
       `d1;desc="${trips} round trips, ${rowsRead} rows read, ${rowsWritten} written"`,
     );
   }
-  // What a car's object has written is in a session of its own.
+  // The coordinator writes in its own session.
   const reached = c.req.method === "GET" ? null : (c.get("deps")?.found.bookmark ?? db?.bookmark());
   if (reached && c.res.ok) headers.set("X-D1-Bookmark", reached);
 }

@@ -1,4 +1,4 @@
-/** What a request carries on its way through the middleware. */
+/** The values that middlewares attach to a request. */
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
 import type { Deps } from "../deps.ts";
@@ -11,9 +11,9 @@ export type AppEnv = {
     requestId: string;
     config: Config;
     deps: Deps | undefined;
-    /** Who the token says is calling. */
+    /** The caller as the token names them. */
     claimed: ClaimedCaller | undefined;
-    /** The database session, once it was opened. */
+    /** The database session, once it is open. */
     db: Database | undefined;
   };
 };

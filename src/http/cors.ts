@@ -1,4 +1,4 @@
-/** Which web pages of other origins may call the API. */
+/** CORS: the web pages of other origins that may call the API. */
 import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import type { AppEnv } from "./context.ts";
@@ -21,11 +21,11 @@ const allowOrigins = cors({
   maxAge: 600,
 });
 
-/** Hono's CORS for requests that name an origin. The others only learn that answers differ by it: see `varyByOrigin`. */
+/** Hono's CORS for requests with an `Origin`. For other requests see `varyByOrigin`. */
 export const allowCrossOrigin: MiddlewareHandler<AppEnv> = (c, next) =>
   c.req.header("Origin") === undefined ? next() : allowOrigins(c, next);
 
-/** Says of an answer that caches may keep that it differs by origin, where Hono's CORS has not said so. */
+/** Adds `Vary: Origin` to a cacheable response that did not pass through Hono's CORS. */
 export function varyByOrigin(c: Context<AppEnv>, headers: Headers): void {
   if (c.req.header("Origin") === undefined && headers.get("Cache-Control") !== "no-store")
     headers.append("Vary", "Origin");

@@ -1,14 +1,14 @@
-/** What is served about the API, and which methods a path knows. */
+/** The documents about the API, and the methods that each path supports. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { AppEnv } from "./context.ts";
 import { openApiDocument } from "./openapi.ts";
 import { createRouter } from "./router.ts";
 
-// Nothing but our own files, and nothing inline.
+// Only our own files, and nothing inline.
 const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** The files under public/ that anybody may have, by path. */
+/** The public files under public/, by path. */
 const PAGES = {
   "/": "/",
   "/index.js": "/index.js",
@@ -21,7 +21,7 @@ const PAGES = {
   "/docs/*": undefined,
 } as const;
 
-/** What is read and not described in the OpenAPI document. */
+/** Paths that can be read but are not in the OpenAPI document. */
 const READ_ONLY = new Set(["/healthz", "/readyz", "/openapi.json", ...Object.keys(PAGES)]);
 
 /** The landing page, /openapi.json and /docs. */
@@ -48,7 +48,7 @@ export function documentRoutes(app: OpenAPIHono<AppEnv>) {
 
 const patterns = new WeakMap<object, Array<{ path: RegExp; method: string }>>();
 
-/** The methods that a path knows, as an `Allow` header names them; none when there is no such path. */
+/** The methods of a path, as an `Allow` header names them. Empty when the path does not exist. */
 export function allowedMethods(app: OpenAPIHono<AppEnv>, path: string): string[] {
   let known = patterns.get(app);
   if (!known) {

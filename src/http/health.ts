@@ -1,22 +1,22 @@
-/** /healthz and /readyz: is the Worker up, and can it reach what it needs. */
+/** /healthz and /readyz: whether the Worker runs, and whether it reaches its dependencies. */
 import type { Context } from "hono";
 import { describeError, log } from "../shared/log.ts";
 import type { AppEnv } from "./context.ts";
 
-/** How long a dependency may take to answer. */
-const PATIENCE_MS = 3000;
+/** Maximum time for a dependency to answer. */
+const TIMEOUT_MS = 3000;
 
-/** Each thing the Worker needs, asked as cheaply as it can be. */
+/** The dependencies of the Worker, each with its cheapest check. */
 const DEPENDENCIES: Record<string, (env: Env) => Promise<unknown>> = {
   database: (env) => env.DB.prepare("SELECT 1 FROM cars LIMIT 1").run(),
   photos: (env) => env.PHOTOS.head("readyz"),
-  // A queue cannot be asked without sending; that the binding is there is what can be known.
+  // A queue has no check other than sending, so only its binding is checked.
   queue: async (env) => {
     if (typeof env.NOTIFICATIONS?.send !== "function") throw new Error("no queue is bound");
   },
 };
 
-/** Answers 200 when every dependency does, else 503; each is named with its state. */
+/** Answers 200 when every dependency works, else 503. The body names the state of each. */
 export async function readiness(c: Context<AppEnv>): Promise<Response> {
   const states = await Promise.all(
     Object.entries(DEPENDENCIES).map(async ([name, ask]) => {
@@ -39,4 +39,4 @@ export async function readiness(c: Context<AppEnv>): Promise<Response> {
 }
 
 const timeout = (): Promise<never> =>
-  new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), PATIENCE_MS));
+  new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), TIMEOUT_MS));

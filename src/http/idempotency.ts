@@ -1,6 +1,6 @@
 /**
- * Safe retries of creating requests (see db/idempotency.ts). Only effects are remembered: a refused request did
- * nothing, and is decided again when it comes again.
+ * Safe retries of creating requests (see db/idempotency.ts). Only effects are stored: a refused request had no effect,
+ * and a repetition is decided again.
  */
 import type { Context } from "hono";
 import { type IdempotencyKey, storedAnswer } from "../db/idempotency.ts";
@@ -9,18 +9,18 @@ import type { AppEnv } from "./context.ts";
 import { invalid, Problem } from "./problems.ts";
 import { depsOf } from "./request-deps.ts";
 
-/** A body as it may be fingerprinted: a plain hash of a password, whatever else is in it, could be guessed. */
+/** A body for the fingerprint. It leaves out the password, because a plain hash of it could be guessed. */
 export const withoutPassword = <T extends { password: string }>({
   password: _,
   ...rest
 }: T): Omit<T, "password"> => rest;
 
 /**
- * Runs a creating request so that it has one effect however often it is sent with the same key.
- * @param caller who calls: keys of different callers never meet
- * @param body the validated body; together with method and path it is what "the same request" means
- * @param run does the work, and commits the answer under the key with it; throws a `duplicate_request` problem when
- * there is an answer already
+ * Runs a creating request so that it has one effect, even if the client sends it several times with the same key.
+ * @param caller the caller's id: keys of different callers are independent
+ * @param body the validated body; it defines "the same request" together with method and path
+ * @param run does the work and commits the answer under the key with it; throws a `duplicate_request` problem when an
+ * answer is already stored
  */
 export async function once<R extends Response>(
   c: Context<AppEnv>,
@@ -36,23 +36,23 @@ export async function once<R extends Response>(
     ]);
   const key: IdempotencyKey = {
     id: await sha256(`${caller}\n${header}`),
-    // With the slash that paths had when the first keys were stored.
+    // The first keys were stored when paths had a slash at the end.
     fingerprint: await sha256(`${c.req.method} ${c.req.path}/\n${JSON.stringify(body)}`),
   };
   try {
-    // Most requests come once, so the work is tried first; the key keeps a second one from having an effect.
+    // The work is tried first, because most requests come once. The key prevents a second effect.
     return await run(key);
   } catch (error) {
-    // An equal request, earlier or at the same moment, may have done the work; then its answer is this one's too.
+    // An equal request has done the work, earlier or at the same moment. Its answer is also the answer here.
     const replayed = error instanceof Problem ? await replay(c, key) : undefined;
-    // Its body is that of the answer which this operation gives, which the framework's types cannot know.
+    // The stored body came from this operation, so it has the operation's type.
     if (replayed) return replayed as R;
     throw error;
   }
 }
 
 async function replay(c: Context<AppEnv>, key: IdempotencyKey): Promise<Response | undefined> {
-  // A replica need not have the answer yet: the primary has.
+  // A replica may not have the answer yet; the primary has it.
   const [[stored]] = await depsOf(c)
     .primary()
     .ask(storedAnswer({ id: key.id }));

@@ -17,9 +17,9 @@ const ABOUT = `Browse a dealership's stock, book test drives, sell cars.
 
 Every path answers with and without a slash at its end. Instants are ISO 8601 in UTC, slots carry the showroom's offset, money is a decimal string.
 
-Errors are problem details (RFC 9457) with a stable \`code\` to program against: [the errors](/docs/errors).`;
+Errors are problem details (RFC 9457) with a stable \`code\` for programs: [the errors](/docs/errors).`;
 
-/** Everything the API can do, as OpenAPI 3.1. */
+/** Returns the OpenAPI 3.1 document of the whole API. */
 export function openApiDocument(app: OpenAPIHono<AppEnv>) {
   const registry = app.openAPIRegistry;
   registry.registerComponent("securitySchemes", "bearer", {

@@ -5,7 +5,7 @@ import type { AppEnv } from "./context.ts";
 import { Problem } from "./problems.ts";
 import { wholeNumber } from "./validation.ts";
 
-/** The largest page number that is looked at; no list here is longer than that. */
+/** The largest page number. No list is longer. */
 const MAX_PAGE = 1_000_000;
 
 /** The query parameters of every list. */
@@ -14,10 +14,10 @@ export const pageQuery = {
   page_size: wholeNumber(1, 100).default(20).openapi({ type: "integer", example: 20 }),
 };
 
-/** Which rows to read. */
+/** The rows to read. */
 export type Page = { page: number; page_size: number };
 
-/** The rows of a page, and how many rows there are on all pages. */
+/** The rows of a page, and the number of rows on all pages. */
 export type Listed<Row> = { count: number; rows: Row[] };
 
 /** LIMIT and OFFSET of a page. */
@@ -26,14 +26,14 @@ export const window = ({ page, page_size }: Page) => ({ limit: page_size, offset
 /** The wire form of a list of `item`s. */
 export const pageOf = <Item extends z.ZodType>(item: Item) =>
   z.object({
-    count: z.int().openapi({ description: "How many there are on all pages" }),
+    count: z.int().openapi({ description: "The number of results on all pages" }),
     next: z.string().nullable(),
     previous: z.string().nullable(),
     results: z.array(item),
   });
 
 /**
- * Frames one page of rows, in their wire form, with the links to its neighbours.
+ * Converts one page of rows to its wire form, with links to its neighbours.
  * @throws a `not_found` problem for a page past the end (page 1 of an empty list exists).
  */
 export function framePage<Row, Item>(

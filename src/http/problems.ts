@@ -1,6 +1,6 @@
 /**
- * The one table of problems: it gives each refusal its status and title, and the OpenAPI document its responses.
- * Bodies are RFC 9457 problem details.
+ * The table of problems: the status and title of each refusal, also for the OpenAPI document. Bodies are RFC 9457
+ * problem details.
  */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
@@ -12,7 +12,7 @@ import { type SharedHeader, sharedHeaders } from "./shared-headers.ts";
 
 type Entry = { status: ContentfulStatusCode; title: string };
 
-/** Every `code` a client can meet, with what it means: the refusals of use cases, and what HTTP adds. */
+/** Every `code` that a client can get: the refusals of use cases, and those that HTTP adds. */
 export const PROBLEMS = {
   invalid_request: { status: 400, title: "The request is not valid" },
   invalid_image: { status: 400, title: "The file is not a complete still image" },
@@ -49,13 +49,13 @@ export const PROBLEMS = {
   busy: { status: 503, title: "Too many requests for this car at once" },
 } as const satisfies Record<RefusalCode, Entry> & Record<string, Entry>;
 
-/** A stable word that names a problem. */
+/** The stable code of a problem. */
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** Seconds after which a caller may try again when a dependency was down. */
+/** Seconds after which a client may retry when a dependency was down. */
 const RETRY_AFTER_SECONDS = 2;
 
-/** A problem on its way to the client. Thrown by adapters only; use cases return refusals. */
+/** A problem to be sent to the client. Only adapters throw it; use cases return refusals. */
 export class Problem extends Error {
   readonly code: ProblemCode;
   readonly detail: string;
@@ -101,9 +101,9 @@ export function invalid(
 }
 
 /**
- * The problem that a refusal becomes. A code that this version does not know, of a car's object that runs a newer or
- * older one, is `unavailable`.
- * @param timeZone the showroom's, in which alternatives are written
+ * Converts a refusal to a problem. An unknown code, from a coordinator of a newer or older version, becomes
+ * `unavailable`.
+ * @param timeZone the showroom's; alternatives are written in it
  */
 function toProblem({ code, detail, faults, alternatives }: Refusal, timeZone: string): Problem {
   if (!Object.hasOwn(PROBLEMS, code)) return new Problem("unavailable");
@@ -116,16 +116,16 @@ function toProblem({ code, detail, faults, alternatives }: Refusal, timeZone: st
   });
 }
 
-/** The value of a result. @throws the problem that its refusal becomes */
+/** Returns the value of a result. @throws its refusal as a problem */
 export function unwrap<Value>(c: Context<AppEnv>, result: Result<Value>): Value {
   if (result.ok) return result.value;
   throw toProblem(result.refusal, c.get("config").showroom.timeZone);
 }
 
-/** Writes a problem as the answer of the request in `c`. */
+/** Writes a problem as the response of `c`. */
 export function answerProblem(c: Context<AppEnv>, problem: Problem): Response {
   const { status, title } = PROBLEMS[problem.code];
-  // A Worker that is not configured does not know its own address: a relative reference is legal too.
+  // A Worker that is not configured does not know its own address. A relative reference is valid too.
   const config: AppEnv["Variables"]["config"] | undefined = c.get("config");
   const body = {
     type: `${config?.publicUrl ?? ""}/docs/errors#${problem.code}`,
@@ -152,12 +152,12 @@ export const problemSchema = z
     status: z.int(),
     detail: z.string(),
     instance: z.string(),
-    code: z.string().openapi({ description: "A stable word to program against" }),
+    code: z.string().openapi({ description: "A stable code for programs" }),
     request_id: z.string(),
     errors: z
       .array(z.object({ field: z.string(), code: z.string(), message: z.string() }))
       .optional()
-      .openapi({ description: "With `invalid_request`: each fault" }),
+      .openapi({ description: "With `invalid_request`: every fault" }),
     alternatives: z
       .array(z.object({ start_at: z.string(), end_at: z.string() }))
       .optional()
@@ -171,7 +171,7 @@ const HEADERS_OF_STATUS: Partial<Record<number, SharedHeader[]>> = {
   503: ["Retry-After"],
 };
 
-/** The OpenAPI responses of an operation that may answer with these problems. */
+/** The OpenAPI responses of an operation with these problems. */
 export function problemResponses(codes: readonly ProblemCode[]) {
   const byStatus = new Map<number, ProblemCode[]>();
   for (const code of codes) {

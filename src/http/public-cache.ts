@@ -1,19 +1,19 @@
 /**
- * Answers that anybody may read are kept in the isolate's memory for a moment, under one promise: an answer to somebody
- * who says neither who they are nor which state they have seen (no Authorization, no X-D1-Bookmark) is at most
- * PUBLIC_FRESHNESS_SECONDS older than the database, wherever on its way it was kept. All others are answered from the
- * database, and so never see a state older than their own write. A write in this isolate empties its memory.
+ * A cache of public responses in the memory of the isolate. It keeps one promise: a response to a request without
+ * Authorization and X-D1-Bookmark is at most PUBLIC_FRESHNESS_SECONDS older than the database, including the time in
+ * caches downstream. All other requests read the database, and so never see a state older than their own write. A write
+ * in this isolate empties the cache.
  */
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyTag, isKnown } from "./conditional.ts";
 import type { AppEnv } from "./context.ts";
 
-/** A JSON answer as it is sent, its entity tag, and until when it may be sent from memory. */
+/** A JSON response as it is sent, its entity tag, and its expiry. */
 type CachedAnswer = { bytes: Uint8Array<ArrayBuffer>; tag: string; until: number };
 
-/** How much is kept, in bytes: a small part of what an isolate may hold. */
+/** The largest size of the cache in bytes: a small part of an isolate's memory. */
 const MAX_BYTES = 8_000_000;
-/** How many answers are kept, however small. */
+/** The largest number of responses. */
 const MAX_ANSWERS = 1000;
 
 const encoder = new TextEncoder();
@@ -21,7 +21,7 @@ const encoder = new TextEncoder();
 /** By URL, oldest first. */
 const cache = new Map<string, CachedAnswer>();
 let cachedBytes = 0;
-/** Rises when the cache is emptied. An answer whose reading began before may be old, and is not kept. */
+/** Raised when the cache is emptied. A response that was being read at that moment may be old, so it is not kept. */
 let generation = 0;
 
 function drop(url: string): void {
@@ -29,20 +29,20 @@ function drop(url: string): void {
   cache.delete(url);
 }
 
-/** Empties the cache: something that everybody sees may have changed. */
+/** Empties the cache, because public data may have changed. */
 export function forgetPublic(): void {
   cache.clear();
   cachedBytes = 0;
   generation += 1;
 }
 
-/** Whether this request may get the answer that others got. */
+/** Whether this request may get a shared response. */
 const isShared = (c: Context<AppEnv>): boolean =>
   c.get("config").publicFreshnessSeconds > 0 &&
   c.req.header("Authorization") === undefined &&
   c.req.header("X-D1-Bookmark") === undefined;
 
-/** Answers a read out of the cache, before anything else is done: its request was valid when it was first answered. */
+/** Answers a read from the cache, before any other work: the request was validated when it was first answered. */
 export const answerFromCache: MiddlewareHandler<AppEnv> = async (c, next) => {
   const cached = c.req.method === "GET" || c.req.method === "HEAD" ? cache.get(c.req.url) : undefined;
   if (!cached || cached.until <= Date.now() || !isShared(c)) return next();
@@ -50,9 +50,9 @@ export const answerFromCache: MiddlewareHandler<AppEnv> = async (c, next) => {
 };
 
 /**
- * Answers a read with JSON and an entity tag, or with a 304 to a caller who has it already. Only complete answers are
- * kept: the platform ties I/O to its request, so no request can wait for what another one is still reading.
- * @param read finds the body, and its tag unless that is the text's own
+ * Answers a read with JSON and an entity tag, or with 304 when the caller's copy is current. Only complete responses
+ * are kept, because the platform ties I/O to its request: a request cannot wait for the read of another.
+ * @param read returns the body, and its tag unless the tag is a hash of the text
  */
 export async function answerRead<T extends object>(
   c: Context<AppEnv>,
@@ -64,7 +64,7 @@ export async function answerRead<T extends object>(
   const until = isShared(c) ? begun + c.get("config").publicFreshnessSeconds * 1000 : 0;
   const answer: CachedAnswer = { bytes, tag: tag ?? (await bodyTag(bytes)), until };
   if (until > 0 && generation === generationBefore) keep(c.req.url, answer);
-  // The bytes are those of a T, which the framework's types cannot know.
+  // The text is the JSON of a T.
   return respond(c, answer) as unknown as ReturnType<typeof c.json<T, 200>>;
 }
 

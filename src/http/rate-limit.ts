@@ -1,7 +1,7 @@
 /**
- * How much one address may ask at all, reads and writes together: a bound for runaway clients, far above what people do.
- * Counted by the platform, per location and approximately; it does not tell how much is left, so an answer names the
- * policy, and only a refusal says that nothing is left.
+ * Limits the requests of one address, reads and writes together. The limit stops runaway clients and is far above
+ * normal use. The platform counts per location and approximately, and does not report the remaining number: a response
+ * names the policy, and only a refusal says that nothing remains.
  */
 import type { Context, MiddlewareHandler } from "hono";
 import type { AppEnv } from "./context.ts";
@@ -13,7 +13,7 @@ const WINDOW_SECONDS = 60;
 
 const POLICY = `"address";q=${LIMIT};w=${WINDOW_SECONDS}`;
 
-/** Counts a request against its address, and refuses with `too_many_requests` when it is one too many. */
+/** Counts a request against its address, and refuses it with `too_many_requests` above the limit. */
 export const limitRequests: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (c.get("config").rateLimits) {
     const { success } = await c.env.REQUEST_LIMIT.limit({
@@ -30,7 +30,7 @@ export const limitRequests: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next();
 };
 
-/** Adds the policy to an answer. */
+/** Adds the policy to a response. */
 export function rateLimitHeader(c: Context<AppEnv>, headers: Headers): void {
   if (c.get("config").rateLimits) headers.set("RateLimit-Policy", POLICY);
 }

@@ -1,11 +1,11 @@
-/** Makes the dependencies of use cases out of a request. */
+/** Creates the dependencies of use cases from a request. */
 import type { Context } from "hono";
 import { type Database, openDatabase } from "../db/client.ts";
 import type { Deps } from "../deps.ts";
 import type { AppEnv } from "./context.ts";
 import { forgetPublic } from "./public-cache.ts";
 
-/** The dependencies of use cases for this request. */
+/** Returns the dependencies of this request. */
 export function depsOf(c: Context<AppEnv>): Deps {
   const made = c.get("deps");
   if (made) return made;
@@ -27,7 +27,7 @@ export function depsOf(c: Context<AppEnv>): Deps {
   return deps;
 }
 
-/** The session of this request, at the state that the client has seen. Opened when it is first needed. */
+/** Returns the database session of this request, at the state that the client has seen. Opened on first use. */
 function databaseOf(c: Context<AppEnv>): Database {
   const opened = c.get("db");
   if (opened) return opened;

@@ -1,4 +1,4 @@
-/** Routers with our conventions: paths with and without a slash at the end, invalid requests refused in one form. */
+/** Routers with common conventions: an optional slash at the end of paths, and one refusal of invalid requests. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { AppEnv } from "./context.ts";
@@ -13,11 +13,11 @@ export const createRouter = () =>
 export const jsonBody = <S>(schema: S) =>
   ({ required: true, content: { "application/json": { schema } } }) as const;
 
-/** Answers with JSON that is text already: that of a T, which the framework's types cannot know. */
+/** Answers with text that is already JSON: that of a T. */
 export const jsonText = <T extends object>(c: Context, text: string) =>
   c.body(text, 200, { "Content-Type": "application/json" }) as unknown as ReturnType<typeof c.json<T, 200>>;
 
-/** A JSON answer; `headers` are those that not every operation of its kind gives. */
+/** A JSON response in the OpenAPI document; `headers` are those that not every operation of its kind has. */
 export const jsonAnswer = <S>(description: string, schema: S, ...headers: SharedHeader[]) =>
   ({
     description,

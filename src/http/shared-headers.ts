@@ -1,26 +1,26 @@
-/** Headers and header parameters that operations share, and how the OpenAPI document refers to them. */
+/** Headers that operations share, and references to them in the OpenAPI document. */
 
 /** Response headers by name. */
 export const HEADERS = {
-  "X-Request-Id": "Identifies this request in the logs. A valid one that the client sent is kept.",
-  "X-D1-Bookmark": "The state that this write has made. A request that sends it reads at least that state.",
+  "X-Request-Id": "Identifies this request in the logs. A valid value from the client is kept.",
+  "X-D1-Bookmark": "The state after this write. A request that sends it reads at least that state.",
   Location: "The path of the created resource.",
   ETag: "The version of the resource, for If-None-Match and If-Match.",
   "Idempotency-Replayed":
-    "`true` when the answer is that of an earlier request with the same Idempotency-Key.",
+    "`true` when this is the stored answer of an earlier request with the same Idempotency-Key.",
   "Retry-After": "Seconds after which to try again.",
-  "WWW-Authenticate": "The authentication scheme, and what is wrong with the token.",
+  "WWW-Authenticate": "The authentication scheme, and the fault of the token.",
 } as const;
 
 /** Request headers by name. */
 export const PARAMETERS = {
   "Idempotency-Key": {
     description:
-      "Makes a repeated request safe: the same key from the same caller with the same body has one effect and one answer. Kept 24 hours.",
+      "Makes a repeated request safe: requests with the same key and body from one caller have one effect and one answer. Kept for 24 hours.",
     schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[!-~]+$" },
   },
   "X-D1-Bookmark": {
-    description: "The bookmark that a write answered: this request reads at least that state.",
+    description: "The bookmark from the response of a write: this request reads at least that state.",
     schema: { type: "string", pattern: "^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$" },
   },
 } as const;

@@ -1,4 +1,4 @@
-/** From what zod found wrong to what a client is told, and the building blocks of wire schemas. */
+/** Converts zod's issues to faults for the client, and defines the building blocks of wire schemas. */
 import { z } from "@hono/zod-openapi";
 import type { FieldFault } from "../shared/refusals.ts";
 import { isDate } from "../shared/showroom-time.ts";
@@ -30,17 +30,14 @@ function codeOf(issue: Issue): string {
   return issue.code === "invalid_union" ? "invalid_value" : issue.code;
 }
 
-/**
- * What the router does with a request that does not fit its schema.
- * A path that cannot name anything (an id that is no UUID) is simply not found.
- */
+/** Refuses a request that does not match its schema. A path whose id is not a UUID is not found. */
 export function refuseInvalid(result: { success: boolean; target?: string; error?: unknown }): void {
   if (result.success || !(result.error instanceof z.core.$ZodError)) return;
   if (result.target === "param") throw new Problem("not_found");
   throw invalid(result.error.issues.flatMap(faultsOf));
 }
 
-/** An object that refuses members it does not know, and says which ones it does. */
+/** An object that refuses unknown members, and names the known ones. */
 export function closed<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) =>
@@ -51,7 +48,7 @@ export function closed<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 }
 
 /**
- * Accepts members that a client may send back with a changed resource but cannot change, and drops them.
+ * Accepts read-only members, which a client may send back with a changed resource, and drops them.
  * @param names the read-only members
  */
 export const ignored = (...names: string[]) =>
@@ -66,7 +63,7 @@ export const ignored = (...names: string[]) =>
     ]),
   );
 
-/** A rule for a schema whose failure carries a code of its own; `at` names the member it is about. */
+/** A rule whose failure has its own code; `at` names the faulty member. */
 export function rule<T>(
   code: string,
   message: string,
@@ -75,12 +72,12 @@ export function rule<T>(
 ): z.core.CheckFn<T> {
   return (context) => {
     if (!holds(context.value))
-      // A copy: zod lengthens the path of an issue in place.
+      // A copy, because zod lengthens the path of an issue in place.
       context.issues.push({ code: "custom", message, params: { code }, input: context.value, path: [...at] });
   };
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be refused.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to refuse.
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
 const LINE_BREAK = /[\r\n]/;
 
@@ -119,7 +116,7 @@ export const wholeNumber = (min: number, max: number) =>
 /** An instant on the wire: ISO 8601 in UTC, whole seconds. */
 export const instant = z.string().openapi({ format: "date-time", example: "2026-12-01T14:00:00Z" });
 
-/** Writes an instant (milliseconds since 1970, of a year with four digits) for the wire, whole seconds in UTC. */
+/** Writes an instant (milliseconds since 1970, year of four digits) for the wire: whole seconds in UTC. */
 export const formatInstant = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`;
 
 /** A day on the wire. */
@@ -128,7 +125,7 @@ export const day = z
   .refine(isDate, { error: "Must be an existing day, written YYYY-MM-DD", abort: true })
   .openapi({ format: "date", example: "2026-12-01" });
 
-/** The rule that the day `to` is not before the day `from`. */
+/** The rule that day `to` is not before day `from`. */
 export const fromBeforeTo = rule<{ from?: string | undefined; to?: string | undefined }>(
   "before_from",
   "Must not be before from",

@@ -1,14 +1,14 @@
-/** The test drive as a calendar file (RFC 5545, sent as RFC 5546 has it), for the customer's own calendar. Pure. */
+/** The calendar file of a test drive for the customer (RFC 5545, sent according to RFC 5546). Pure. */
 import ical, { ICalCalendarMethod, ICalEventStatus } from "ical-generator";
 import { isActive } from "../bookings/booking.ts";
 import type { BookingFacts } from "../outbox/notices.ts";
 import { oneLine } from "./text.ts";
 
-/** What the file says besides the booking's facts. Instants in milliseconds. */
+/** The content of the file. Instants in milliseconds. */
 type CalendarEntry = {
   bookingId: string;
   booking: BookingFacts;
-  /** When the fact came about. */
+  /** When the fact was committed. */
   writtenAt: number;
   /** Year, make and model. */
   car: string;
@@ -18,9 +18,9 @@ type CalendarEntry = {
 };
 
 /**
- * Writes the file. The booking's id is its UID and its sequence its SEQUENCE, so that each later file replaces the
- * earlier in the calendar, and one that comes late is ignored; a booking that is off takes its entry away. Instants
- * are in UTC: every calendar shows them in its owner's zone, whatever it knows of the showroom's.
+ * Writes the file. UID is the booking's id and SEQUENCE its sequence, so that in the calendar a later file replaces an
+ * earlier one, and an earlier one that arrives late is ignored. The file of a cancelled booking removes the entry.
+ * Instants are in UTC, so that no calendar needs to know the showroom's zone.
  */
 export function calendarFile(entry: CalendarEntry): string {
   const { booking } = entry;

@@ -1,4 +1,4 @@
-/** From a notification's row to the e-mail that is sent. */
+/** Builds the e-mail of a notification's row. */
 import { issueResetToken, PASSWORD_RESET_MS } from "../auth/password-resets.ts";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
@@ -8,16 +8,16 @@ import type { Row } from "./delivery-store.ts";
 import { type Message, writeMail } from "./messages.ts";
 import { oneLine } from "./text.ts";
 
-/** A message that will never be right to send. */
+/** A message that must never be sent. */
 export class Undeliverable extends Error {}
 
 type FactsOf<Kind extends Content["kind"]> = Kind extends "sale_confirmed" ? SaleFacts : BookingFacts;
 
-/** The facts of a notification of a kind. They were written as such: the outbox takes no others (outbox/notices.ts). */
+/** The facts of a notification by kind. The outbox, the only writer, accepts no others (outbox/notices.ts). */
 export const factsOf = <Kind extends Content["kind"]>(row: Row, _kind: Kind): FactsOf<Kind> =>
   JSON.parse(row.facts) as FactsOf<Kind>;
 
-/** Writes the mail of a notification. */
+/** Builds the mail of a notification. */
 export async function compose(
   row: Row,
   config: Config,
@@ -29,10 +29,10 @@ export async function compose(
   return {
     from: sender,
     to: row.recipient,
-    // An answer goes to those who can do something about it.
+    // A reply goes to the people who can act on it.
     replyTo: config.email.staff,
     ...writeMail(message),
-    // By which a reader, or their mail program, can recognise a mail that was sent twice.
+    // With these a reader or a mail program can recognise a mail that was sent twice.
     headers: { "X-Notification-Id": row.id },
     ...("booking" in message && message.kind !== "staff_booking" && row.bookingId
       ? {
@@ -41,7 +41,7 @@ export async function compose(
               disposition: "attachment",
               filename: "test-drive.ics",
               type: "text/calendar",
-              // Bytes: a string would be taken for base64.
+              // Bytes, because a string would be decoded as base64.
               content: new TextEncoder().encode(
                 calendarFile({
                   bookingId: row.bookingId,
@@ -70,7 +70,7 @@ async function messageOf(row: Row, config: Config, db: Database, now: number): P
     const url = `${config.publicUrl}/reset-password#token=${token}`;
     return { ...common, kind, url, token, validMinutes: PASSWORD_RESET_MS / 60_000 };
   }
-  if (!row.carId) throw new Undeliverable("the booking or sale that it is about does not exist");
+  if (!row.carId) throw new Undeliverable("the notification's booking or sale does not exist");
   const car = {
     name: `${row.year} ${row.make} ${row.model}`,
     url: `${config.publicUrl}/api/cars/${row.carId}/`,

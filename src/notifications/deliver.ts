@@ -1,7 +1,7 @@
 /**
- * From the queue to the mailbox. The row decides, the queue only wakes: whoever comes with an id (a queue message, a
- * copy of it, the cron) claims the row, sends, and records. The states of a row, and why each promise holds (sent once,
- * in order, never lost, not for ever), are in docs/domain/notifications.md.
+ * Delivers notifications. The row decides; a queue message only wakes a consumer. Every consumer of an id (from a queue
+ * message, its copy or the cron) claims the row, sends the mail and records the result. docs/domain/notifications.md
+ * has the states of a row and the reasons for each promise: sent once, in order, never lost, not without end.
  */
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
@@ -19,7 +19,7 @@ import {
   recordSent,
 } from "./delivery-store.ts";
 
-/** What delivering depends on. */
+/** The dependencies of a delivery. */
 export type DeliveryTools = {
   db: Database;
   config: Config;
@@ -28,25 +28,25 @@ export type DeliveryTools = {
 };
 
 /**
- * What became of one attempt. `next`: the notification whose turn it is now. `waiting`: not its turn, not its time, or
- * another consumer has claimed it.
+ * The outcome of one attempt. `next`: the notification that can be delivered now. `waiting`: an earlier notification
+ * waits, the time has not come, or another consumer has claimed it.
  */
 type Attempt =
   | { outcome: "sent" | "failed" | "nothing_to_do"; next?: string | undefined }
   | { outcome: "waiting" }
   | { outcome: "again"; afterMs: number };
 
-/** The wait after the first failure; it doubles with each further one. */
+/** The wait after the first failure. It doubles with each further one. */
 const RETRY_BASE_MS = 10_000;
 const RETRY_MAX_MS = 60 * 60 * 1000;
 
-/** How long to wait after so many failed attempts. */
+/** The wait after a number of failed attempts. */
 export const backoff = (attempts: number): number =>
   Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** (attempts - 1));
 
 /**
- * The codes with which the mail service refuses a message for good. Not among them: limits, outages, and a sender that
- * is not verified yet, which is for the operator to mend and concerns every message.
+ * The mail service's codes for a permanent refusal of one message. Limits, outages and an unverified sender are not
+ * among them: the operator can correct an unverified sender, and it affects every message.
  */
 const PERMANENT_ERRORS = new Set([
   "E_RECIPIENT_SUPPRESSED",
@@ -69,7 +69,7 @@ const PERMANENT_ERRORS = new Set([
 const codeOf = (error: unknown): string | undefined =>
   error instanceof Error && "code" in error ? String(error.code) : undefined;
 
-/** Tries to deliver one notification, if it is still to be delivered and its turn has come. */
+/** Tries to deliver a notification, if it is pending, due and next in order. */
 export async function deliver(
   id: string,
   tools: DeliveryTools,
@@ -84,7 +84,7 @@ export async function deliver(
     return { outcome: "failed", next: await recordFailed(db, row, row.lastError ?? "no attempts left") };
   }
   if (isObsolete(row)) {
-    // Nobody needs to know what was not sent; the row of a reminder would stand in the way of another one.
+    // Obsolete rows are deleted: the row of a reminder would prevent a later reminder of the same start.
     log.info("notifications.obsolete", { notification: id, request, kind: row.kind });
     return { outcome: "nothing_to_do", next: await discard(db, row) };
   }
@@ -94,7 +94,7 @@ export async function deliver(
     const code = codeOf(error);
     const permanent = error instanceof Undeliverable || (code !== undefined && PERMANENT_ERRORS.has(code));
     const lastError = `${code ? `${code}: ` : ""}${describeError(error)}`.slice(0, 500);
-    // The service's own words may hold the address: they are for the row, not for the log.
+    // The service's message may contain the address, so it goes to the row and not to the log.
     const { attempts } = row;
     log.warn("notifications.send_failed", { notification: id, request, attempts, code, permanent });
     if (permanent) return { outcome: "failed", next: await recordFailed(db, row, lastError) };
@@ -107,7 +107,7 @@ export async function deliver(
   return { outcome: "sent", next };
 }
 
-/** Delivers a notification, and after it those that waited for it. Returns what became of the first. */
+/** Delivers a notification, and then those that waited for it. Returns the outcome of the first. */
 export async function deliverInOrder(
   id: string,
   tools: DeliveryTools,
@@ -123,7 +123,7 @@ export async function deliverInOrder(
   return first;
 }
 
-/** The queue's consumer: delivers each message of a batch, and asks for the failed ones to come again. */
+/** Consumes the queue: delivers each message of a batch, and retries the failed ones. */
 export async function consume(batch: MessageBatch<Delivery>, tools: DeliveryTools): Promise<void> {
   for (const message of batch.messages) {
     const { notificationId, requestId } = message.body;
@@ -139,8 +139,8 @@ export async function consume(batch: MessageBatch<Delivery>, tools: DeliveryTool
 }
 
 /**
- * The dead-letter queue's consumer: a row that has no attempts left is recorded as failed, from where it can be replayed.
- * A row that still has attempts is left to the cron: its message died of another fault, such as a database outage.
+ * Consumes the dead-letter queue. A row without attempts left is recorded as failed and can be replayed. A row with
+ * attempts left stays for the cron: its message failed for another reason, such as a database outage.
  */
 export async function handleDeadLetters(batch: MessageBatch<Delivery>, db: Database): Promise<void> {
   for (const message of batch.messages) {
@@ -158,7 +158,7 @@ export async function handleDeadLetters(batch: MessageBatch<Delivery>, db: Datab
 
 const after = (ms: number): QueueRetryOptions => ({ delaySeconds: Math.ceil(ms / 1000) });
 
-/** A reminder of a test drive that was moved or cancelled since, or a reset for an address without an account. */
+/** Whether the row is a reminder of a moved or cancelled test drive, or a reset for an address without an account. */
 function isObsolete(row: Row): boolean {
   if (row.kind === "password_reset") return row.userId === null;
   if (row.kind !== "booking_reminder") return false;

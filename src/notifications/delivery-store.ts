@@ -1,4 +1,4 @@
-/** The side of a delivery that is in the database: claiming a notification, and recording what became of it. */
+/** The database side of a delivery: claims a notification and records the outcome. */
 import { and, asc, eq, ne, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { bookings, cars, notifications, sales, users } from "../db/schema.ts";
@@ -7,11 +7,11 @@ import { anEarlierOneWaits } from "../outbox/outbox.ts";
 import type { BookingStatus } from "../shared/enums.ts";
 import { describeError, log } from "../shared/log.ts";
 
-/** For how long one consumer has a notification to itself. Longer than any send takes. */
+/** The lease: the time for which one consumer has a notification to itself. Longer than any send. */
 const LEASE_MS = 60_000;
-/** How often a notification is tried: one more than the queue's `max_retries`, and long enough for a day's outage. */
+/** The maximum number of attempts: one more than the queue's `max_retries`, and enough for an outage of a day. */
 export const MAX_ATTEMPTS = 30;
-/** How often the record of a mail that was sent is tried before it is left to be sent again. */
+/** How often the record of a sent mail is tried. If it fails, the mail is sent again. */
 const RECORD_TRIES = 3;
 
 const claimStatement = compile(
@@ -70,12 +70,12 @@ const notificationWithSubject = compile(
     .where(eq(notifications.id, sql.placeholder("id"))),
 );
 
-/** A notification with what it is about. `facts` is JSON. */
+/** A notification with its subject. `facts` is JSON. */
 export type Row = NonNullable<Awaited<ReturnType<typeof claim>>["row"]>;
 
 /**
- * Takes a notification for one attempt, unless it is done, not due, exhausted, or an earlier one waits. Reads it in the
- * same step, as it is after that.
+ * Claims a notification for one attempt, unless it is done, not due, exhausted, or waiting for an earlier one. Reads
+ * the row in the same transaction, after the claim.
  */
 export async function claim(db: Database, id: string, now: number) {
   const statements = [claimStatement({ id, now }), notificationWithSubject({ id })] as const;
@@ -83,7 +83,7 @@ export async function claim(db: Database, id: string, now: number) {
   return { claimed: taken.length > 0, row };
 }
 
-/** The row, unless another consumer took it after our lease ran out. */
+/** The row, unless another consumer claimed it after our lease ended. */
 const stillOurs = (row: Row) =>
   and(
     eq(notifications.id, row.id),
@@ -91,7 +91,7 @@ const stillOurs = (row: Row) =>
     eq(notifications.attempts, row.attempts),
   );
 
-/** The earliest waiting notification about the same booking for the same reader. */
+/** The earliest pending notification of the same booking and reader. */
 const nextInOrder = compile(
   build
     .select({ id: notifications.id })
@@ -107,7 +107,7 @@ const nextInOrder = compile(
     .limit(1),
 );
 
-/** Records something about a notification. Returns the one whose turn it is then. */
+/** Records an outcome. Returns the notification that is next in order. */
 async function record(db: Database, action: string, row: Row, statement: Statement) {
   const { id, bookingId, userId, recipient } = row;
   const next = nextInOrder({ bookingId, reader: userId ?? recipient });
@@ -115,18 +115,18 @@ async function record(db: Database, action: string, row: Row, statement: Stateme
   return found?.id;
 }
 
-/** Records a failed attempt, and when the next may be made. */
+/** Records a failed attempt, and the time of the next one. */
 export async function recordFailedAttempt(db: Database, row: Row, lastError: string, nextAttemptAt: number) {
   await db.commit("system", "notification.fail_attempt", `notification:${row.id}`, [
     statementOf(build.update(notifications).set({ lastError, nextAttemptAt }).where(stillOurs(row))),
   ]);
 }
 
-/** Deletes a notification that nobody needs any more. Returns whose turn it is. */
+/** Deletes an obsolete notification. Returns the one that is next in order. */
 export const discard = (db: Database, row: Row): Promise<string | undefined> =>
   record(db, "notification.discard", row, statementOf(build.delete(notifications).where(stillOurs(row))));
 
-/** Records a failure that nothing will change. Returns whose turn it is. */
+/** Records a permanent failure. Returns the notification that is next in order. */
 export const recordFailed = (db: Database, row: Row, lastError: string): Promise<string | undefined> =>
   record(
     db,
@@ -136,8 +136,8 @@ export const recordFailed = (db: Database, row: Row, lastError: string): Promise
   );
 
 /**
- * Records that the mail was sent, whatever became of the row since. Tried a few times: when this record is missing, the
- * mail is sent again. Returns whose turn it is.
+ * Records that the mail was sent, also when the lease has ended. Tried several times, because without this record the
+ * mail is sent again. Returns the notification that is next in order.
  */
 export async function recordSent(db: Database, row: Row, sentAt: number): Promise<string | undefined> {
   const sent = statementOf(
@@ -156,7 +156,7 @@ export async function recordSent(db: Database, row: Row, sentAt: number): Promis
   }
 }
 
-/** Records as failed a notification that has no attempts left. Returns whether there was one. */
+/** Records a notification without attempts left as failed. Returns whether there was one. */
 export async function recordExhausted(db: Database, id: string): Promise<boolean> {
   const exhausted = build
     .update(notifications)

@@ -1,24 +1,24 @@
-/** What every e-mail looks like: one content, rendered as text and as HTML for a phone. Pure; everything is escaped here. */
+/** The layout of every e-mail: one content, as text and as HTML for a phone. Pure. It escapes all values. */
 import { escapeHtml, linesOf, oneLine } from "./text.ts";
 
-/** What a message says, not how it looks. */
+/** The content of a message, without its layout. */
 export type Content = {
   subject: string;
   heading: string;
   paragraphs: string[];
   /** Labelled facts, such as the car and the time. */
   details: Array<[label: string, value: string]>;
-  /** Somebody's own words, of any number of lines. */
+  /** A person's own words, of any number of lines. */
   quote?: { label: string; words: string } | undefined;
   link?: { label: string; url: string } | undefined;
   /** Small print. */
   footnotes: string[];
 };
 
-/** An e-mail's words, ready to be sent. */
+/** A rendered e-mail. */
 export type Email = { subject: string; text: string; html: string };
 
-/** Renders a content as an e-mail. `sender`: whom it is from, for the reader. */
+/** Renders a content as an e-mail. `sender`: the name that the reader sees. */
 export const renderEmail = (content: Content, sender: string): Email => ({
   subject: oneLine(content.subject),
   text: asText(content, sender),
@@ -30,7 +30,7 @@ function asText({ heading, paragraphs, details, quote, link, footnotes }: Conten
     oneLine(heading),
     ...paragraphs.map(oneLine),
     details.map(([label, value]) => `${label}: ${oneLine(value)}`).join("\n"),
-    // The mark at each line's start keeps somebody's words from passing for ours.
+    // The mark at the start of each line keeps a person's words from being read as ours.
     quote ? [`${quote.label}:`, ...linesOf(quote.words).map((line) => `> ${line}`)].join("\n") : "",
     link ? `${link.label}: ${link.url}` : "",
     ["--", oneLine(sender), ...footnotes.map(oneLine)].join("\n"),
@@ -38,7 +38,7 @@ function asText({ heading, paragraphs, details, quote, link, footnotes }: Conten
   return `${blocks.filter((block) => block !== "").join("\n\n")}\n`;
 }
 
-// Mail programs drop style sheets, so each element carries its own. Long words break instead of widening the page.
+// Mail programs drop style sheets, so each element has its own style. Long words break instead of widening the page.
 const STYLE = {
   body: "margin:0;padding:0;background:#eef0f2;-webkit-text-size-adjust:100%",
   page: "max-width:560px;margin:0 auto;padding:20px 12px;font:16px/1.5 -apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;color:#1c2024;overflow-wrap:anywhere;word-break:break-word",

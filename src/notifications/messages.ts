@@ -1,15 +1,15 @@
-/** What the e-mails say. Pure: facts in, words out; `layout.ts` sets and escapes them. */
+/** The texts of the e-mails. Pure: `layout.ts` renders and escapes them. */
 import type { BookingFacts, SaleFacts } from "../outbox/notices.ts";
 import type { NotificationKind } from "../shared/enums.ts";
 import { formatDay, formatHour } from "../shared/showroom-time.ts";
 import { type Content, type Email, renderEmail } from "./layout.ts";
 
-/** A car as messages speak of it: year, make and model, and where it is shown. */
+/** A car in a message: year, make and model, and the URL of its page. */
 type CarMention = { name: string; url: string };
 
 type BookingKind = Extract<NotificationKind, `booking_${string}`>;
 
-/** Everything one message depends on. `customer` is the first name or username of whom it is about. */
+/** The input of one message. `customer` is the customer's first name or username. */
 export type Message = { showroom: { name: string; timeZone: string }; customer: string } & (
   | { kind: BookingKind; car: CarMention; booking: BookingFacts }
   | { kind: "staff_booking"; car: CarMention; booking: BookingFacts; notes: string }
@@ -35,7 +35,7 @@ function contentOf(message: Message): Content {
 
 type About<Kind extends NotificationKind> = Message & { kind: Kind };
 
-/** A test drive's day and hours on the showroom's clocks. */
+/** A test drive's day and hours in showroom time. */
 const formatTimeRange = (startAt: number, endAt: number, timeZone: string): string =>
   `${formatDay(startAt, timeZone)}, ${formatHour(startAt, timeZone)} to ${formatHour(endAt, timeZone)}`;
 
@@ -80,7 +80,7 @@ function bookingContent({ kind, booking, car, customer, showroom }: About<Bookin
     case "booking_cancelled":
       return {
         ...content,
-        // The page of a car that was taken out of stock is gone.
+        // A car that was removed from the stock has no page.
         link: booking.reason === "car_removed" ? undefined : content.link,
         subject: `Cancelled: your test drive on ${day}`,
         heading: "Your test drive is cancelled",
@@ -156,7 +156,9 @@ function passwordContent({ customer, token, url, validMinutes }: About<"password
     ],
     details: [["Or with this code", token]],
     link: { label: "Choose a new password", url },
-    footnotes: ["If it was not you, do nothing: your password stays as it is. Never pass this message on."],
+    footnotes: [
+      "If you did not ask for this, do nothing: your password does not change. Do not forward this message.",
+    ],
   };
 }
 
@@ -188,9 +190,9 @@ function timesOf(
 }
 
 const zoneNote = (timeZone: string): string =>
-  `Times are the showroom's own (${timeZone.replaceAll("_", " ")}).`;
+  `All times are local times of the showroom (${timeZone.replaceAll("_", " ")}).`;
 
-/** Two decimals whatever the currency, as amounts are kept. */
+/** Writes two decimals for every currency, as amounts are stored. */
 const formatPrice = (cents: number, currency: string): string =>
   new Intl.NumberFormat("en-GB", {
     style: "currency",

@@ -1,4 +1,4 @@
-/** /api/notifications: e-mails that were sent, that wait, and that failed. */
+/** /api/notifications: e-mail notifications and their delivery. */
 import { operation, verifiedCaller } from "../auth/operation.ts";
 import { framePage, pageOf, window } from "../http/pagination.ts";
 import { unwrap } from "../http/problems.ts";
@@ -34,7 +34,7 @@ export const notificationRoutes = createRouter()
       tags,
       summary: "Send a failed notification again",
       description:
-        "A failed notification waits again, with all its attempts, and goes to the address that its reader has now. It says what was true when it was written, even if later ones were sent since. One that waits already is only queued again; one that was sent is not sent twice.",
+        "A failed notification becomes pending again, with all its attempts, and with the current address of its reader. It states the facts at the time it was written, even if later notifications have been sent. A pending notification is only queued again. A sent one is not sent again.",
       request: { params: idParam },
       responses: { 200: jsonAnswer("The notification as it is now", notificationSchema) },
     }),

@@ -14,7 +14,7 @@ export const notificationSchema = z
     booking: id.nullable(),
     sale: id.nullable(),
     status: z.enum(NOTIFICATION_STATUSES),
-    attempts: z.int().openapi({ description: "How often it was tried, since it was last replayed" }),
+    attempts: z.int().openapi({ description: "The number of attempts since it was last replayed" }),
     last_error: z.string().nullable(),
     created_at: instant,
     sent_at: instant.nullable(),
@@ -46,7 +46,7 @@ export const notificationsQuery = closed({
   sale: id.optional(),
   late: z.enum(["true", "false"]).optional().openapi({
     description:
-      "`true`: only those that still wait five minutes after they were written; `false`: all others",
+      "`true`: only those that are still pending five minutes after they were written; `false`: all others",
   }),
 });
 

@@ -1,12 +1,12 @@
-/** Making what people typed harmless. */
+/** Makes the input of people harmless in messages. */
 
-/** Control characters, and the invisible ones that make text run backwards. */
+/** Control characters, and invisible characters that reverse the direction of text. */
 const INVISIBLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
-/** Text that cannot start a header, a line or a paragraph of its own. */
+/** Converts a text to one line that cannot start a header or a paragraph. */
 export const oneLine = (text: string): string => text.replace(/\s+/g, " ").replace(INVISIBLE, "").trim();
 
-/** The lines of a longer text, each harmless. */
+/** Splits a longer text into harmless lines. */
 export const linesOf = (text: string): string[] => text.split(/\r\n|[\r\n\u2028\u2029]/).map(oneLine);
 
 const ENTITIES: Record<string, string> = {
@@ -17,6 +17,6 @@ const ENTITIES: Record<string, string> = {
   "'": "&#39;",
 };
 
-/** Text for HTML, in an element or in a quoted attribute. */
+/** Escapes text for HTML, in an element or in a quoted attribute. */
 export const escapeHtml = (text: string): string =>
   text.replace(/[&<>"']/g, (sign) => ENTITIES[sign] ?? sign);

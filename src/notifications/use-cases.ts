@@ -1,4 +1,4 @@
-/** What administrators do with notifications. */
+/** The use cases of notifications. */
 import { and, desc, eq, lte, not, sql } from "drizzle-orm";
 import { counted, listing } from "../db/listing.ts";
 import { notifications, users } from "../db/schema.ts";
@@ -9,13 +9,13 @@ import type { VerifiedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse } from "../shared/refusals.ts";
 import type { NotificationFilters } from "./schemas.ts";
 
-/** When a notification that still waits is late: the cron has come by several times. */
+/** Age at which a pending notification is late: several runs of the cron have not delivered it. */
 const LATE_AFTER_MS = 5 * 60 * 1000;
 
 const isLate = sql`(${eq(notifications.status, "PENDING")} AND ${lte(notifications.createdAt, sql.placeholder("before"))})`;
 const { facts: _, ...shown } = columnsOf(notifications);
 
-/** A notification as it is shown: without the facts that its message says. */
+/** A notification as administrators see it, without its facts. */
 export type Notification = Omit<typeof notifications.$inferSelect, "facts">;
 
 // Ids rise with time.
@@ -39,7 +39,7 @@ const notificationById = compile(
     .where(eq(notifications.id, sql.placeholder("id"))),
 );
 
-/** Notifications that match, newest first. One round trip. */
+/** The matching notifications, newest first. One round trip. */
 export async function listNotifications(
   { db, now }: Deps,
   _caller: VerifiedCaller,
@@ -52,7 +52,7 @@ export async function listNotifications(
   return { count: total?.count ?? 0, rows };
 }
 
-/** Makes a failed notification wait again, with all its attempts, at the address that its reader has now. */
+/** Makes a failed notification pending again, with all its attempts and the current address of its reader. */
 export async function replayNotification(
   { db, now, env, requestId }: Deps,
   caller: VerifiedCaller,

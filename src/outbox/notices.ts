@@ -1,36 +1,36 @@
-/** What a notification says, by its kind. Plain data: it is stored as JSON, and says what was true at that moment. */
+/** The facts of notifications by kind. Plain data: stored as JSON, true at the moment of writing. */
 import type { BookingStatus, NotificationKind } from "../shared/enums.ts";
 
-/** What a message about a booking says of it. Instants in milliseconds. */
+/** The facts of a booking. Instants in milliseconds. */
 export type BookingFacts = {
   startAt: number;
   endAt: number;
   sequence: number;
   status: BookingStatus;
-  /** Why it was cancelled, when no person wished so. */
+  /** The reason of a cancellation that no person requested. */
   reason?: "car_sold" | "car_removed";
-  /** When it was to begin before it was moved. */
+  /** The start before the booking was moved. */
   previousStartAt?: number;
 };
 
-/** What a confirmation of a sale says of it. */
+/** The facts of a sale. */
 export type SaleFacts = {
   /** In cents. */
   price: number;
   /** ISO 4217. */
   currency: string;
-  /** Empty when there is none. */
+  /** May be empty. */
   contractNumber: string;
 };
 
-/** The kinds of message that are about a booking. */
+/** The kinds of notification about a booking. */
 export type BookingKind = Extract<NotificationKind, `booking_${string}` | "staff_booking">;
 
-/** A kind of message with the facts that it says, and what they are about. */
+/** A kind of notification with its facts and its subject. */
 export type Content =
   | { kind: BookingKind; bookingId: string; facts: BookingFacts }
   | { kind: "sale_confirmed"; saleId: string; facts: SaleFacts }
   | { kind: "password_reset"; facts: Record<string, never> };
 
-/** A message to be sent to a user, at their e-mail address if they have one, or to a fixed address. */
+/** A notification to a user, at their e-mail address if they have one, or to a fixed address. */
 export type Notice = Content & { to: { userId: string } | { address: string } };

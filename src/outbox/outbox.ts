@@ -1,6 +1,6 @@
 /**
- * The outbox: notifications are written in the transaction of the fact that they are about, and only here. The queue
- * delivers them; the cron finds those that the queue has not got.
+ * The outbox: the only writer of notifications. Each is written in the transaction of its fact. The queue delivers
+ * them; the cron finds those that are not in the queue.
  */
 import { and, asc, eq, lte, type SQL, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
@@ -11,7 +11,7 @@ import { describeError, log } from "../shared/log.ts";
 import { foldCase } from "../shared/text.ts";
 import type { Notice } from "./notices.ts";
 
-/** A notice with the id it is stored and queued under. */
+/** A notice with its id in the outbox and in the queue. */
 type Outgoing = Notice & { id: string };
 
 /** The body of a queue message. `requestId`: the request that wrote the notification. */
@@ -22,8 +22,8 @@ export const outgoing = (notices: readonly Notice[]): Outgoing[] =>
   notices.map((notice) => ({ ...notice, id: uuidv7() }));
 
 /**
- * The statement that writes notices to the outbox, in order; for a user without an address it writes nothing.
- * All of them travel as one JSON parameter: a sale may have to tell more people than a query has parameters.
+ * The statement that writes notices to the outbox in order. It skips users without an address. All notices are one JSON
+ * parameter, because a sale may have more notices than a statement may have parameters.
  */
 export function outboxStatement(notices: readonly Outgoing[], now: number): Statement {
   return {
@@ -39,9 +39,10 @@ export function outboxStatement(notices: readonly Outgoing[], now: number): Stat
 }
 
 /**
- * The statement that asks for a password reset mail to an address. It writes one row whether or not the address has an
- * account, so that its time says nothing; delivery drops a row without a user, and makes the token. The mail goes to the
- * account's own spelling of the address: one that only folds to the same might be somebody else's mailbox.
+ * The statement that requests a password reset mail. It writes one row for every address, so that its time does not
+ * show whether an account exists. Delivery drops a row without a user, and creates the token. The mail goes to the
+ * address as the account spells it, because an address that only folds to the same text may be another person's
+ * mailbox.
  */
 export function resetNotice(id: string, email: string, now: number): Statement {
   const account = (column: "id" | "email") =>
@@ -59,12 +60,12 @@ export function resetNotice(id: string, email: string, now: number): Statement {
   );
 }
 
-/** The largest batch that a queue takes at once. */
+/** The largest batch that a queue accepts. */
 const QUEUE_BATCH = 100;
 
 /**
- * Sends the ids of waiting notifications to the queue. A failure is only logged: the rows are committed, and the cron
- * finds them. `false` when the queue did not take them all.
+ * Sends the ids of pending notifications to the queue. A failure is only logged, because the rows are committed and the
+ * cron finds them. Returns `false` when the queue did not accept all of them.
  */
 export async function enqueue(
   queue: Queue<Delivery>,
@@ -88,8 +89,8 @@ export async function enqueue(
 }
 
 /**
- * Whether an earlier notification about the same booking for the same reader still waits. `rowid` is commit order.
- * A reader is a user, whatever their address was at the time, or a fixed address.
+ * Whether an earlier notification about the same booking to the same reader is pending. `rowid` is commit order. A
+ * reader is a user, with any address, or a fixed address.
  */
 export const anEarlierOneWaits: SQL = sql`EXISTS (
   SELECT 1 FROM notifications earlier
@@ -98,10 +99,10 @@ export const anEarlierOneWaits: SQL = sql`EXISTS (
       = coalesce("notifications"."user_id", "notifications"."recipient")
     AND earlier.rowid < "notifications".rowid)`;
 
-/** How many late notifications one run of the cron takes up; the next one goes on. */
+/** How many late notifications one run of the cron handles. The next run handles the rest. */
 const LATE_LIMIT = 500;
 
-/** How long after its time a notification is left to the message that was queued for it. */
+/** How long a due notification is left to its queue message. */
 const LATE_AFTER_MS = 30_000;
 
 const lateQuery = compile(
@@ -120,8 +121,8 @@ const lateQuery = compile(
 );
 
 /**
- * The notifications that are due and were not delivered, longest waiting first. Those that wait for an earlier one are
- * left out: its delivery takes them along, and they must not crowd out the rest.
+ * Due notifications that were not delivered, oldest first. Those that wait for an earlier one are left out: the
+ * delivery of the earlier one includes them, and they must not use up the limit.
  */
 export async function lateNotifications(db: Reader, now: number): Promise<string[]> {
   const [late] = await db.ask(lateQuery({ before: now - LATE_AFTER_MS }));

@@ -1,19 +1,18 @@
-/** Reminders of test drives, written by the cron a day before. */
+/** Reminders of test drives. The cron writes them one day before the start. */
 import type { Database } from "../db/client.ts";
 import type { Statement } from "../db/statement.ts";
 
-/** How long before its start a customer is reminded of a test drive. */
+/** How long before the start a reminder is written. */
 export const REMIND_BEFORE_MS = 24 * 60 * 60 * 1000;
 
-/** How many reminders one run writes; the next one goes on. */
+/** How many reminders one run writes. The next run writes the rest. */
 const REMINDER_LIMIT = 500;
 
 /**
- * Writes the reminders that are due and returns their ids. Due is an approved booking that begins within a day, if its
- * customer was last notified before that day began: who was confirmed or moved at shorter notice has only just read the
- * time. A unique index on booking and start keeps it to one, also when two runs overlap; and what is written of the
- * booking is what it is at this moment, in one statement. The ids are version 7 UUIDs, made in SQL out of the time and
- * random digits.
+ * Writes the due reminders and returns their ids. A reminder is due for an approved booking that begins within a day,
+ * unless it was confirmed or moved within that day: then the customer has just read the time. A unique index on booking
+ * and start prevents a second reminder when two runs overlap. One statement reads and writes, so the facts are current.
+ * The ids are version 7 UUIDs, made in SQL from the time and random digits.
  */
 export async function writeReminders(db: Database, now: number): Promise<string[]> {
   const [written] = await db.commit("system", "reminder.create", "-", [

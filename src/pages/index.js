@@ -1,2 +1,2 @@
-// The example requests go to wherever this page came from.
+// The examples use the origin of this page.
 for (const origin of document.querySelectorAll(".origin")) origin.textContent = location.origin;

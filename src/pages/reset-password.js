@@ -1,4 +1,4 @@
-// Where the link in the reset mail leads: sends the token and the chosen password to the API.
+// The page behind the link in the reset mail: sends the token and the new password to the API.
 const [reset, again, password, show, outcome] = ["reset", "again", "password", "show", "outcome"].map((id) =>
   document.getElementById(id),
 );
@@ -19,7 +19,7 @@ async function post(path, body) {
   }
 }
 
-/** Offers to send another link, because the one that led here no longer works. */
+/** Offers to send another link, because this one is no longer valid. */
 function offerAnother() {
   reset.hidden = true;
   again.hidden = false;
@@ -43,7 +43,7 @@ reset.addEventListener("submit", async (event) => {
   const home = document.createElement("a");
   home.href = "/";
   home.textContent = "Go to the start page";
-  outcome.replaceChildren("Your password is changed. Sign in with it from now on. ", home);
+  outcome.replaceChildren("Your password is changed. You can sign in with it now. ", home);
 });
 again.addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -1,11 +1,11 @@
-/** What a salesperson earns by a sale. Exact: whole numbers all the way. */
+/** The commission of a salesperson, computed exactly with whole numbers. */
 
-/** Hundredths of a percent in the whole. */
+/** 100 % in hundredths of a percent. */
 const WHOLE = 10_000n;
 
 /**
- * The commission on a price, rounded half to even ("banker's rounding", so that many small roundings do not add up
- * to the house's or the seller's advantage).
+ * The commission on a price, rounded half to even ("banker's rounding"), so that neither side gains from many
+ * roundings.
  * @param priceCents whole cents
  * @param rate hundredths of a percent: 250 is 2.50 %
  * @returns whole cents

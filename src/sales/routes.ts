@@ -23,7 +23,7 @@ export const saleRoutes = createRouter()
         tags,
         summary: "Sell a car",
         description:
-          "All or nothing: the car becomes SOLD, its future test drives are cancelled and their customers notified, the commission is recorded, and the buyer gets a confirmation. SALES credits only itself.",
+          "One transaction marks the car SOLD, cancels its future test drives, records the commission, and writes the notifications to the customers and the buyer. SALES can credit only themselves.",
         request: { body: jsonBody(newSale) },
         responses: { 201: jsonAnswer("The sale", saleSchema, "Location") },
       },
@@ -43,7 +43,7 @@ export const saleRoutes = createRouter()
       path: "/",
       tags,
       summary: "List sales, newest first",
-      description: "SALES sees its own sales, ADMIN all. Void sales stay listed.",
+      description: "SALES sees only their own sales, ADMIN sees all. Void sales stay in the list.",
       request: { query: salesQuery },
       responses: { 200: jsonAnswer("One page of sales", pageOf(saleSchema)) },
     }),
@@ -80,7 +80,7 @@ export const saleRoutes = createRouter()
         tags,
         summary: "Void a sale",
         description:
-          "The car becomes AVAILABLE again, a negative entry takes the commission back, and the sale stays on record as void.",
+          "The car becomes AVAILABLE again, a negative entry reverses the commission, and the sale stays on record as void.",
         request: { params: idParam, body: jsonBody(voiding) },
         responses: { 200: jsonAnswer("The void sale", saleSchema) },
       },

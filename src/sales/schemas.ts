@@ -5,7 +5,7 @@ import { pageQuery } from "../http/pagination.ts";
 import { closed, day, fromBeforeTo, id, instant, line, prose, rule } from "../http/validation.ts";
 import { PAYMENT_METHODS } from "../shared/enums.ts";
 
-/** One entry of the commission ledger. A void sale has a second one that takes the first back. */
+/** An entry of the commission ledger. A void sale has a second entry that reverses the first. */
 const commissionSchema = z
   .object({
     id,
@@ -31,9 +31,7 @@ export const saleSchema = z
     contract_number: z.string(),
     remarks: z.string(),
     created_at: instant,
-    voided_at: instant
-      .nullable()
-      .openapi({ description: "When the sale was reversed; null while it stands" }),
+    voided_at: instant.nullable().openapi({ description: "When the sale was voided; null for an open sale" }),
     void_reason: z.string().nullable(),
     commissions: z.array(commissionSchema),
   })
@@ -41,16 +39,17 @@ export const saleSchema = z
 
 const someone = id.openapi({ description: "A staff member, by the id of their user or of their profile" });
 
-/** Body of `POST /`. `sale_datetime` is read by `parseInstant`, which knows the showroom's zone. */
+/** Body of `POST /`. `parseInstant` reads `sale_datetime`, because it knows the showroom's zone. */
 export const newSale = closed({
   car: id,
   customer: id,
   salesperson: someone.optional(),
   sale_price: moneyInput.check(rule("not_positive", "Must be more than zero", (cents: number) => cents > 0)),
-  currency: currencyInput.optional().openapi({ description: "The car's currency unless given" }),
+  currency: currencyInput.optional().openapi({ description: "Default: the car's currency" }),
   payment_method: z.enum(PAYMENT_METHODS),
   sale_datetime: z.string().max(40).optional().openapi({
-    description: "Now unless given; not in the future. Without an offset it is the showroom's local time.",
+    description:
+      "Default: now. It must not be in the future. Without an offset it is the showroom's local time.",
     example: "2026-12-01T15:30:00Z",
   }),
   contract_number: line(50).optional(),
@@ -70,7 +69,7 @@ export const salesQuery = closed({
   to: day.openapi({ description: "Last day of the sale, showroom time" }).optional(),
 }).check(fromBeforeTo);
 
-/** A sale as it was asked for. Prices in cents. */
+/** The input for a sale. Prices in cents. */
 export type NewSale = z.infer<typeof newSale>;
 
 /** The filters of a list of sales. */

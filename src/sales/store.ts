@@ -1,4 +1,4 @@
-/** Sales and the commission ledger in the database: queries, and the statements that the car's object commits. */
+/** Sales and the commission ledger in the database: queries, and the statements that the coordinator commits. */
 import type { z } from "@hono/zod-openapi";
 import { and, desc, eq, gte, isNull, lt, or, sql } from "drizzle-orm";
 import { counted, listing } from "../db/listing.ts";
@@ -15,7 +15,7 @@ export type Sale = typeof sales.$inferSelect;
 /** A ledger entry's row. */
 export type Commission = typeof commissions.$inferSelect;
 
-// The outer table is named by hand: Drizzle leaves it out of a query of one table, and "id" would be the entry's.
+// The outer table is named by hand. Drizzle omits it in a query of one table, and "id" would be the entry's.
 const saleWithCommissions = {
   ...columnsOf(sales),
   commissions: sql<string>`(
@@ -25,7 +25,7 @@ const saleWithCommissions = {
     FROM ${commissions} c WHERE c.sale_id = sales.id)`.as("commissions"),
 };
 
-/** The members of an entry that the query above writes as JSON. */
+/** The members of an entry in the JSON of the query above. */
 type Entry = Pick<Commission, "id" | "saleId" | "salespersonId" | "rate" | "amountCents" | "createdAt">;
 
 /** A sale and its ledger entries in their wire form. */
@@ -55,7 +55,7 @@ export function saleBody(sale: Sale, entries: readonly Entry[]): z.infer<typeof 
   };
 }
 
-/** A row of the queries here in its wire form. */
+/** The wire form of a row of these queries. */
 export const saleRowBody = (row: Sale & { commissions: string }) =>
   saleBody(row, JSON.parse(row.commissions) as Entry[]);
 
@@ -70,7 +70,7 @@ const salespersonIds = build
     ),
   );
 
-/** Lists sales, newest first. `only`: the one salesperson whose sales are visible. `to` is not part of the span. */
+/** Lists sales, newest first. `only`: the only salesperson whose sales are visible. `to` is excluded. */
 export const saleList = listing({
   rows: () => build.select(saleWithCommissions).from(sales).$dynamic(),
   count: () => build.select(counted).from(sales).$dynamic(),
@@ -93,7 +93,7 @@ export const saleById = compile(
     .where(eq(sales.id, sql.placeholder("id"))),
 );
 
-/** The first ledger entry of a sale, which a void takes back. */
+/** The first ledger entry of a sale, which a void reverses. */
 export const commissionOfSale = compile(
   build
     .select(columnsOf(commissions))
@@ -101,7 +101,7 @@ export const commissionOfSale = compile(
     .where(and(eq(commissions.saleId, sql.placeholder("id")), isNull(commissions.reverses))),
 );
 
-/** The currency of the car that is to be sold. */
+/** The currency of the car. */
 export const carForSale = compile(
   build
     .select({ currency: cars.currency })
@@ -109,7 +109,7 @@ export const carForSale = compile(
     .where(eq(cars.id, sql.placeholder("car"))),
 );
 
-/** The role of the user who is to buy. */
+/** The role of the buyer. */
 export const buyerById = compile(
   build
     .select({ role: users.role })
@@ -117,7 +117,7 @@ export const buyerById = compile(
     .where(eq(users.id, sql.placeholder("customer"))),
 );
 
-/** The salesperson by the id of their user or profile, with their rate in hundredths of a percent. */
+/** The salesperson by the id of their user or profile, with the rate in hundredths of a percent. */
 export const salespersonById = compile(
   build
     .select({
@@ -141,7 +141,7 @@ export const recordSale = (sale: Sale, commission: Commission): Statement[] => [
   insertInto(commissions, commission),
 ];
 
-/** The statements that void a sale: the sale marked, and an entry that takes the commission back. */
+/** The statements that void a sale: they mark the sale, and add an entry that reverses the commission. */
 export const recordVoid = (
   { id, voidedAt, voidReason, voidedBy }: Sale,
   reversal: Commission,
@@ -150,11 +150,11 @@ export const recordVoid = (
   insertInto(commissions, reversal),
 ];
 
-/** The refusal behind a rule that a sale or its void met; `undefined` when neither should meet it. */
+/** Maps a violation to a refusal of a sale or a void. `undefined` when neither should cause it. */
 export function refusalOf(violation: Violation): Refusal | undefined {
   switch (violation) {
     case "immutable":
-      // Voided by another request, and the car sold again, since this one looked.
+      // Another request voided the sale, and the car was sold again, after this one read it.
       return { code: "already_void" };
     case "foreign_key":
       return {

@@ -1,4 +1,4 @@
-/** What staff do with sales. */
+/** The use cases of sales. */
 import { uuidv7 } from "uuidv7";
 import { readAs } from "../auth/verification.ts";
 import { execute } from "../coordinator.ts";
@@ -22,12 +22,12 @@ import {
   salespersonById,
 } from "./store.ts";
 
-/** Where a sale is found. */
+/** The path of a sale. */
 export const salePath = (id: string): string => `/api/sales/${id}/`;
 
 /**
- * Sells a car: in one transaction the sale and its commission are recorded, the car is SOLD, its future test drives are
- * cancelled, and everybody is notified. SALES credits only itself.
+ * Sells a car. One transaction records the sale and its commission, marks the car SOLD, cancels its future test drives
+ * and writes the notifications. SALES can credit only themselves.
  */
 export async function createSale(
   deps: Deps,
@@ -74,7 +74,7 @@ export async function createSale(
   return ok(body);
 }
 
-/** Sales that match, newest first: SALES sees its own, ADMIN all. One round trip. */
+/** The matching sales, newest first: SALES sees only their own, ADMIN sees all. One round trip. */
 export async function listSales(
   deps: Deps,
   caller: VerifiedCaller,
@@ -87,7 +87,7 @@ export async function listSales(
   return { count: total?.count ?? 0, rows: rows.map(saleRowBody) };
 }
 
-/** One sale. For SALES, the sales of others do not exist. */
+/** One sale. SALES does not find the sales of others. */
 export async function getSale(deps: Deps, caller: VerifiedCaller, id: string): Promise<Result<SaleBody>> {
   const [[row]] = await deps.db.ask(saleById({ id }));
   const only = visibleOnly(caller);
@@ -95,7 +95,7 @@ export async function getSale(deps: Deps, caller: VerifiedCaller, id: string): P
   return isVisible ? ok(saleRowBody(row)) : refuse("not_found");
 }
 
-/** Voids a sale: the car is AVAILABLE again, and a negative ledger entry takes the commission back. */
+/** Voids a sale: the car becomes AVAILABLE again, and a negative ledger entry reverses the commission. */
 export async function voidSale(
   deps: Deps,
   caller: VerifiedCaller,
@@ -111,7 +111,7 @@ export async function voidSale(
   const reversal: Commission = {
     ...commission,
     id: uuidv7(),
-    // Not -0, which is a number of its own.
+    // Not -0, which differs from 0 in comparisons.
     amountCents: 0 - commission.amountCents,
     reverses: commission.id,
     createdAt: deps.now,
@@ -125,7 +125,7 @@ export async function voidSale(
   return ok(body);
 }
 
-/** When the sale took place: now unless it is said. */
+/** The time of the sale. Default: now. */
 function readSaleTime({ config, now }: Deps, text: string | undefined): Result<number> {
   if (text === undefined) return ok(now);
   const at = parseInstant(text, config.showroom.timeZone);
@@ -135,7 +135,7 @@ function readSaleTime({ config, now }: Deps, text: string | undefined): Result<n
   return ok(at);
 }
 
-/** The car's currency, and the salesperson with their rate, when all parties can be part of a sale by this caller. */
+/** Returns the car's currency and the salesperson with their rate, when the caller may make this sale. */
 async function checkParties(deps: Deps, claimed: ClaimedCaller, input: NewSale) {
   const read = await readAs(
     deps,
@@ -148,7 +148,7 @@ async function checkParties(deps: Deps, claimed: ClaimedCaller, input: NewSale) 
   const { caller, rows } = read.value;
   const [[car], [customer], [salesperson]] = rows;
   if (caller.role !== "ADMIN" && input.salesperson !== undefined && salesperson?.userId !== caller.id)
-    return refuse("forbidden", { detail: "SALES credits only itself" });
+    return refuse("forbidden", { detail: "SALES can credit only themselves" });
   if (!salesperson?.isActive)
     return refuseField("salesperson", "not_active_staff", "Must be an active staff member");
   if (!customer) return refuseField("customer", "unknown", "There is no such user");
@@ -158,6 +158,6 @@ async function checkParties(deps: Deps, claimed: ClaimedCaller, input: NewSale) 
   return ok({ caller, currency: car.currency, salesperson });
 }
 
-/** The one salesperson whose sales the caller sees; undefined for all. */
+/** The only salesperson whose sales the caller sees; undefined for all. */
 const visibleOnly = (caller: VerifiedCaller): string | undefined =>
   caller.role === "ADMIN" ? undefined : caller.id;

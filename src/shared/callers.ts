@@ -1,23 +1,23 @@
-/** Who calls, and who writes. */
+/** The sender of a request, and the author of a write. */
 import type { Role } from "./enums.ts";
 
 /** A person with a session. Plain data. */
 export type Caller = Readonly<{ id: string; role: Role; sessionId: string }>;
 
-/** Who the access token says is calling, and which roles may. Whether it is still true, only the database knows. */
+/** The caller as the access token names them, and the roles that may call. The database has not confirmed it. */
 export type ClaimedCaller = Caller & { readonly allowedRoles: readonly Role[] };
 
 declare const VERIFIED: unique symbol;
 
-/** A caller of whom the database said, during this request, that they are signed in and have this role. */
+/** A caller whom the database confirmed during this request: signed in, and with this role. */
 export type VerifiedCaller = Caller & { readonly [VERIFIED]: true };
 
-/** Marks a caller as verified. To be called only where the database has just said so. */
+/** Marks a caller as verified. Call it only directly after the database has confirmed the caller. */
 export const markVerified = (caller: Caller): VerifiedCaller => caller as VerifiedCaller;
 
 /**
- * Who a write is made for: a person, of whom the transaction itself checks that they are signed in; `anonymous`, for
- * what anybody may do; or `system`, for the cron and the queue.
+ * The author of a write: a person, whose session the transaction itself verifies; `anonymous` for public operations;
+ * `system` for the cron and the queue.
  */
 export type Actor = Caller | "anonymous" | "system";
 

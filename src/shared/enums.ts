@@ -1,6 +1,6 @@
-/** The closed sets of words that clients, rules and the database share. */
+/** The enumerations that clients, rules and the database share. */
 
-/** What a user may do; see `auth/access.ts` for which operation asks for which. */
+/** The roles of users. `auth/access.ts` says which operations each role may call. */
 export const ROLES = ["ADMIN", "SALES", "CUSTOMER"] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -36,7 +36,7 @@ export const BOOKING_STATUSES = [
 ] as const;
 export type BookingStatus = (typeof BOOKING_STATUSES)[number];
 
-/** The booking statuses that occupy their slot. */
+/** The booking statuses that occupy a slot. */
 export const ACTIVE_BOOKING_STATUSES = ["PENDING", "APPROVED"] as const satisfies readonly BookingStatus[];
 
 export const PAYMENT_METHODS = ["CASH", "CARD", "FINANCING", "BANK_TRANSFER", "OTHER"] as const;

@@ -12,7 +12,7 @@ const write =
 /** Writes one log line. */
 export const log = { info: write("info"), warn: write("warn"), error: write("error") };
 
-/** The name and message of anything thrown, without the SQL and parameters that Drizzle puts in its messages. */
+/** Returns the name and message of a thrown value, without the SQL and parameters that Drizzle puts in messages. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return "not an error";
   const innermost = error.cause instanceof Error ? error.cause : error;

@@ -1,9 +1,9 @@
 /**
- * Money and percentages. On the wire they are decimal strings with two digits; inside they are whole hundredths: cents
- * of an amount, or hundredths of a percent.
+ * Money and percentages. On the wire they are decimal strings with two digits. Inside they are whole numbers: cents, or
+ * hundredths of a percent.
  */
 
-/** 9,999,999,999.99 in cents: the largest amount of money, as in the twelve-digit decimals of the Django service. */
+/** 9,999,999,999.99 in cents: the largest amount, because the Django service has decimals of twelve digits. */
 export const MAX_CENTS = 999_999_999_999;
 /** 100.00 % in hundredths of a percent. */
 export const MAX_RATE = 10_000;
@@ -13,7 +13,7 @@ export const currencies: ReadonlySet<string> = new Set(Intl.supportedValuesOf("c
 
 const FORM = /^\d{1,10}(\.\d{1,2})?$/;
 
-/** Cents of a decimal like `25990` or `25990.5`; `undefined` for anything else. */
+/** Reads a decimal such as `25990` or `25990.5` as cents. Returns `undefined` for other text. */
 export function parseCents(text: string): number | undefined {
   if (!FORM.test(text)) return undefined;
   const [units = "", fraction = ""] = text.split(".");
@@ -21,7 +21,7 @@ export function parseCents(text: string): number | undefined {
   return cents <= MAX_CENTS ? cents : undefined;
 }
 
-/** Writes cents for the wire, exactly. */
+/** Writes cents as a decimal, exactly. */
 export function formatCents(cents: number): string {
   const sign = cents < 0 ? "-" : "";
   const digits = String(Math.abs(cents)).padStart(3, "0");

@@ -1,7 +1,7 @@
-/** Expected refusals, as plain values: what a use case answers when it does not do what was asked. */
+/** Expected refusals as plain values: a use case returns one when it does not do what the caller requested. */
 import type { TimeSpan } from "./showroom-time.ts";
 
-/** Every reason for which a use case refuses. The wire form of each is in `http/problems.ts`. */
+/** The code of every refusal. `http/problems.ts` gives each its form on the wire. */
 export type RefusalCode =
   | "invalid_request"
   | "invalid_image"
@@ -32,10 +32,10 @@ export type RefusalCode =
 /** One fault of an input. `field` is a path such as `start_at`, or the name of a parameter or header. */
 export type FieldFault = { field: string; code: string; message: string };
 
-/** Why something was refused. Plain data, so that it can cross RPC. */
+/** A refusal. Plain data, because it crosses RPC. */
 export type Refusal = {
   code: RefusalCode;
-  /** A sentence for people, where the title of the code says too little. */
+  /** A sentence for people, when the title of the code is not precise enough. */
   detail?: string | undefined;
   /** With `invalid_request`: each fault. */
   faults?: readonly FieldFault[] | undefined;
@@ -43,7 +43,7 @@ export type Refusal = {
   alternatives?: readonly TimeSpan[] | undefined;
 };
 
-/** What a use case comes to. */
+/** The result of a use case: a value or a refusal. */
 export type Result<Value> = { ok: true; value: Value } | { ok: false; refusal: Refusal };
 
 /** A result that holds a value. */

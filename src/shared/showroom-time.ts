@@ -1,19 +1,19 @@
-/** Dates, days and instants in the showroom's time zone: read, written and compared. Pure; `now` is passed in. */
+/** Dates, days and instants in the showroom's time zone. Pure: `now` is passed in. */
 import { Temporal } from "temporal-polyfill";
 
-/** The time from `startAt` up to, not including, `endAt`. Both in milliseconds since 1970 UTC. */
+/** The time from `startAt` (included) to `endAt` (excluded). Both in milliseconds since 1970 UTC. */
 export type TimeSpan = { startAt: number; endAt: number };
 
 export const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Whether two times share a moment. */
+/** Whether two spans overlap. */
 export const overlaps = (a: TimeSpan, b: TimeSpan): boolean => a.startAt < b.endAt && b.startAt < a.endAt;
 
-/** The local day (`YYYY-MM-DD`) an instant falls on. */
+/** The local day (`YYYY-MM-DD`) of an instant. */
 export const localDate = (at: number, timeZone: string): string =>
   Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(timeZone).toPlainDate().toString();
 
-/** The day `days` after (or before) another. */
+/** The day that is `days` later (or earlier) than another. */
 export const addDays = (date: string, days: number): string => utcDate(Date.parse(date) + days * DAY_MS);
 
 /** The UTC day of an instant, as `YYYY-MM-DD`. */
@@ -23,31 +23,31 @@ export const utcDate = (at: number): string => new Date(at).toISOString().slice(
 const dayStart = (date: string, timeZone: string): number =>
   Temporal.PlainDate.from(date).toZonedDateTime(timeZone).epochMilliseconds;
 
-/** The time from the first to the last of some local days, both inclusive; a missing day leaves its end open. */
+/** The span from the first to the last local day (both included). A missing day leaves that side open. */
 export const daySpan = (first: string | undefined, last: string | undefined, timeZone: string) => ({
   from: first === undefined ? undefined : dayStart(first, timeZone),
   to: last === undefined ? undefined : dayStart(addDays(last, 1), timeZone),
 });
-/** How many days after `from` the day `to` is. */
+/** The number of days from one day to another. */
 export const daysBetween = (from: string, to: string): number => (Date.parse(to) - Date.parse(from)) / DAY_MS;
 
-/** Earlier dates are treated as typing errors and rejected. */
+/** Earlier dates are rejected as typing errors. */
 const EARLIEST = "1900-01-01";
 
-/** Whether this is a day that exists, from 1900 on, written `YYYY-MM-DD`. */
+/** Whether a text is an existing day from 1900 on, written `YYYY-MM-DD`. */
 export function isDate(text: string): boolean {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text) || text < EARLIEST) return false;
-  // A day too many, like 30 February, is read as one of the next month.
+  // `Date` reads a day that does not exist, such as 30 February, as a day of the next month.
   return new Date(text).getUTCDate() === Number(text.slice(8));
 }
 
 /**
- * Reads an instant: ISO 8601 date and time with `Z` or an offset, or without one, which means the showroom's local
- * time. `undefined` when it is not such text or names a moment that does not exist.
+ * Reads an ISO 8601 date and time with `Z` or an offset. Without an offset it is the showroom's local time. Returns
+ * `undefined` when the text has another form or the instant does not exist.
  */
 export function parseInstant(text: string, timeZone: string): number | undefined {
   const form = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:[0-5]\d(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?$/.exec(text);
-  // `Date` would read 30 February and 24:00 as moments of the next day.
+  // `Date` reads 30 February and 24:00 as moments of the next day.
   if (!form || !isDate(text.slice(0, 10)) || text.slice(11, 13) === "24") return undefined;
   if (form[3]) {
     const at = Date.parse(text);
@@ -62,7 +62,7 @@ export function parseInstant(text: string, timeZone: string): number | undefined
   }
 }
 
-/** Instants written before: those of slots come again and again, and Temporal is slow. */
+/** Texts of instants. The instants of slots repeat often, and Temporal is slow. */
 const knownTexts = new Map<string, string>();
 const MAX_KNOWN_TEXTS = 20_000;
 
@@ -79,7 +79,7 @@ export function formatLocal(at: number, timeZone: string): string {
   return text;
 }
 
-/** Writes a span with the showroom's offset, under the names that clients know. */
+/** Writes a span with the showroom's offset, as members of the wire format. */
 export const formatSpan = ({ startAt, endAt }: TimeSpan, timeZone: string) => ({
   start_at: formatLocal(startAt, timeZone),
   end_at: formatLocal(endAt, timeZone),
@@ -88,10 +88,10 @@ export const formatSpan = ({ startAt, endAt }: TimeSpan, timeZone: string) => ({
 const formatter = (timeZone: string, options: Intl.DateTimeFormatOptions) =>
   new Intl.DateTimeFormat("en-GB", { timeZone, ...options });
 
-/** The showroom's day of an instant, for people: `Tuesday, 1 December 2026`. */
+/** Writes the showroom's day of an instant for people: `Tuesday, 1 December 2026`. */
 export const formatDay = (at: number, timeZone: string): string =>
   formatter(timeZone, { weekday: "long", day: "numeric", month: "long", year: "numeric" }).format(at);
 
-/** The showroom's time of an instant, for people: `09:00`. */
+/** Writes the showroom's time of an instant for people: `09:00`. */
 export const formatHour = (at: number, timeZone: string): string =>
   formatter(timeZone, { hour: "2-digit", minute: "2-digit" }).format(at);

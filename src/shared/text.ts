@@ -1,5 +1,5 @@
 /**
- * The form of a name under which it is compared without regard to case, in any script. By way of the capitals, which
- * is where ß and SS, or the two small sigmas, meet.
+ * Folds a name for comparison without regard to case, in any script. The detour over capitals makes ß equal to SS, and
+ * the two small sigmas equal.
  */
 export const foldCase = (text: string): string => text.normalize("NFKC").toUpperCase().toLowerCase();

@@ -1,4 +1,4 @@
-/** /api/staff: the people who work for the dealership. */
+/** /api/staff: staff members. */
 import { operation, verifiedCaller } from "../auth/operation.ts";
 import { once, withoutPassword } from "../http/idempotency.ts";
 import { framePage, pageOf, window } from "../http/pagination.ts";
@@ -53,7 +53,7 @@ export const staffRoutes = createRouter()
       path: "/{id}",
       tags,
       summary: "Get a staff member",
-      description: "SALES sees only itself; other staff members do not exist for it.",
+      description: "SALES sees only themselves. Other staff members are not found.",
       request: { params: idParam },
       responses: { 200: jsonAnswer("The staff member", staffSchema) },
     }),
@@ -69,7 +69,7 @@ export const staffRoutes = createRouter()
       tags,
       summary: "Get the metrics of a staff member",
       request: { params: idParam, query: metricsQuery },
-      responses: { 200: jsonAnswer("Sums over the days that are given, or over all days", metricsSchema) },
+      responses: { 200: jsonAnswer("Sums over the given days, or over all days", metricsSchema) },
     }),
     async (c) => {
       const caller = await verifiedCaller(c);
@@ -84,7 +84,7 @@ export const staffRoutes = createRouter()
       tags,
       summary: "Update a staff member",
       description:
-        "Changes terms, role or access. Deactivating ends that person's access with the next request.",
+        "Changes terms, role or access. Deactivation ends that person's access with the next request.",
       request: { params: idParam, body: jsonBody(staffChange) },
       responses: { 200: jsonAnswer("The updated staff member", staffSchema) },
     }),

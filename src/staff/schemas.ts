@@ -33,9 +33,9 @@ export const staffChange = closed({
   ...ignored("id", "user", "username", "first_name", "last_name", "email", "phone", "total_sales_count"),
 }).openapi("StaffChange");
 
-/** A staff member as an administrator describes them. Money in cents. */
+/** The input for a new staff member. Money in cents. */
 export type NewStaff = z.infer<typeof newStaff>;
-/** A change of a staff member as it was asked for. Money in cents. */
+/** The input for a change of a staff member. Money in cents. */
 export type StaffChange = z.infer<typeof staffChange>;
 
 /** Query of `GET /`. */
@@ -61,12 +61,12 @@ export const staffSchema = z
     salary: money,
     commission_rate: rate,
     hire_date: date,
-    total_sales_count: z.int().openapi({ description: "Sales that stand, void ones left out" }),
+    total_sales_count: z.int().openapi({ description: "The number of open sales, without void ones" }),
     is_active: z.boolean(),
   })
   .openapi("Staff");
 
-/** What a staff member has achieved. */
+/** The metrics of a staff member. */
 export const metricsSchema = z
   .object({
     total_sales_count: z.int(),

@@ -36,13 +36,13 @@ const member = {
 const members = () =>
   build.select(member).from(staffProfiles).innerJoin(users, eq(users.id, staffProfiles.userId));
 
-/** A staff member: the profile, the user, and how many of their sales stand. */
+/** A staff member: the profile, the user, and the number of their open sales. */
 export type Member = ReturnType<typeof members>["_"]["result"][number];
 
 /** A staff member in their wire form. */
 export function staffBody(member: Member): z.infer<typeof staffSchema> {
   const role = STAFF_ROLES.find((known) => known === member.role);
-  if (!role) throw new Error("a staff profile belongs to a user who is no staff");
+  if (!role) throw new Error("the user of a staff profile has no staff role");
   return {
     id: member.id,
     user: member.userId,
@@ -60,7 +60,7 @@ export function staffBody(member: Member): z.infer<typeof staffSchema> {
   };
 }
 
-/** Lists the staff, longest here first. */
+/** Lists the staff, longest employed first. */
 export const staffList = listing({
   rows: () => members().$dynamic(),
   count: () => build.select(counted).from(staffProfiles).$dynamic(),
@@ -68,7 +68,7 @@ export const staffList = listing({
   orderBy: [asc(staffProfiles.createdAt), asc(staffProfiles.id)],
 });
 
-/** A staff member by the id of their profile or of their user, which is the one that they know themselves by. */
+/** A staff member by the id of their profile or of their user. */
 export const staffById = compile(
   members().where(
     or(eq(staffProfiles.id, sql.placeholder("id")), eq(staffProfiles.userId, sql.placeholder("id"))),
@@ -103,12 +103,12 @@ export const updateStaff = (
   ),
 ];
 
-/** A span of time in milliseconds; the end is not part of it. An open end is undefined. */
+/** A span of time in milliseconds. The end is excluded. An open side is undefined. */
 type Span = { from: number | undefined; to: number | undefined };
 
 /**
- * What a staff member has achieved within a span. Always summed from the sales and the ledger, never kept: it cannot
- * drift. One round trip.
+ * The metrics of a staff member within a span. They are always computed from the sales and the ledger, so they cannot
+ * differ from them. One round trip.
  */
 export async function metricsOf(
   db: Reader,

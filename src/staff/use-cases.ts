@@ -1,4 +1,4 @@
-/** What administrators do with staff members, and what these see of themselves. */
+/** The use cases of staff members. */
 import type { z } from "@hono/zod-openapi";
 import { uuidv7 } from "uuidv7";
 import { checkPassword } from "../auth/password-rules.ts";
@@ -23,7 +23,7 @@ import {
 
 type StaffBody = z.infer<typeof staffSchema>;
 
-/** Where a staff member is found. */
+/** The path of a staff member. */
 export const staffPath = (id: string): string => `/api/staff/${id}/`;
 
 /** Creates a user with a staff profile. */
@@ -57,7 +57,7 @@ export async function createStaff(
   return stored.ok ? ok(body) : stored;
 }
 
-/** The staff, longest here first. One round trip. */
+/** The staff, longest employed first. One round trip. */
 export async function listStaff(
   { db }: Deps,
   _caller: VerifiedCaller,
@@ -67,14 +67,14 @@ export async function listStaff(
   return { count: total?.count ?? 0, rows };
 }
 
-/** One staff member: any for ADMIN, only itself for SALES. Others do not exist for the caller. */
+/** One staff member: ADMIN gets any, SALES only themselves. Others are not found. */
 export async function getStaff(deps: Deps, caller: VerifiedCaller, id: string): Promise<Result<Member>> {
   const [[member]] = await deps.db.ask(staffById({ id }));
   const isVisible = member && (caller.role === "ADMIN" || member.userId === caller.id);
   return isVisible ? ok(member) : refuse("not_found");
 }
 
-/** What a staff member has achieved on the local days from `from` to `to`, or ever. */
+/** The metrics of a staff member for the local days from `from` to `to`, or for all days. */
 export async function getStaffMetrics(
   deps: Deps,
   caller: VerifiedCaller,
@@ -87,7 +87,7 @@ export async function getStaffMetrics(
   return ok(await metricsOf(deps.db, found.value.userId, span));
 }
 
-/** Changes a staff member's terms, role or access; deactivating ends their sessions. */
+/** Changes a staff member's terms, role or access. Deactivation ends their sessions. */
 export async function updateStaff(
   deps: Deps,
   caller: VerifiedCaller,
@@ -106,7 +106,7 @@ export async function updateStaff(
     await db.commit(caller, "staff.update", `user:${userId}`, statements);
   } catch (error) {
     const violation = violationOf(error);
-    // Nobody would be left to let people in.
+    // Otherwise no user could create administrators.
     if (violation === "last_admin") return refuse("last_admin");
     if (violation === "not_signed_in") return refuse("invalid_token");
     throw error;

@@ -1,4 +1,4 @@
-/** How many of the cars that match have which make, fuel and so on: what a shop shows beside its filters. */
+/** Counts the matching cars by make, fuel and so on, for the filters of a shop. */
 import type { z } from "zod";
 import type { Reader } from "../../db/client.ts";
 import { query, raw } from "../../db/query.ts";
@@ -7,23 +7,23 @@ import { formatCents } from "../../shared/money.ts";
 import type { CarFilters, facetsSchema } from "../schemas.ts";
 import { conditions, countedStatus, isWholeStock } from "./filters.ts";
 
-/** The most values that a facet names; those with the most cars. */
+/** The maximum number of values of a facet. The values with the most cars are listed. */
 const MAX_VALUES = 100;
-/** About how many price ranges are told apart. */
+/** The approximate number of price ranges. */
 const PRICE_RANGES = 12;
-/** Prices are counted in steps of so many cents (as in the view car_count_keys), all of them, and told in ranges. */
+/** The facet of price steps and their width in cents, as in the view car_count_keys. The answer has ranges of steps. */
 const PRICES = "price_step";
 const PRICE_STEP = 50_000;
 
 type Facet = {
-  /** Its rows in car_counts. */
+  /** Its name in car_counts. */
   counted: string;
-  /** The same value out of a car, as SQL. */
+  /** Its value in a row of cars, as SQL. */
   value: string;
-  /** The filters that do not narrow it down. */
+  /** Its own filters, which its counts ignore. */
   own: (keyof CarFilters)[];
-  /** It has so many values that few cars share them with all their other facets. */
-  isFine?: boolean;
+  /** It has so many values that grouping by it together with the other facets would merge few cars. */
+  hasManyValues?: boolean;
 };
 
 const FACETS: readonly Facet[] = [
@@ -34,20 +34,20 @@ const FACETS: readonly Facet[] = [
   { counted: "transmission", value: "transmission", own: ["transmission"] },
   { counted: "drive_type", value: "drive_type", own: ["drive_type"] },
   { counted: "status", value: "status", own: ["status"] },
-  { counted: "year", value: "year", own: ["year", "min_year", "max_year"], isFine: true },
+  { counted: "year", value: "year", own: ["year", "min_year", "max_year"], hasManyValues: true },
   {
     counted: PRICES,
     value: `price_cents / ${PRICE_STEP}`,
     own: ["min_price", "max_price"],
-    isFine: true,
+    hasManyValues: true,
   },
 ];
 
 type Counted = { facet: string; value: string | number; n: number; label: string };
 
 /**
- * Counts every facet in one round trip. Of the whole stock the counts are kept, and cost a row for each value;
- * with filters the matching cars are read once for all facets, and once more for each facet that is filtered by.
+ * Counts every facet in one round trip. Without filters the kept counts are read: one row per value. With filters the
+ * matching cars are read once for all facets, and once more for each facet that has its own filter.
  */
 export async function countFacets(
   db: Reader,
@@ -69,7 +69,7 @@ function without(filters: CarFilters, names: (keyof CarFilters)[]): CarFilters {
   return Object.fromEntries(kept);
 }
 
-/** The counts of some facets that are all narrowed down by the same filters. */
+/** The query that counts several facets under the same filters. */
 function queryOf(facets: readonly Facet[], filters: CarFilters, seesRemoved: boolean): Query<Counted> {
   if (isWholeStock(filters)) {
     const names = JSON.stringify(facets.map((facet) => facet.counted));
@@ -78,19 +78,19 @@ function queryOf(facets: readonly Facet[], filters: CarFilters, seesRemoved: boo
       GROUP BY facet, value HAVING sum(n) > 0`;
   }
   const columns = facets.map(({ value, counted }) => `${value} AS ${counted}`);
-  // Many cars are alike but for year and price, so those two are counted by themselves, and the others from sums.
-  const kinds = facets.filter((facet) => !facet.isFine).map(({ counted }) => counted);
-  const alike = raw(kinds.join(", ") || "NULL");
+  // Many cars differ only in year and price. So these two are counted row by row, and the others from groups.
+  const coarseFacets = facets.filter((facet) => !facet.hasManyValues).map(({ counted }) => counted);
+  const groupColumns = raw(coarseFacets.join(", ") || "NULL");
   const counts = facets.map(
-    ({ counted, isFine }) => `SELECT * FROM (
+    ({ counted, hasManyValues }) => `SELECT * FROM (
       SELECT '${counted}' AS facet, ${counted} AS value,
-        ${isFine ? "count(*) AS n FROM matching" : "sum(n) AS n FROM kinds"}
+        ${hasManyValues ? "count(*) AS n FROM matching" : "sum(n) AS n FROM grouped"}
       WHERE ${counted} IS NOT NULL GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT ${counted === PRICES ? -1 : MAX_VALUES})`,
   );
   return query`WITH matching AS MATERIALIZED (
       SELECT ${raw(columns.join(", "))} FROM cars WHERE ${conditions(filters, seesRemoved)}
-    ), kinds AS MATERIALIZED (
-      SELECT ${alike}, count(*) AS n FROM matching GROUP BY ${alike}
+    ), grouped AS MATERIALIZED (
+      SELECT ${groupColumns}, count(*) AS n FROM matching GROUP BY ${groupColumns}
     ), counts AS (${raw(unionAll(counts))})
     SELECT facet, value, n, (
       SELECT min(label) FROM car_counts WHERE car_counts.facet = counts.facet AND car_counts.value = counts.value
@@ -98,7 +98,7 @@ function queryOf(facets: readonly Facet[], filters: CarFilters, seesRemoved: boo
     FROM counts`;
 }
 
-/** UNION ALL of any number of queries: D1 takes at most five in one. */
+/** UNION ALL of any number of queries. D1 accepts at most five at one level. */
 function unionAll(queries: readonly string[]): string {
   if (queries.length <= 5) return queries.join(" UNION ALL ");
   const [head, tail] = [queries.slice(0, 4), queries.slice(4)];
@@ -127,8 +127,8 @@ function facetsBody(counted: readonly Counted[]): z.infer<typeof facetsSchema> {
 }
 
 /**
- * Groups counts of price steps into ranges of one round width (1, 2 or 5 times a power of ten steps). A range holds
- * prices from `min` to `max`, both included, as the filters `min_price` and `max_price` take them.
+ * Groups counts of price steps into ranges of one round width (1, 2 or 5 times a power of ten steps). A range includes
+ * `min` and `max`, as do the filters `min_price` and `max_price`.
  */
 export function priceRanges(steps: readonly { step: number; n: number }[]) {
   const last = Math.max(0, ...steps.map(({ step }) => step));

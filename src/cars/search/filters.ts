@@ -1,14 +1,14 @@
-/** What narrows a list of cars down, as SQL. */
+/** The filters of cars as SQL. */
 import { all, query, raw } from "../../db/query.ts";
 import type { Query } from "../../db/statement.ts";
 import { foldCase } from "../../shared/text.ts";
 import type { CarFilters } from "../schemas.ts";
 
-/** The condition that a filter sets; none when the filter is not given. */
+/** The condition of a filter, if the filter is given. */
 const when = <T>(value: T | undefined, condition: (value: T) => Query): Query | undefined =>
   value === undefined ? undefined : condition(value);
 
-/** Which cars match. Removed ones only for those who see them. */
+/** The condition for matching cars. Removed cars match only for callers who see them. */
 export const conditions = (filters: CarFilters, seesRemoved: boolean): Query =>
   all(
     seesRemoved ? undefined : query`status <> 'REMOVED'`,
@@ -30,8 +30,8 @@ export const conditions = (filters: CarFilters, seesRemoved: boolean): Query =>
   );
 
 /**
- * The cars in which all words of a search occur. Each word is quoted, so nothing in it is an operator, and the
- * index takes it apart as it did the text; what holds neither letter nor digit is no word.
+ * The cars that contain all words of a search. Each word is quoted, so that it cannot contain an operator. A word needs
+ * a letter or digit, because the index stores nothing else.
  */
 function searched(text: string): Query {
   const words = text.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
@@ -40,7 +40,7 @@ function searched(text: string): Query {
   return query`cars.rowid IN (SELECT rowid FROM cars_search WHERE cars_search MATCH ${match})`;
 }
 
-/** The filters whose single values are counted in `car_counts`, with the value that they ask for. */
+/** The filters whose values have kept counts in `car_counts`, each with the value of a request. */
 const COUNTED = {
   make: (filters) => filters.make && foldCase(filters.make),
   model: (filters) => filters.model && foldCase(filters.model),
@@ -57,11 +57,11 @@ const given = (filters: CarFilters) =>
     (name) => filters[name] !== undefined && filters[name] !== "",
   );
 
-/** Whether a list is the whole stock, or all of it that has one status. */
+/** Whether the filters select the whole stock, or all of it that has one status. */
 export const isWholeStock = (filters: CarFilters): boolean =>
   given(filters).every((name) => name === "status");
 
-/** The rows of `car_counts` that count cars of the status asked for. */
+/** The rows of `car_counts` for the requested status. */
 export const countedStatus = (filters: CarFilters, seesRemoved: boolean): Query =>
   all(
     seesRemoved ? undefined : query`status <> 'REMOVED'`,
@@ -69,9 +69,8 @@ export const countedStatus = (filters: CarFilters, seesRemoved: boolean): Query 
   );
 
 /**
- * How many cars match, as a query of one row. The stock, and a list with one filter, are counted already
- * (`isKept`), and cost a handful of rows; any other list is counted along an index, a row for each car that the
- * index cannot rule out.
+ * The query for the number of matching cars. The whole stock, and a list with one filter, have a kept count (`isKept`)
+ * and cost a few rows. Any other list is counted along an index: one row for each car that the index cannot exclude.
  */
 export function countOf(
   filters: CarFilters,

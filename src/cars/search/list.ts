@@ -1,4 +1,4 @@
-/** The list of the stock, as text: its plan, and the rows that it reads, are the point (docs/adr). */
+/** The list of the stock. The SQL is text, because its plan and the rows it reads matter (docs/adr/0006). */
 import type { Reader } from "../../db/client.ts";
 import { all, query, raw } from "../../db/query.ts";
 import type { Query } from "../../db/statement.ts";
@@ -9,7 +9,7 @@ import { conditions, countedStatus, countOf, isWholeStock } from "./filters.ts";
 type Order = {
   /** The column. */
   by: string;
-  /** The rows of `car_counts` that count the stock in steps along this order, and how wide a step is. */
+  /** The facet in `car_counts` that counts the stock in steps along this order, and the width of a step. */
   steps: { facet: string; width: number };
 };
 
@@ -23,29 +23,29 @@ const ORDERS: Record<(typeof ORDERINGS)[number], Order> = {
   created_at: { by: "created_at", steps: { facet: "created_at_step", width: 86_400_000 } },
 };
 
-/** One page of the cars that match, and how many match in all. One round trip. */
+/** Returns one page of the matching cars, and the number of matching cars. One round trip. */
 export async function findCars(
   db: Reader,
-  asked: CarsQuery,
+  request: CarsQuery,
   seesRemoved: boolean,
 ): Promise<{ count: number; rows: CarRow[] }> {
-  const { page, page_size, ordering, ...filters } = asked;
+  const { page, page_size, ordering, ...filters } = request;
   const order = ORDERS[ordering.replace(/^-/, "") as (typeof ORDERINGS)[number]];
   const direction = ordering.startsWith("-") ? "DESC" : "ASC";
-  // Total, and in one direction, so that one index serves it.
+  // A total order, and all in one direction, so that one index serves it.
   const orderBy = raw(`cars.${order.by} ${direction}, cars.id ${direction}`);
   const [limit, offset] = [page_size, (page - 1) * page_size];
-  const which = conditions(filters, seesRemoved);
+  const matches = conditions(filters, seesRemoved);
   const start =
     offset > 0 && isWholeStock(filters)
       ? startOfPage(order, direction, offset, countedStatus(filters, seesRemoved))
-      : { as: raw(""), which: undefined, offset };
+      : { table: raw(""), condition: undefined, offset };
   const count = countOf(filters, seesRemoved);
-  // Where the count is known, nothing is looked for past the last match.
-  const rest = count.isKept ? query`min(${limit}, max(0, (${count.query}) - ${offset}))` : limit;
-  // The page is found in an index; only its own rows are fetched.
-  const ids = query`(${start.as} SELECT cars.id FROM cars WHERE ${all(which, start.which)}
-    ORDER BY ${orderBy} LIMIT ${rest} OFFSET ${start.offset}) AS page`;
+  // When the count is kept, the search stops at the last match.
+  const rowLimit = count.isKept ? query`min(${limit}, max(0, (${count.query}) - ${offset}))` : limit;
+  // An index finds the page; only the rows of the page are read from the table.
+  const ids = query`(${start.table} SELECT cars.id FROM cars WHERE ${all(matches, start.condition)}
+    ORDER BY ${orderBy} LIMIT ${rowLimit} OFFSET ${start.offset}) AS page`;
   const [rows, [total]] = await db.ask(
     query<CarRow>`SELECT ${CAR_WITH_PHOTOS} FROM ${ids} CROSS JOIN cars WHERE page.id = cars.id ORDER BY ${orderBy}`,
     count.query,
@@ -54,21 +54,21 @@ export async function findCars(
 }
 
 /**
- * Where a page far down the whole stock begins: the last step of the order that starts at or before it, and how many
- * rows of that step come before the page. So only a step is walked, not all the rows before the page.
+ * Finds the beginning of a page far down the whole stock: the last step of the order that starts at or before it, and
+ * the number of rows before that step. So only one step is scanned, not all rows before the page.
  */
 function startOfPage({ by, steps }: Order, direction: "ASC" | "DESC", offset: number, status: Query) {
   const [column, width] = [raw(`cars.${by}`), raw(String(steps.width))];
   return {
-    as: query`WITH start AS MATERIALIZED (
-      SELECT value, passed FROM (
-        SELECT value, sum(sum(n)) OVER (ORDER BY value ${raw(direction)}) - sum(n) AS passed
+    table: query`WITH start AS MATERIALIZED (
+      SELECT value, rows_before FROM (
+        SELECT value, sum(sum(n)) OVER (ORDER BY value ${raw(direction)}) - sum(n) AS rows_before
         FROM car_counts WHERE ${all(query`facet = ${steps.facet}`, raw("n > 0"), status)} GROUP BY value)
-      WHERE passed <= ${offset} ORDER BY passed DESC LIMIT 1)`,
-    which:
+      WHERE rows_before <= ${offset} ORDER BY rows_before DESC LIMIT 1)`,
+    condition:
       direction === "DESC"
         ? query`${column} < ((SELECT value FROM start) + 1) * ${width}`
         : query`${column} >= (SELECT value FROM start) * ${width}`,
-    offset: query`${offset} - (SELECT passed FROM start)`,
+    offset: query`${offset} - (SELECT rows_before FROM start)`,
   };
 }

@@ -1,4 +1,4 @@
-/** What the generated pages share: their frame, and the little Markdown that descriptions use. */
+/** The frame of the generated pages, and the small part of Markdown that descriptions use. */
 import { html } from "hono/html";
 
 /** A piece of HTML whose values are escaped. */

@@ -2,17 +2,17 @@
 const forms = [...document.querySelectorAll("form.operation")];
 const find = (id) => document.getElementById(id);
 
-// ---------------------------------------------------------------- what earlier answers named
-/** Ids, a start time and tokens, by the name under which requests need them. */
+// ---------------------------------------------------------------- values from earlier responses
+/** Ids, a start time and tokens, by the names that requests use. */
 const known = {};
 const drafts = new Map(forms.map((form) => [form, form.querySelector("textarea")?.value]));
 
-/** Remembers what an answer names, so that the next requests hold ids that exist. */
+/** Stores the ids of a response, so that the next requests use ids that exist. */
 function learn(kind, body) {
   const list = body.results ?? (Array.isArray(body) ? body : [body]);
-  // Rather one that still can be booked, sold or approved.
+  // Prefer a record that can still be booked, sold or approved.
   const record = list.find(({ status }) => ["AVAILABLE", "PENDING"].includes(status)) ?? list[0];
-  // A new account needs a name that nobody has.
+  // A new account needs an unused name.
   known.username = `visitor-${Math.random().toString(36).slice(2, 8)}`;
   if (record?.id) known[kind] = record.id;
   for (const name of ["customer", "salesperson", "refresh"])
@@ -24,7 +24,7 @@ function learn(kind, body) {
   for (const form of forms) fill(form);
 }
 
-/** Fills in what is known, where the reader has not written anything. */
+/** Fills in known values, except where the reader has edited. */
 function fill(form) {
   for (const input of form.querySelectorAll("[data-fill]"))
     if (!input.dataset.edited) input.value = known[input.dataset.fill] ?? "";
@@ -38,14 +38,14 @@ function fill(form) {
 }
 
 // ---------------------------------------------------------------- the session
-// Kept for this tab alone, so that a reload does not sign out.
+// Stored for this tab only, so that a reload does not sign out.
 const session = sessionStorage;
 const token = () => session.getItem("access");
 
 function showSession() {
   find("session").textContent = token() ? `Sign out ${session.getItem("user")}` : "Sign in";
 }
-/** Keeps the tokens of a login or refresh for the requests to come. */
+/** Stores the tokens of a login or refresh for later requests. */
 function signIn({ access, user }) {
   session.setItem("access", access);
   if (user) session.setItem("user", user.username);
@@ -62,7 +62,7 @@ find("session").addEventListener("click", (event) => {
 });
 
 // ---------------------------------------------------------------- one request
-/** The request that a form describes. What differs each time (token, key) is named, not written out. */
+/** The request of a form. Values that differ each time (token, key) appear as names. */
 function requestOf(form) {
   const { method, path, signed } = form.dataset;
   const fields = [...form.querySelectorAll("[data-in]")];
@@ -138,7 +138,7 @@ function showAnswer(form, response, answer, took, key) {
     try {
       text = JSON.stringify(JSON.parse(answer), null, 2);
     } catch {
-      // Not JSON: shown as it came.
+      // Not JSON: shown unchanged.
     }
     const pre = element("pre", "json", text);
     colour(pre);
@@ -222,7 +222,7 @@ const LANGUAGES = {
   },
 };
 const fileName = (files) => files[0]?.name ?? "photo.jpg";
-/** JSON as a Python literal: only the three words outside texts differ. */
+/** JSON as a Python literal: only three words outside strings differ. */
 const pythonOf = (json) =>
   json.replace(
     /"(?:\\.|[^"\\])*"|\b(?:true|false|null)\b/g,
@@ -249,7 +249,7 @@ const openIndex = (open) => {
   find("menu").setAttribute("aria-expanded", String(open));
 };
 
-/** Shows the links that have all words in their name; when there are none, in what is said about them. */
+/** Shows the links whose name has all words. If there are none, searches their descriptions. */
 function filter() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   const having = (textOf) =>
@@ -294,7 +294,7 @@ const observer = new IntersectionObserver(
     // Not `.id`: in a form with a field named "id", that is the field.
     const link = byTarget.get(seen.target.getAttribute("id"));
     link.setAttribute("aria-current", "true");
-    // Not scrollIntoView, which would move the page as well.
+    // Not scrollIntoView, because it would also move the page.
     find("index").scrollTop = link.offsetTop - find("index").clientHeight / 2;
   },
   { rootMargin: "-20% 0px -70% 0px" },
@@ -326,7 +326,7 @@ showSession();
 const saved = localStorage.getItem("language");
 chooseLanguage(saved in LANGUAGES ? saved : "curl");
 
-/** A car in stock and a free slot, so that the first requests hold ids that exist. */
+/** Finds a car in stock and a free slot, so that the first requests have ids that exist. */
 async function lookAround() {
   const day = (offset) => new Date(Date.now() + offset * 86_400_000).toISOString().slice(0, 10);
   Object.assign(known, { from: day(1), to: day(7) });
@@ -339,5 +339,5 @@ async function lookAround() {
   );
 }
 lookAround().catch(() => {
-  // Without a reachable stock the ids stay empty.
+  // If the stock cannot be read, the ids stay empty.
 });

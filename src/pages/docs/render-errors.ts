@@ -1,4 +1,4 @@
-/** Renders the table of errors as the page that a problem's `type` links to. */
+/** Renders the table of errors as a page. A problem's `type` links to it. */
 import { STATUS_CODES } from "node:http";
 import { html } from "hono/html";
 import { PROBLEMS, type ProblemCode } from "../../http/problems.ts";
@@ -6,14 +6,14 @@ import { codeSpans, type Html, layout } from "./layout.ts";
 
 type Status = (typeof PROBLEMS)[ProblemCode]["status"];
 
-/** What a client does about an error, by its status. */
+/** The advice for an error, by status. */
 const ADVICE: Record<Status, string> = {
   400: "Correct the request and send it again. With `invalid_request`, `errors` names each faulty field.",
   401: "Sign in, or refresh the access token, and send the request again.",
   403: "Sign in as a user with another role. [The reference](/docs) names the roles of each operation.",
-  404: "Check the path and its ids. What a caller may not see is reported as not found, too.",
+  404: "Check the path and its ids. Resources that the caller may not see are also reported as not found.",
   405: "Use one of the methods that the `Allow` header names.",
-  409: "Read the current state and decide again. The same request fails until that state changes.",
+  409: "Read the current state and decide again. The same request fails until the state changes.",
   412: "Read the resource again, apply the change to it, and send its new `ETag` in `If-Match`.",
   413: "Send less. `detail` names the largest size.",
   415: "Set `Content-Type` to the type that [the reference](/docs) names for the operation.",
@@ -24,7 +24,7 @@ const ADVICE: Record<Status, string> = {
   503: "Wait for the seconds that `Retry-After` names, then send the request again, with the same `Idempotency-Key` if it had one.",
 };
 
-/** What else helps with one error. */
+/** Additional advice for one error. */
 const HINTS: Partial<Record<ProblemCode, string>> = {
   invalid_credentials: "Check the username and the password, or reset the password.",
   invalid_refresh_token: "Sign in with username and password.",

@@ -42,7 +42,7 @@ type Operation = {
   responses: Record<string, { description: string; content?: Content }>;
 };
 
-/** As much of an OpenAPI document as the page shows. */
+/** The members of an OpenAPI document that the page shows. */
 export type OpenApiDocument = {
   info: { title: string; version: string; description: string };
   tags: Array<{ name: string; description: string }>;
@@ -50,7 +50,7 @@ export type OpenApiDocument = {
   components: { schemas: Record<string, Schema>; parameters: Record<string, Parameter> };
 };
 
-/** What reference.js fills in besides ids: days of which an operation needs some, names that must be new. */
+/** Fields that reference.js fills in besides ids: required days, and names that must be unused. */
 const FILLED: Record<string, string[]> = {
   listAvailableSlots: ["from", "to"],
   register: ["username"],
@@ -72,7 +72,7 @@ export function renderReference(document: OpenApiDocument): Html {
   }));
 
   const nameOf = (ref: string) => ref.slice(ref.lastIndexOf("/") + 1);
-  /** A schema with its reference followed and its parts put together. */
+  /** A schema with its reference resolved and its parts merged. */
   function resolve(schema: Schema): Schema {
     if (schema.$ref) return resolve(components.schemas[nameOf(schema.$ref)] ?? {});
     if (!schema.allOf) return schema;
@@ -90,7 +90,7 @@ export function renderReference(document: OpenApiDocument): Html {
     return html`${[schema.type ?? "any"].flat().join(" | ")}${schema.format ? ` (${schema.format})` : ""}`;
   }
 
-  /** What else a value must satisfy. */
+  /** The limits of a value. */
   function limits(schema: Schema): Html | "" {
     const { minimum, maximum, minLength, maxLength } = schema;
     const said = [
@@ -126,13 +126,13 @@ ${inner.properties ? html`<dd>${members(inner)}</dd>` : ""}`;
 
   const successOf = (operation: Operation) =>
     Object.entries(operation.responses).find(([status]) => status < "300");
-  /** The JSON that an operation answers with when it succeeds. */
+  /** The JSON of a successful response. */
   const responseOf = (operation: Operation) => {
     const content = successOf(operation)?.[1].content ?? {};
     return Object.entries(content).find(([media]) => media.includes("json"))?.[1];
   };
 
-  /** A value of the schema as an answer could hold it. */
+  /** An example value of a schema. */
   function exampleOf(schema: Schema, name = ""): unknown {
     const known = resolve(schema);
     if (known.example !== undefined) return known.example;
@@ -150,8 +150,8 @@ ${inner.properties ? html`<dd>${members(inner)}</dd>` : ""}`;
   }
 
   /**
-   * The body to start from: what is required. Ids, times and names stay empty, because invented ones are refused;
-   * reference.js fills in those it knows. Where the request has no example, that of the response serves.
+   * The initial body: the required members. Ids, times and names stay empty, because invented ones are refused;
+   * reference.js fills in those it knows. Without an example in the request, the example of the response is used.
    */
   function startingBody(operation: Operation, schema: Schema): string {
     const { properties = {}, required = [] } = resolve(schema);
@@ -166,7 +166,7 @@ ${inner.properties ? html`<dd>${members(inner)}</dd>` : ""}`;
     return JSON.stringify(Object.fromEntries(entries), null, 2);
   }
 
-  /** What the ids of a path name: `car` for /api/cars/{id}, `photo` for /api/cars/{id}/photos. */
+  /** The kind of thing that the ids of a path name: `car` for /api/cars/{id}, `photo` for /api/cars/{id}/photos. */
   const kindOf = (path: string) =>
     path.includes("/photos") ? "photo" : (path.split("/")[2] ?? "").replace(/s$/, "");
 
@@ -188,7 +188,7 @@ ${inner.properties ? html`<dd>${members(inner)}</dd>` : ""}`;
 ${parameter.description ? prose(parameter.description) : ""}</dd>`;
   }
 
-  /** A form has no text area: its members are fields. */
+  /** The fields of a form. Each member has its own. */
   const formFields = (schema: Schema) =>
     Object.entries(schema.properties ?? {}).map(([name, member]) => {
       const required = schema.required?.includes(name) ?? false;
@@ -226,7 +226,7 @@ ${schema?.properties ? html`<dd>${members(schema)}</dd>` : ""}`;
     const parameters = (operation.parameters ?? [])
       .map((parameter) => ("$ref" in parameter ? components.parameters[nameOf(parameter.$ref)] : parameter))
       .filter((parameter) => parameter !== undefined)
-      // Shared headers stand last; in alphabetical order those that matter most come first.
+      // Shared headers come last. Alphabetical order puts the most important ones first.
       .sort((one, other) =>
         one.in === other.in && one.in === "header"
           ? one.name.localeCompare(other.name)
