@@ -27,7 +27,7 @@ step(
   "--check",
   "src/env.d.ts",
   "--env-file",
-  ".dev.vars.example",
+  ".secrets.example",
 );
 
 // The migrations are current when the schema asks for no further one.

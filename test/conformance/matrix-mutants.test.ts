@@ -10,11 +10,11 @@ import { describedOperations, MATRIX, type Operation, stageMatrix } from "./acce
 
 const FOLDER = ".mutants/matrix";
 
-/** Replaces a text that must be in a file exactly once. */
-function mutate(file: string, from: string, to: string): void {
+/** Replaces what must be in a file exactly once. */
+function mutate(file: string, from: string | RegExp, to: string): void {
   const path = `${FOLDER}/src/${file}`;
   const parts = readFileSync(path, "utf8").split(from);
-  if (parts.length !== 2) throw new Error(`"${from}" is not in ${file} exactly once`);
+  if (parts.length !== 2) throw new Error(`${from} is not in ${file} exactly once`);
   writeFileSync(path, parts.join(to));
 }
 
@@ -27,8 +27,8 @@ function copyMutant(): string {
   mutate("auth/verification.ts", "role: user.role", "role: user?.role ?? claimed.role");
   mutate(
     "auth/operation.ts",
-    "take precedence over its answer.\n    await verifiedCaller(c);",
-    `take precedence over its answer.
+    /await next\(\);\s+(?:\/\/.*\s+)*await verifiedCaller\(c\);/,
+    `await next();
     const { results } = await c.env.DB.prepare("SELECT 1 FROM signed_in WHERE session_id = ?")
       .bind(caller.sessionId)
       .run();

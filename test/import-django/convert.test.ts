@@ -43,7 +43,7 @@ describe("what the seed accepted and our rules do not", () => {
     ["the year 0", "cars", "WVWZZZ1KZAW000021", 'year "0"'],
     ["the year 99999", "cars", "WVWZZZ1KZAW000022", 'year "99999"'],
     ["a VIN in other case", "cars", "wvwzzz1kzaw000005", "the same VIN as cars"],
-    ["a VIN with I and O", "cars", "WVWZZZ1KZAWO0000I", "none of I, O and Q"],
+    ["a VIN with I and O", "cars", "WVWZZZ1KZAWO0000I", "not I, O or Q"],
     ["SOLD set by hand", "cars", "WVWZZZ1KZAW000026", "SOLD without a sale"],
     ["a word that is not ours", "cars", "WVWZZZ1KZAW000027", 'fuel_type "STEAM"'],
     ["no currency of this world", "cars", "WVWZZZ1KZAW000028", 'currency "XXQ"'],
