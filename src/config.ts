@@ -29,6 +29,13 @@ export const variables = z.object({
     .min(1)
     .max(3650)
     .describe("How many days ahead a test drive may be booked"),
+  MAX_ACTIVE_BOOKINGS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(5)
+    .describe("How many active bookings a customer may have at the same time"),
   DEFAULT_CURRENCY: z
     .string()
     .refine((code) => currencies.has(code), "not an ISO 4217 code")
@@ -65,6 +72,7 @@ const configuration = variables.transform((v) => ({
   publicUrl: v.PUBLIC_URL,
   showroom: { name: v.SHOWROOM_NAME, timeZone: v.SHOWROOM_TIME_ZONE },
   bookingHorizonDays: v.BOOKING_HORIZON_DAYS,
+  maxActiveBookings: v.MAX_ACTIVE_BOOKINGS,
   defaultCurrency: v.DEFAULT_CURRENCY,
   email: { from: v.EMAIL_FROM, staff: v.EMAIL_STAFF },
   publicFreshnessSeconds: v.PUBLIC_FRESHNESS_SECONDS,

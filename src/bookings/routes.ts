@@ -39,7 +39,14 @@ export const bookingRoutes = createRouter()
   .openapi(
     operation(
       "createBooking",
-      ["car_not_found", "car_not_bookable", "slot_taken", "idempotency_key_reused", "busy"],
+      [
+        "car_not_found",
+        "car_not_bookable",
+        "slot_taken",
+        "too_many_bookings",
+        "idempotency_key_reused",
+        "busy",
+      ],
       {
         method: "post",
         path: "/",

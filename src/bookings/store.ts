@@ -44,6 +44,12 @@ export const activeBookings = compile(
 /** The statement that stores a new booking. */
 export const insertBooking = (booking: Booking): Statement => insertInto(bookings, booking);
 
+/** The statement that fails its batch with `too_many_bookings` when the customer has more active bookings than `most`. */
+export const checkBookingCap = ({ customerId, createdAt }: Booking, most: number): Statement => ({
+  sql: "INSERT INTO booking_caps (customer_id, most, now) VALUES (?, ?, ?)",
+  params: [customerId, most, createdAt],
+});
+
 /** The statement that stores a changed booking. */
 export const updateBooking = ({
   id,

@@ -34,6 +34,7 @@ export class CarCoordinator extends DurableObject<Env> {
     const store = new D1CarStore(env.DB, {
       carId,
       staffAddress: config.email.staff,
+      maxActiveBookings: config.maxActiveBookings,
       answerOf: (booking) => ({
         status: 201,
         body: bookingBody(booking),

@@ -12,6 +12,7 @@ const RAISED = [
   "last_admin",
   "immutable",
   "not_signed_in",
+  "too_many_bookings",
 ] as const;
 
 /** A code raised by a trigger, a unique index (first column as `table.column`), a CHECK, a foreign key, or other. */

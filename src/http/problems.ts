@@ -28,6 +28,7 @@ export const PROBLEMS = {
   method_not_allowed: { status: 405, title: "This path does not support this method" },
   slot_taken: { status: 409, title: "This slot is taken" },
   car_not_bookable: { status: 409, title: "This car can no longer be booked" },
+  too_many_bookings: { status: 409, title: "The customer has the maximum number of active bookings" },
   already_sent: { status: 409, title: "This notification has been sent" },
   illegal_transition: { status: 409, title: "The status of the booking does not allow this" },
   car_not_sellable: { status: 409, title: "This car is not for sale" },

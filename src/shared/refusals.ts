@@ -14,6 +14,7 @@ export type RefusalCode =
   | "photo_not_found"
   | "slot_taken"
   | "car_not_bookable"
+  | "too_many_bookings"
   | "already_sent"
   | "illegal_transition"
   | "car_not_sellable"

@@ -88,20 +88,20 @@ const BUDGETS: Budget[] = [
     most: [1, 3, 0, 0],
     request: async () => asSeller("GET", `/api/bookings/${(await pending()).bookingId}/`),
   },
-  { name: "a booking", most: [1, 15, 16, 1], request: async () => book(await warmCar()) },
+  { name: "a booking", most: [1, 16, 16, 1], request: async () => book(await warmCar()) },
   {
     name: "a booking of a car nobody looked at lately",
-    most: [2, 19, 18, 1],
+    most: [2, 20, 18, 1],
     request: async () => book(await car()),
   },
   {
     name: "a booking that may be repeated",
-    most: [1, 15, 19, 1],
+    most: [1, 16, 19, 1],
     request: async () => book(await warmCar(), { "Idempotency-Key": crypto.randomUUID() }),
   },
   {
     name: "a booking of a time that is taken",
-    most: [1, 3, 0, 1],
+    most: [1, 4, 0, 1],
     status: 409,
     async request() {
       const carId = await warmCar();

@@ -2,8 +2,10 @@ import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { and, eq, inArray } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
+import { createApp } from "../../src/app.ts";
 import { bookingSchema } from "../../src/bookings/schemas.ts";
 import { bookings, cars, notifications } from "../../src/db/schema.ts";
+import { writerOf } from "../support/faults.ts";
 import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
 
 const book = (
@@ -346,5 +348,51 @@ describe("available slots", () => {
     const refused = await answer(call("GET", `/api/cars/${await car()}/available-slots/${query}`));
     expect(refused.status).toBe(400);
     expect(refused.body.errors.map((error: { field: string }) => error.field)).toContain("date");
+  });
+});
+
+describe("the cap on active bookings", () => {
+  /** The app with a cap of three. Commands go to a writer with the same cap. */
+  function capped(customerToken: string) {
+    const CAR_COORDINATOR = {
+      getByName: (carId: string) => writerOf(carId, env.DB, { maxActiveBookings: 3 }),
+    } as unknown as Env["CAR_COORDINATOR"];
+    return (carId: string, startAt: number) =>
+      answer(
+        Promise.resolve(
+          createApp().fetch(
+            new Request("http://dealership.test/api/bookings/", {
+              method: "POST",
+              headers: { "Content-Type": "application/json", Authorization: `Bearer ${customerToken}` },
+              body: JSON.stringify({ car: carId, start_at: iso(startAt) }),
+            }),
+            { ...env, CAR_COORDINATOR },
+          ),
+        ),
+      );
+  }
+
+  test("refuses one booking more with 409, also when many are requested at once", async () => {
+    const customer = await person();
+    const cars = await Promise.all(Array.from({ length: 8 }, () => car()));
+    const book = capped(customer.token);
+    const answers = await Promise.all(cars.map((carId, hour) => book(carId, slot(3, hour))));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 201, 201, 409, 409, 409, 409, 409]);
+    expect(new Set(answers.filter(({ status }) => status === 409).map(({ body }) => body.code))).toEqual(
+      new Set(["too_many_bookings"]),
+    );
+    expect(await db.select().from(bookings).where(eq(bookings.customerId, customer.id))).toHaveLength(3);
+  });
+
+  test("does not count bookings that are over or cancelled, nor those of others", async () => {
+    const [customer, other, carId] = [await person(), await person(), await car()];
+    const past = Date.now() - 10 * 3_600_000;
+    for (const [hour, status] of (["PENDING", "APPROVED", "PENDING"] as const).entries())
+      await booking({ carId, customerId: customer.id, startAt: past + hour * 3_600_000, status });
+    for (const hour of [0, 1, 2]) {
+      await booking({ carId, customerId: customer.id, startAt: slot(4, hour), status: "CANCELLED" });
+      await booking({ carId, customerId: other.id, startAt: slot(4, hour), status: "PENDING" });
+    }
+    expect((await capped(customer.token)(await car(), slot(5))).status).toBe(201);
   });
 });

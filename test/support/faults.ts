@@ -1,6 +1,6 @@
 /** A database with something happening around it, and the writer of a calendar over it. */
 import { env } from "cloudflare:workers";
-import { D1CarStore } from "../../src/car-coordinator/car-store.ts";
+import { type CarStoreOptions, D1CarStore } from "../../src/car-coordinator/car-store.ts";
 import { CarWriter } from "../../src/car-coordinator/car-writer.ts";
 import { ZONE } from "./world.ts";
 
@@ -31,18 +31,20 @@ export function databaseWith(around: Around): D1Database {
 }
 
 /** The store of a car's calendar. */
-export const storeOf = (carId: string, d1 = env.DB) =>
+export const storeOf = (carId: string, d1 = env.DB, more: Partial<CarStoreOptions> = {}) =>
   new D1CarStore(d1, {
     carId,
     staffAddress: "sales@example.com",
+    maxActiveBookings: 1000,
     answerOf: (booking) => ({ status: 201, body: booking }),
     onOutbox: () => {},
+    ...more,
   });
 
 /** The writer of a car's calendar. */
-export const writerOf = (carId: string, d1 = env.DB) =>
+export const writerOf = (carId: string, d1 = env.DB, more: Partial<CarStoreOptions> = {}) =>
   new CarWriter(
-    storeOf(carId, d1),
+    storeOf(carId, d1, more),
     () => ({
       carId,
       now: Date.now(),

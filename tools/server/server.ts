@@ -17,7 +17,13 @@ export async function startServer(vars: Record<string, string> = {}, configPath 
     workers: [
       {
         configPath,
-        vars: { ENVIRONMENT: "development", RATE_LIMITS: "off", PUBLIC_FRESHNESS_SECONDS: "0", ...vars },
+        vars: {
+          ENVIRONMENT: "development",
+          RATE_LIMITS: "off",
+          MAX_ACTIVE_BOOKINGS: "1000",
+          PUBLIC_FRESHNESS_SECONDS: "0",
+          ...vars,
+        },
         secrets: { JWT_SECRET: SECRET },
       },
     ],
