@@ -4,6 +4,7 @@
  * seconds only. The platform counts per location and approximately. The numbers are in wrangler.toml.
  */
 import type { Context } from "hono";
+import { clientAddress } from "../http/client-address.ts";
 import type { AppEnv } from "../http/context.ts";
 import { Problem } from "../http/problems.ts";
 import { foldCase } from "../shared/text.ts";
@@ -12,8 +13,6 @@ import { foldCase } from "../shared/text.ts";
 const WINDOW = { ADDRESS_LIMIT: 60, ACCOUNT_LIMIT: 60, ACCOUNT_BURST_LIMIT: 10, MAIL_LIMIT: 60 } as const;
 
 type Limit = keyof typeof WINDOW;
-
-const address = (c: Context<AppEnv>): string => c.req.header("CF-Connecting-IP") ?? "unknown";
 
 async function isWithin(c: Context<AppEnv>, limit: Limit, key: string): Promise<boolean> {
   return !c.get("config").rateLimits || (await c.env[limit].limit({ key })).success;
@@ -29,7 +28,7 @@ async function limit(c: Context<AppEnv>, name: Limit, key: string): Promise<void
  * @throws `too_many_requests`
  */
 export const limitAddress = (c: Context<AppEnv>, action: string): Promise<void> =>
-  limit(c, "ADDRESS_LIMIT", `${action} ${address(c)}`);
+  limit(c, "ADDRESS_LIMIT", `${action} ${clientAddress(c)}`);
 
 /**
  * Counts a guess at an account's secret.
@@ -39,7 +38,7 @@ export const limitAddress = (c: Context<AppEnv>, action: string): Promise<void> 
 export async function limitGuesses(c: Context<AppEnv>, action: string, account: string): Promise<void> {
   const name = foldCase(account.trim());
   await limitAddress(c, action);
-  await limit(c, "ACCOUNT_LIMIT", `${action} ${name} ${address(c)}`);
+  await limit(c, "ACCOUNT_LIMIT", `${action} ${name} ${clientAddress(c)}`);
   await limit(c, "ACCOUNT_BURST_LIMIT", `${action} ${name}`);
 }
 

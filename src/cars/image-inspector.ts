@@ -9,6 +9,8 @@ type ImageType = "image/jpeg" | "image/png" | "image/webp" | "image/avif";
 /** Images with a longer side or more pixels are not decoded. Phones make photos of up to 50 megapixels. */
 const MAX_SIDE = 12_000;
 const MAX_PIXELS = 50_000_000;
+/** More segments, chunks or boxes than any camera or program writes: PNGs of 10 MB have up to 1,300 chunks. */
+const MAX_PARTS = 4000;
 
 /** A still image. `end` is where it ends; the bytes after it are dropped. */
 export type Picture = { type: ImageType; width: number; height: number; end: number };
@@ -46,6 +48,7 @@ export function inspectImage(bytes: Uint8Array): Inspection {
 class Reader {
   readonly bytes: Uint8Array;
   readonly #view: DataView;
+  #parts = 0;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
@@ -81,6 +84,12 @@ class Reader {
     return String.fromCharCode(...this.bytes.subarray(at, at + size));
   }
 
+  /** Counts a segment, chunk or box. */
+  nextPart(): void {
+    this.#parts += 1;
+    if (this.#parts > MAX_PARTS) throw new Broken("It consists of too many parts");
+  }
+
   need(at: number, size: number): void {
     if (at + size > this.length) throw new Broken("It ends too early");
   }
@@ -110,6 +119,7 @@ function readJpeg(r: Reader): Picture {
   let size: { width: number; height: number } | undefined;
   let inScan = false;
   for (let at = 2; ; ) {
+    r.nextPart();
     if (inScan) at = nextMarker(r, at);
     if (r.number(at, 1) !== 0xff) throw new Broken("Its parts do not follow each other");
     const marker = r.number(at + 1, 1);
@@ -154,6 +164,7 @@ function readPng(r: Reader): Picture {
   const size = { width: r.number(16, 4), height: r.number(20, 4) };
   let hasPixels = false;
   for (let at = 8; ; ) {
+    r.nextPart();
     const length = r.number(at, 4);
     const type = r.text(at + 4, 4);
     const end = at + 12 + length;
@@ -179,6 +190,7 @@ function* webpChunks(r: Reader): Generator<Chunk> {
   r.need(0, end);
   refuseTail(r, end);
   for (let at = 12; at < end; ) {
+    r.nextPart();
     const length = r.number(at + 4, 4, "little");
     const padded = at + 8 + length + (length % 2);
     r.need(at, padded - at);
@@ -221,6 +233,7 @@ type Box = { type: string; from: number; to: number };
 /** The boxes between two offsets. They must fill the space. */
 function* boxes(r: Reader, from: number, to: number): Generator<Box> {
   for (let at = from; at < to; ) {
+    r.nextPart();
     const short = r.number(at, 4);
     const head = short === 1 ? 16 : 8;
     const size = short === 0 ? to - at : short === 1 ? r.number(at + 8, 8) : short;

@@ -4,6 +4,7 @@
  * names the policy, and only a refusal says that nothing remains.
  */
 import type { Context, MiddlewareHandler } from "hono";
+import { clientAddress } from "./client-address.ts";
 import type { AppEnv } from "./context.ts";
 import { Problem } from "./problems.ts";
 
@@ -16,9 +17,7 @@ const POLICY = `"address";q=${LIMIT};w=${WINDOW_SECONDS}`;
 /** Counts a request against its address, and refuses it with `too_many_requests` above the limit. */
 export const limitRequests: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (c.get("config").rateLimits) {
-    const { success } = await c.env.REQUEST_LIMIT.limit({
-      key: c.req.header("CF-Connecting-IP") ?? "unknown",
-    });
+    const { success } = await c.env.REQUEST_LIMIT.limit({ key: clientAddress(c) });
     if (!success)
       throw new Problem("too_many_requests", undefined, {
         headers: {

@@ -48,7 +48,7 @@ function bookingContent({ kind, booking, car, customer, showroom }: About<Bookin
     link: { label: "See the car", url: car.url },
     footnotes: [zoneNote(timeZone)],
   };
-  const hello = `Hello ${customer},`;
+  const hello = greeting(customer);
   switch (kind) {
     case "booking_received":
       return {
@@ -113,6 +113,13 @@ function bookingContent({ kind, booking, car, customer, showroom }: About<Bookin
   }
 }
 
+/**
+ * Greets by name if it is one. Anything else could be another person's message to the reader, from the showroom's own
+ * address: somebody can register with the reader's address and any text as the name.
+ */
+const greeting = (name: string): string =>
+  /^[\p{L}\p{M}][\p{L}\p{M}' -]{0,39}$/u.test(name) ? `Hello ${name},` : "Hello,";
+
 function staffContent({ booking, car, customer, notes, showroom }: About<"staff_booking">): Content {
   const { timeZone } = showroom;
   const { startAt, status, previousStartAt } = booking;
@@ -135,7 +142,7 @@ function saleContent({ car, customer, sale }: About<"sale_confirmed">): Content 
   return {
     subject: `Your purchase of the ${car.name}`,
     heading: "Congratulations on your car",
-    paragraphs: [`Hello ${customer},`, "Thank you for buying from us. This is what we have on record."],
+    paragraphs: [greeting(customer), "Thank you for buying from us. This is what we have on record."],
     details: [
       ["Car", car.name],
       ["Price", formatPrice(sale.price, sale.currency)],
@@ -151,7 +158,7 @@ function passwordContent({ customer, token, url, validMinutes }: About<"password
     subject: "Choose a new password",
     heading: "Choose a new password",
     paragraphs: [
-      `Hello ${customer},`,
+      greeting(customer),
       `Somebody, we hope you, asked for a new password. The link works once, within ${validMinutes} minutes.`,
     ],
     details: [["Or with this code", token]],

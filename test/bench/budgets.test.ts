@@ -101,7 +101,7 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "a booking of a time that is taken",
-    most: [1, 4, 0, 1],
+    most: [1, 3, 0, 1],
     status: 409,
     async request() {
       const carId = await warmCar();

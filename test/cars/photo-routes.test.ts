@@ -62,6 +62,14 @@ const bytesOf = async (response: Response) => new Uint8Array(await response.arra
 
 const contains = (bytes: Uint8Array, text: string) => new TextDecoder("latin1").decode(bytes).includes(text);
 
+test("an image of hundreds of thousands of parts is refused at once, and does not overflow the stack", () => {
+  const chunk = webpChunk("VP8X", new Uint8Array(10));
+  const many = new Uint8Array(300_000 * chunk.length);
+  for (let at = 0; at < many.length; at += chunk.length) many.set(chunk, at);
+  const inspected = inspectImage(webpFile(many));
+  expect(inspected).toMatchObject({ ok: false, code: "broken", why: "It consists of too many parts" });
+});
+
 describe("uploading a photo", () => {
   test.each([
     ["image/jpeg", 1700, 850, 1600, 800],

@@ -54,6 +54,21 @@ describe("an e-mail", () => {
   });
 });
 
+test.each([
+  ["Anneliese", "Hello Anneliese,"],
+  ["Nguyễn Thị", "Hello Nguyễn Thị,"],
+  ["O'Neil-Smith", "Hello O'Neil-Smith,"],
+  ["Your account is LOCKED. Call +49 900 666", "Hello,"],
+  ["visit https://evil.example/unlock", "Hello,"],
+  ["evil.example", "Hello,"],
+  ["", "Hello,"],
+  ["a".repeat(41), "Hello,"],
+])("a mail to somebody with the name %j begins with %j", (customer, expected) => {
+  const [, sample] = sampleMessages().find(([name]) => name === "password_reset") ?? [];
+  if (!sample) throw new Error("no sample");
+  expect(writeMail({ ...sample, customer }).text).toContain(`\n${expected}\n`);
+});
+
 const hostile = `"><script>alert('1')</script>\r\nBcc: everybody@example.com\u2028\u0000\u202e--\r`;
 const words = { showroom: hostile, customer: hostile, car: hostile, notes: hostile, contract: hostile };
 
