@@ -8,6 +8,10 @@ type Issue = z.core.$ZodIssue;
 
 const REQUIRED = "Required";
 
+/** How many faults a response names, and how much of a field's name: a response must not be far larger than its request. */
+const MAX_FAULTS = 20;
+const MAX_FIELD = 100;
+
 z.config({
   customError: ({ code, input }) =>
     (code === "invalid_type" || code === "invalid_union") && input === undefined ? REQUIRED : undefined,
@@ -16,10 +20,11 @@ z.config({
 function faultsOf(issue: Issue): FieldFault[] {
   const path = issue.path.map(String).join(".");
   if (issue.code === "unrecognized_keys")
-    return issue.keys.map((key) => ({
-      field: path ? `${path}.${key}` : key,
+    return issue.keys.slice(0, MAX_FAULTS).map((key, index) => ({
+      field: (path ? `${path}.${key}` : key).slice(0, MAX_FIELD),
       code: "unknown_field",
-      message: issue.message,
+      // The known members once, however many are unknown.
+      message: index === 0 ? issue.message : "Unknown",
     }));
   return [{ field: path || "(body)", code: codeOf(issue), message: issue.message }];
 }
@@ -34,7 +39,7 @@ function codeOf(issue: Issue): string {
 export function refuseInvalid(result: { success: boolean; target?: string; error?: unknown }): void {
   if (result.success || !(result.error instanceof z.core.$ZodError)) return;
   if (result.target === "param") throw new Problem("not_found");
-  throw invalid(result.error.issues.flatMap(faultsOf));
+  throw invalid(result.error.issues.slice(0, MAX_FAULTS).flatMap(faultsOf).slice(0, MAX_FAULTS));
 }
 
 /** An object that refuses unknown members, and names the known ones. */

@@ -45,7 +45,7 @@ export const newSale = closed({
   customer: id,
   salesperson: someone.optional(),
   sale_price: moneyInput.check(rule("not_positive", "Must be more than zero", (cents: number) => cents > 0)),
-  currency: currencyInput.optional().openapi({ description: "Default: the car's currency" }),
+  currency: currencyInput.optional().openapi({ description: "The car's currency; may be left out" }),
   payment_method: z.enum(PAYMENT_METHODS),
   sale_datetime: z.string().max(40).optional().openapi({
     description:

@@ -46,7 +46,7 @@ export async function createSale(
     customerId: input.customer,
     salespersonId: salesperson.userId,
     salePriceCents: input.sale_price,
-    currency: input.currency ?? currency,
+    currency,
     paymentMethod: input.payment_method,
     saleAt: saleAt.value,
     contractNumber: input.contract_number ?? "",
@@ -155,6 +155,8 @@ async function checkParties(deps: Deps, claimed: ClaimedCaller, input: NewSale) 
   if (customer.role !== "CUSTOMER")
     return refuseField("customer", "not_a_customer", "Staff cannot be the buyer");
   if (!car) return refuse("car_not_found");
+  if (input.currency !== undefined && input.currency !== car.currency)
+    return refuseField("currency", "not_the_cars", `Must be the car's currency, ${car.currency}`);
   return ok({ caller, currency: car.currency, salesperson });
 }
 

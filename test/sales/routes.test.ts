@@ -207,6 +207,7 @@ describe("a sale is refused by name", () => {
     ["a price with three decimals", { sale_price: "1.005" }, "sale_price"],
     ["a price beyond all bounds", { sale_price: "99999999999" }, "sale_price"],
     ["an unknown currency", { currency: "XXQ" }, "currency"],
+    ["another currency than the car's", { currency: "IRR" }, "currency"],
     ["an unknown way to pay", { payment_method: "SHELLS" }, "payment_method"],
     ["a day in the future", { sale_datetime: iso(Date.now() + 60_000) }, "sale_datetime"],
     ["a day that does not exist", { sale_datetime: "2026-02-30T10:00:00Z" }, "sale_datetime"],
