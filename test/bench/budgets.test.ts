@@ -150,7 +150,7 @@ describe.each(STOCKS)("with %i cars in stock", (stock) => {
     await insertAll(env.DB, carPhotos, more.map(photoOf));
   });
 
-  test.each(BUDGETS)("$name costs no more than it may", async ({ most, status, request }) => {
+  test.each(BUDGETS)("$name stays within its budget", async ({ most, status, request }) => {
     const asked = await request();
     await account();
     const answer = await call(...asked);

@@ -193,7 +193,7 @@ const step = fc.oneof(
 );
 
 describe("decide and apply", () => {
-  test("do what the specification says in any order of commands, across a change of the clocks", () => {
+  test("behave like the specification for any order of commands, across a clock change", () => {
     fc.assert(
       fc.property(fc.commands([step], { maxCommands: 60, size: "max" }), (commands) => {
         fc.modelRun(
@@ -208,7 +208,7 @@ describe("decide and apply", () => {
     );
   });
 
-  test("refuse commands about a car that does not exist, and change a status only from where it may", () => {
+  test("refuse commands about an unknown car, and allow only the legal changes of a status", () => {
     const context = { carId: "car", now: EVE, newId: "b", hours: HOURS };
     const codeOf = (state: CarState, command: Command) => {
       const decision = decide(state, command, context);
@@ -225,7 +225,7 @@ describe("decide and apply", () => {
     expect(inStatus("SOLD")).toEqual(["car_not_bookable", "car_sold", "car_not_sellable", "ok"]);
   });
 
-  test("answer a command of a newer version with `unavailable`, and change nothing", () => {
+  test("refuse a command of a newer version with `unavailable`, and change nothing", () => {
     const state: CarState = { status: "AVAILABLE", active: new Map() };
     const unknown = { type: "rent", days: 3 } as unknown as Command;
     const context = { carId: "car", now: EVE, newId: "b", hours: HOURS };

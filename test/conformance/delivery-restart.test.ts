@@ -22,7 +22,7 @@ async function counts(): Promise<Record<string, number>> {
   return Object.fromEntries(results.map(({ status, n }) => [status, n]));
 }
 
-test("every fact is told although the runtime is killed again and again, its queue lost each time", async () => {
+test("every fact is delivered although the runtime is killed repeatedly and loses its queue each time", async () => {
   const { user } = await server.customer("patient");
   const carId = await server.car("KILLED1");
   const first = await server.worker.getEnv();

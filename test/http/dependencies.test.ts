@@ -77,7 +77,7 @@ const TABLE: Array<[keyof typeof DOWN, string, Ask, number]> = [
   ["calendar", "my bookings", mine, 200],
 ];
 
-test("a fault of the database that does not pass is 500, and not worth a retry", async () => {
+test("a permanent fault of the database gets 500 without Retry-After", async () => {
   const DB = broken("D1_ERROR: no such column: colour: SQLITE_ERROR") as D1Database;
   const request = new Request("http://dealership.test/api/cars/");
   const failed = await answer(Promise.resolve(createApp().fetch(request, { ...env, DB })));
@@ -86,7 +86,7 @@ test("a fault of the database that does not pass is 500, and not worth a retry",
 });
 
 describe("with a dependency down", () => {
-  test.each(TABLE)("%s: %s is answered %4$d", async (what, _, ask, status) => {
+  test.each(TABLE)("%s: %s gets %4$d", async (what, _, ask, status) => {
     const [{ token }, carId] = [await person(), await car()];
     const waiting: Promise<unknown>[] = [];
     const context = {

@@ -87,7 +87,7 @@ describe.each([
     });
   });
 
-  test("keeps hostile words in their place", () => {
+  test("keeps hostile text inside its property", () => {
     const hostile = `"><script>;,:\\\r\nATTENDEE:mailto:everybody@example.com\r\nEND:VEVENT`;
     const { summary, uid, start } = read(fileOf({}, hostile));
     expect({ uid, start }).toEqual({ uid: BOOKING, start: startAt });
@@ -95,7 +95,7 @@ describe.each([
     expect(fileOf({}, hostile).match(/^ATTENDEE/gm)).toHaveLength(1);
   });
 
-  test("of one booking's e-mails has one UID, a rising SEQUENCE, and takes the event away at the end", async () => {
+  test("has one UID and a rising SEQUENCE in the e-mails of one booking, and removes the event at the end", async () => {
     const made = await booked();
     const later = startAt + 86_400_000;
     const moved = { sequence: 2, startAt: later, endAt: later + 3_600_000, previousStartAt: startAt };

@@ -250,8 +250,8 @@ async function run(facts: number, seed: number, weather: Weather, consumers: num
   return { ...summary, statuses: await statuses(), told: [...told.values()] };
 }
 
-describe("what is told under every misfortune", () => {
-  test("2,000 facts are each told, in order for each booking, and twice in less than one of a thousand cases", async () => {
+describe("notifications under all injected faults", () => {
+  test("are delivered for each of 2,000 facts, in order for each booking, and twice for fewer than one in a thousand", async () => {
     const weather = {
       mailFails: 0.1,
       answerLost: 0.0002,
@@ -273,7 +273,7 @@ describe("what is told under every misfortune", () => {
   }, 120_000);
 
   test.each([1, 2])(
-    "in a storm (seed %i) with four consumers at once, every duplicate is a mail that could not be recorded",
+    "are delivered twice only when a sent mail could not be recorded, with four concurrent consumers (seed %i)",
     async (seed) => {
       const weather = {
         mailFails: 0.3,
@@ -294,7 +294,7 @@ describe("what is told under every misfortune", () => {
   );
 });
 
-test("while the queue is away bookings are made as ever, and the sweep delivers all of their messages", async () => {
+test("while the queue is down bookings succeed, and the cron delivers all of their notifications", async () => {
   const [customer, carId] = [await person(), await car()];
   const { queue } = queueOf(false);
   const made = await runInDurableObject(env.CAR_COORDINATOR.getByName(carId), async (_, state) => {

@@ -53,7 +53,7 @@ const rows = async <T>(sql: string, ...values: unknown[]) =>
       .all<T>()
   ).results;
 
-test("after random sequences of selling, voiding, booking and changing rates", async () => {
+test("the sums agree after random sequences of selling, voiding, booking and changing rates", async () => {
   const admin = await person("ADMIN");
   await fc.assert(
     fc.asyncProperty(

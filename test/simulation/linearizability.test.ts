@@ -59,7 +59,7 @@ const history = (...spans: Span[]): Observed<Operation>[] =>
 const explained = (...spans: Span[]) => isLinearizable(calendarSpecification, history(...spans));
 const NEVER = Number.POSITIVE_INFINITY;
 
-describe("a history that cannot have happened is seen:", () => {
+describe("an impossible history is detected:", () => {
   test.each<[string, ...Span[]]>([
     ["one slot won twice", [book(NINE, won("a")), 1, 2], [book(NINE, won("b")), 3, 4]],
     ["one slot won twice at once", [book(NINE, won("a")), 1, 4], [book(NINE, won("b")), 2, 3]],
@@ -142,7 +142,7 @@ describe("a history that cannot have happened is seen:", () => {
   ])("%s", (_, ...spans) => expect(explained(...spans)).toBe(false));
 });
 
-describe("a history that can have happened is explained:", () => {
+describe("a possible history is accepted:", () => {
   test.each<[string, ...Span[]]>([
     ["nothing"],
     ["two at once, either may win", [book(NINE, taken), 1, 4], [book(NINE, won("b")), 2, 3]],

@@ -20,8 +20,8 @@ const create = (token: string, json: unknown, headers = {}) =>
 const profileOf = async (userId: string) =>
   (await db.select().from(staffProfiles).where(eq(staffProfiles.userId, userId)).get())?.id ?? "";
 
-describe("taking somebody on", () => {
-  test("makes a user and a profile who can sign in as SALES", async () => {
+describe("creating a staff member", () => {
+  test("makes a profile and a user who can sign in as SALES", async () => {
     const admin = await person("ADMIN");
     const input = newStaff({ first_name: "Sue", hire_date: "2024-04-01" });
     const made = await create(admin.token, input);
@@ -43,13 +43,13 @@ describe("taking somebody on", () => {
     expect(found.body).toEqual(made.body);
   });
 
-  test("without a hire date starts today (the seed answered 500 and left the user behind)", async () => {
+  test("without a hire date uses today (the Django service answered 500 and kept the user)", async () => {
     const admin = await person("ADMIN");
     const made = await create(admin.token, newStaff());
     expect(made.body.hire_date).toMatch(/^\d{4}-\d{2}-\d{2}$/);
   });
 
-  test("under a taken name or e-mail is refused and leaves nothing behind", async () => {
+  test("with a taken name or e-mail is refused and stores nothing", async () => {
     const admin = await person("ADMIN");
     const first = newStaff({ email: `${crypto.randomUUID()}@example.com` });
     await create(admin.token, first);
@@ -79,7 +79,7 @@ describe("taking somebody on", () => {
     expect(refused.body.errors.map((error: { field: string }) => error.field)).toContain(field);
   });
 
-  test("repeated with its key answers the same", async () => {
+  test("again with the same key gets the same answer", async () => {
     const admin = await person("ADMIN");
     const [input, headers] = [newStaff(), { "Idempotency-Key": crypto.randomUUID() }];
     const [first, second] = [
@@ -92,7 +92,7 @@ describe("taking somebody on", () => {
 });
 
 describe("salaries", () => {
-  test("are seen by ADMIN and by oneself; for another SALES the profile does not exist", async () => {
+  test("are visible to ADMIN and to the staff member; another SALES does not find the profile", async () => {
     const [admin, sam, sue] = [await person("ADMIN"), await person("SALES"), await person("SALES")];
     const path = `/api/staff/${await profileOf(sam.id)}/`;
     expect((await answer(call("GET", path, { token: admin.token }))).body.salary).toBe("1.00");
@@ -103,7 +103,7 @@ describe("salaries", () => {
     expect((await call("GET", path, { token: (await person()).token })).status).toBe(403);
   });
 
-  test("and rates are changed by ADMIN alone", async () => {
+  test("and rates can be changed only by ADMIN", async () => {
     const [admin, sam] = [await person("ADMIN"), await person("SALES")];
     const path = `/api/staff/${await profileOf(sam.id)}/`;
     const json = { salary: 4000, commission_rate: "3.00", total_sales_count: 99, username: "x" };
@@ -113,8 +113,8 @@ describe("salaries", () => {
   });
 });
 
-describe("leaving", () => {
-  test("bites on the next request of a deactivated staff member, and they cannot sign in again", async () => {
+describe("the access of a staff member", () => {
+  test("ends with the next request after a deactivation, and they cannot sign in again", async () => {
     const admin = await person("ADMIN");
     const input = newStaff();
     const made = await create(admin.token, input);
@@ -136,7 +136,7 @@ describe("leaving", () => {
     expect((await call("POST", "/api/auth/login/", { json: credentials })).status).toBe(200);
   });
 
-  test("a demoted administrator is SALES with the next request", async () => {
+  test("becomes that of SALES with the next request after a demotion", async () => {
     const [boss, admin] = [await person("ADMIN"), await person("ADMIN")];
     const path = `/api/staff/${await profileOf(admin.id)}/`;
     expect((await call("GET", "/api/staff/", { token: admin.token })).status).toBe(200);
@@ -144,7 +144,7 @@ describe("leaving", () => {
     expect((await call("GET", "/api/staff/", { token: admin.token })).status).toBe(403);
   });
 
-  test("is not for the last active administrator, even when two leave at once", async () => {
+  test("cannot be taken from the last active administrator, even when two are deactivated concurrently", async () => {
     await db
       .update(users)
       .set({ role: "SALES" })
@@ -180,7 +180,7 @@ test("the sales of a staff member are counted while they stand: one that is void
 });
 
 describe("metrics", () => {
-  test("are strings for money and count what was done within the days asked for", async () => {
+  test("are strings for money and cover the requested days", async () => {
     const [sam, customer] = [await person("SALES"), await person()];
     const id = await booking({
       carId: await car(),
@@ -214,7 +214,7 @@ describe("metrics", () => {
     expect((await answer(call("GET", path, { token: sam.token }))).body.test_drives_completed).toBe(1);
   });
 
-  test("refuse days that do not exist and spans that end before they begin", async () => {
+  test("are refused for days that do not exist and for spans that end before they begin", async () => {
     const sam = await person("SALES");
     const path = `/api/staff/${await profileOf(sam.id)}/metrics/`;
     for (const query of ["from=2026-02-30", "from=2026-02-02&to=2026-02-01", "since=2026-01-01"])
