@@ -87,6 +87,7 @@ describe("adding a car to the stock", () => {
     ["a missing VIN", { vin: undefined }, "vin", "required"],
     ["an empty VIN", { vin: " " }, "vin", "too_small"],
     ["a VIN of 33 characters", { vin: "A".repeat(33) }, "vin", "too_big"],
+    ["a VIN that is longer in capitals", { vin: "ß".repeat(32) }, "vin", "too_big"],
     ["a 17-character VIN with an O", { vin: "WVWZZZ1KZAO000001" }, "vin", "invalid_vin"],
     ["a 17-character VIN with a blank", { vin: "WVWZZZ1KZ W000001" }, "vin", "invalid_vin"],
     ["an empty make", { make: "" }, "make", "too_small"],

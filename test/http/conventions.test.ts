@@ -89,6 +89,11 @@ test("every response names its request, requires HTTPS, and must not be read as 
   }
 });
 
+test("a response to one caller must not be stored by caches", async () => {
+  const { token } = await person();
+  expect((await call("GET", "/api/auth/me/", { token })).headers.get("Cache-Control")).toBe("no-store");
+});
+
 describe("a request id", () => {
   test("of a valid form is kept and named in the problem", async () => {
     const refused = await answer(call("GET", "/api/nothing", { headers: { "X-Request-Id": "trace-42" } }));

@@ -210,6 +210,7 @@ describe("a sale is refused for", () => {
     ["an unknown way to pay", { payment_method: "SHELLS" }, "payment_method"],
     ["a day in the future", { sale_datetime: iso(Date.now() + 60_000) }, "sale_datetime"],
     ["a day that does not exist", { sale_datetime: "2026-02-30T10:00:00Z" }, "sale_datetime"],
+    ["a day in the year 0", { sale_datetime: "0000-01-01T00:00:00+23:00" }, "sale_datetime"],
     ["an unknown customer", { customer: crypto.randomUUID() }, "customer"],
     ["no car", { car: undefined }, "car"],
     ["a field that is none", { status: "SOLD" }, "status"],

@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
-import { bookings, staffProfiles, users } from "../../src/db/schema.ts";
+import { bookings, commissions, staffProfiles, users } from "../../src/db/schema.ts";
 import { BOOKING_STATUSES } from "../../src/shared/enums.ts";
 import { metricsSchema, staffSchema } from "../../src/staff/schemas.ts";
 import { answer, booking, call, car, db, person, slot } from "../support/world.ts";
@@ -72,6 +72,7 @@ describe("creating a staff member", () => {
     ["the password 1", { password: "1" }, "password"],
     ["the role CUSTOMER", { role: "CUSTOMER" }, "role"],
     ["a day that does not exist", { hire_date: "2026-02-30" }, "hire_date"],
+    ["a day in the year 0", { hire_date: "0000-01-01" }, "hire_date"],
   ])("with %s is refused with the field named", async (_, change, field) => {
     const admin = await person("ADMIN");
     const refused = await create(admin.token, newStaff(change));
@@ -101,6 +102,14 @@ describe("salaries", () => {
       expect((await answer(call("GET", hidden, { token: sue.token }))).body.code).toBe("not_found");
     expect((await call("GET", "/api/staff/", { token: sue.token })).status).toBe(403);
     expect((await call("GET", path, { token: (await person()).token })).status).toBe(403);
+  });
+
+  test("and metrics are also found by the id of the user", async () => {
+    const [sam, sue] = [await person("SALES"), await person("SALES")];
+    const own = await answer(call("GET", `/api/staff/${sam.id}/`, { token: sam.token }));
+    expect([own.status, own.body.user]).toEqual([200, sam.id]);
+    expect((await call("GET", `/api/staff/${sam.id}/metrics/`, { token: sam.token })).status).toBe(200);
+    expect((await call("GET", `/api/staff/${sam.id}/`, { token: sue.token })).status).toBe(404);
   });
 
   test("and rates can be changed only by ADMIN", async () => {
@@ -203,6 +212,27 @@ describe("metrics", () => {
     expect(await within(`from=${day(-2)}&to=${day(-2)}`)).toBe(1);
     expect(await within(`from=${day(-1)}`)).toBe(0);
     expect(await within(`to=${day(-3)}`)).toBe(0);
+  });
+
+  test("include a sale and its commission by the day of the sale", async () => {
+    const [sam, buyer] = [await person("SALES"), await person()];
+    await call("POST", "/api/sales/", {
+      token: sam.token,
+      json: {
+        car: await car(),
+        customer: buyer.id,
+        sale_price: "1000.00",
+        payment_method: "CASH",
+        sale_datetime: "2025-10-15T12:00:00Z",
+      },
+    });
+    expect(await db.$count(commissions, eq(commissions.salespersonId, sam.id))).toBe(1);
+    const path = `/api/staff/${await profileOf(sam.id)}/metrics/?from=2025-10-01&to=2025-10-31`;
+    expect((await answer(call("GET", path, { token: sam.token }))).body).toMatchObject({
+      total_sales_count: 1,
+      total_revenue: "1000.00",
+      total_commission: "25.00",
+    });
   });
 
   test("count no test drive that is not completed", async () => {
