@@ -43,7 +43,7 @@ describe.each(ENDINGS)("a caller who %s", (_, end, status, code) => {
       expect(refused).toMatchObject({ status, body: { code } });
     }
     expect(await bookingsOf(customer.id)).toEqual([]);
-    // The car's calendar knows nothing of it either.
+    // The coordinator's memory does not contain it either.
     const other = await person();
     const json = { car: carId, start_at: iso(slot(3)) };
     expect((await call("POST", "/api/bookings/", { token: other.token, json })).status).toBe(201);

@@ -45,8 +45,8 @@ describe("booking a test drive", () => {
   test("one commit writes the booking and its notifications", async () => {
     const [customer, carId] = [await person(), await car()];
     const made = await book(customer.token, carId, slot(2));
-    const told = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
-    expect(told.map((row) => [row.kind, row.recipient]).sort()).toEqual([
+    const notified = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
+    expect(notified.map((row) => [row.kind, row.recipient]).sort()).toEqual([
       ["booking_received", customer.email],
       ["staff_booking", env.EMAIL_STAFF],
     ]);
@@ -56,8 +56,8 @@ describe("booking a test drive", () => {
     const [customer, carId] = [await person("CUSTOMER", { email: null, emailKey: null }), await car()];
     const made = await book(customer.token, carId, slot(2));
     expect(made.status).toBe(201);
-    const told = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
-    expect(told.map((row) => row.kind)).toEqual(["staff_booking"]);
+    const notified = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
+    expect(notified.map((row) => row.kind)).toEqual(["staff_booking"]);
   });
 
   test("when fifty customers book one slot concurrently, exactly one gets it and the others are offered free slots", async () => {
@@ -303,8 +303,8 @@ describe("the status of a booking", () => {
       Array.from({ length: 20 }, () => call("PATCH", path, { token: staff.token })),
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(19).fill(409)]);
-    const told = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
-    expect(told.filter((row) => row.kind === "booking_approved")).toHaveLength(1);
+    const notified = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
+    expect(notified.filter((row) => row.kind === "booking_approved")).toHaveLength(1);
   });
 });
 

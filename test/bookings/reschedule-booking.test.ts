@@ -47,8 +47,8 @@ describe("rescheduling a test drive", () => {
   test("writes the notifications to the customer and the staff in the same commit", async () => {
     const { customer, id } = await booked();
     await move(customer.token, id, slot(3));
-    const told = await db.select().from(notifications).where(eq(notifications.bookingId, id));
-    expect(told.map(({ kind }) => kind).sort()).toEqual(["booking_rescheduled", "staff_booking"]);
+    const notified = await db.select().from(notifications).where(eq(notifications.bookingId, id));
+    expect(notified.map(({ kind }) => kind).sort()).toEqual(["booking_rescheduled", "staff_booking"]);
   });
 
   test("to a taken slot fails, keeps the old slot, and offers free slots", async () => {

@@ -49,8 +49,8 @@ describe("the store of a car", () => {
     ];
     for (const status of ["CANCELLED", "DECLINED", "COMPLETED", "NO_SHOW"] as const)
       await booking({ ...at(2), status });
-    const calendar = await storeOf(carId).load();
-    expect([...calendar.active.keys()].sort()).toEqual(active.sort());
+    const state = await storeOf(carId).load();
+    expect([...state.active.keys()].sort()).toEqual(active.sort());
   });
 
   test("refuses a commit that was decided before the last load by any writer", async () => {
@@ -217,11 +217,11 @@ describe("five hundred bookings of one slot", () => {
     expect(await db.select().from(calendars).where(eq(calendars.carId, carId))).toEqual([
       { carId, epoch: 1 },
     ]);
-    const told = await db
+    const notified = await db
       .select()
       .from(notifications)
       .where(eq(notifications.bookingId, row?.id ?? ""));
-    expect(told).toHaveLength(2);
+    expect(notified).toHaveLength(2);
   });
 });
 

@@ -30,7 +30,7 @@ const change = (token: string, id: string, json: unknown, headers: Record<string
   answer(call("PATCH", `/api/cars/${id}/`, { token, json, headers }));
 const show = (id: string, token?: string) => answer(call("GET", `/api/cars/${id}/`, { token }));
 
-/** Sells a car behind the back of its calendar; returns its id. */
+/** Sells a car without its coordinator; returns its id. */
 async function sold(carId: string): Promise<string> {
   const [customer, seller] = [await person(), await person("SALES")];
   await db.insert(sales).values({
@@ -309,8 +309,8 @@ describe("removing a car from the stock", () => {
           [past, "APPROVED"],
         ]),
       );
-      const told = await db.select().from(notifications).where(eq(notifications.bookingId, coming));
-      expect(told.map(({ kind, recipient }) => [kind, recipient])).toEqual([
+      const notified = await db.select().from(notifications).where(eq(notifications.bookingId, coming));
+      expect(notified.map(({ kind, recipient }) => [kind, recipient])).toEqual([
         ["booking_cancelled", customer.email],
       ]);
     },

@@ -361,11 +361,11 @@ describe("facets", () => {
           const counts = new Map<unknown, number>();
           for (const car of others(facet))
             if (value(car) !== null) counts.set(value(car), (counts.get(value(car)) ?? 0) + 1);
-          const told = got[facet as "make"].map(({ value, count }) => [
+          const counted = got[facet as "make"].map(({ value, count }) => [
             typeof value === "string" && ["make", "model"].includes(facet) ? foldCase(value) : value,
             count,
           ]);
-          expect([facet, new Map(told as [unknown, number][])]).toEqual([facet, counts]);
+          expect([facet, new Map(counted as [unknown, number][])]).toEqual([facet, counts]);
         }
         const prices = others("price").map(priceOf);
         for (const { min, max, count } of got.price) {

@@ -38,14 +38,14 @@ describe("over HTTP", () => {
     });
     expect([approved.status, approved.body.status]).toEqual([200, "APPROVED"]);
 
-    const told = () =>
+    const notified = () =>
       server.db
         .prepare(
           "SELECT kind, status FROM notifications WHERE recipient = 'shopper@example.com' ORDER BY rowid",
         )
         .all();
     await expect
-      .poll(async () => (await told()).results, { timeout: 30_000, interval: 500 })
+      .poll(async () => (await notified()).results, { timeout: 30_000, interval: 500 })
       .toEqual([
         { kind: "booking_received", status: "SENT" },
         { kind: "booking_approved", status: "SENT" },

@@ -18,11 +18,11 @@ const broken = (message: string) =>
 const noDatabase = broken("D1_ERROR: Network connection lost.") as D1Database;
 
 const DOWN = {
-  // Away for the cars' calendars too, which reach it by themselves.
+  // Also down for the coordinators, which have their own binding.
   D1: { DB: noDatabase, CAR_COORDINATOR: { getByName: (carId: string) => writerOf(carId, noDatabase) } },
   R2: { PHOTOS: broken("the bucket is away: internal error (10001)") },
   queue: { NOTIFICATIONS: broken("the queue is away") },
-  calendar: { CAR_COORDINATOR: broken("Durable Object is away") },
+  coordinator: { CAR_COORDINATOR: broken("Durable Object is away") },
 };
 
 type Ask = (its: { token: string; carId: string }) => Request;
@@ -71,10 +71,10 @@ const TABLE: Array<[keyof typeof DOWN, string, Ask, number]> = [
   ["queue", "asking for a reset", forgot, 204],
   ["queue", "the list", list, 200],
   ["queue", "booking", book, 201],
-  ["calendar", "booking", book, 503],
-  ["calendar", "free slots", slots, 503],
-  ["calendar", "the list", list, 200],
-  ["calendar", "my bookings", mine, 200],
+  ["coordinator", "booking", book, 503],
+  ["coordinator", "free slots", slots, 503],
+  ["coordinator", "the list", list, 200],
+  ["coordinator", "my bookings", mine, 200],
 ];
 
 test("a permanent fault of the database gets 500 without Retry-After", async () => {

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { calendarFile } from "../../src/notifications/calendar-file.ts";
 import { deliverInOrder } from "../../src/notifications/deliver.ts";
 import type { BookingFacts } from "../../src/outbox/notices.ts";
-import { booked, mailbox, noticeOf, tell, tools } from "../support/outbox.ts";
+import { booked, mailbox, noticeOf, notify, tools } from "../support/outbox.ts";
 
 const BOOKING = "01936f7e-8a3b-7c4d-9e5f-123456789abc";
 const startAt = Date.parse("2026-03-29T07:00:00Z");
@@ -99,7 +99,7 @@ describe.each([
     const made = await booked();
     const later = startAt + 86_400_000;
     const moved = { sequence: 2, startAt: later, endAt: later + 3_600_000, previousStartAt: startAt };
-    const ids = await tell([
+    const ids = await notify([
       noticeOf("booking_received", made),
       noticeOf("booking_approved", made, { sequence: 1, status: "APPROVED" }),
       noticeOf("booking_rescheduled", made, { ...moved, status: "PENDING" }),

@@ -21,12 +21,12 @@ import {
   booked,
   mailbox,
   noticeOf,
+  notify,
   outboxOf,
   refusal,
   rowOf,
   session,
   statusOf,
-  tell,
   tools,
 } from "../support/outbox.ts";
 import { car, db, person } from "../support/world.ts";
@@ -101,12 +101,12 @@ describe("a notification", () => {
 
   test("waits for an earlier one also when the customer has changed their address", async () => {
     const made = await booked();
-    const [first = ""] = await tell([noticeOf("booking_received", made)]);
+    const [first = ""] = await notify([noticeOf("booking_received", made)]);
     await db
       .update(users)
       .set({ email: "new@example.com", emailKey: `new-${first}` })
       .where(eq(users.id, made.customer.id));
-    const [second = ""] = await tell([noticeOf("booking_approved", made)]);
+    const [second = ""] = await notify([noticeOf("booking_approved", made)]);
     const { sent, send } = mailbox();
     expect(await deliver(second, tools(send))).toEqual({ outcome: "waiting" });
     await deliverInOrder(first, tools(send));
@@ -227,14 +227,14 @@ describe("a notification", () => {
     const { first } = await outboxOf(["booking_received"]);
     const { sent, send } = mailbox();
     const working = tools(send);
-    let stumbles = 0;
+    let failures = 0;
     const stumbling = (...write: Parameters<Database["commit"]>) =>
-      sent.length > 0 && stumbles++ === 0
+      sent.length > 0 && failures++ === 0
         ? Promise.reject(new DependencyDown("D1", "lost"))
         : working.db.commit(...write);
     const db: Database = { ...working.db, commit: stumbling as Database["commit"] };
     expect(await deliver(first, { ...working, db })).toMatchObject({ outcome: "sent" });
-    expect(stumbles).toBeGreaterThan(0);
+    expect(failures).toBeGreaterThan(0);
     expect(await statusOf(first)).toBe("SENT");
   });
 
@@ -244,7 +244,7 @@ describe("a notification", () => {
 
   test("to the staff contains the customer's notes", async () => {
     const made = await booked({ notes: "with a child seat\nand a dog" });
-    const [id = ""] = await tell([noticeOf("staff_booking", made)]);
+    const [id = ""] = await notify([noticeOf("staff_booking", made)]);
     const { sent, send } = mailbox();
     await deliver(id, tools(send));
     expect(sent[0]?.text).toContain("> with a child seat\n> and a dog");
@@ -258,7 +258,7 @@ describe("a notification", () => {
     await db
       .insert(sales)
       .values({ id: saleId, ...sale, currency: "EUR", paymentMethod: "CASH", saleAt: now, createdAt: now });
-    const [id = ""] = await tell([
+    const [id = ""] = await notify([
       {
         kind: "sale_confirmed",
         to: { userId: customer.id },
@@ -275,7 +275,7 @@ describe("a notification", () => {
 
 describe("a password reset", () => {
   const asked = async (customer: { id: string }) =>
-    (await tell([{ kind: "password_reset", to: { userId: customer.id }, facts: {} }]))[0] ?? "";
+    (await notify([{ kind: "password_reset", to: { userId: customer.id }, facts: {} }]))[0] ?? "";
 
   test("mails a token that is valid for half an hour, and stores only its hash", async () => {
     const customer = await person();

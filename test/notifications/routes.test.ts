@@ -8,11 +8,11 @@ import {
   booked,
   mailbox,
   noticeOf,
+  notify,
   outboxOf,
   refusal,
   rowOf,
   statusOf,
-  tell,
   tools,
 } from "../support/outbox.ts";
 import { answer, call, db, person } from "../support/world.ts";
@@ -66,8 +66,8 @@ describe("the list of notifications", () => {
   test("can be filtered for late ones, which are still pending after five minutes", async () => {
     const admin = await person("ADMIN");
     const made = await booked();
-    const [old = ""] = await tell([noticeOf("booking_received", made)], Date.now() - 6 * 60_000);
-    const [fresh = ""] = await tell([noticeOf("booking_approved", made)]);
+    const [old = ""] = await notify([noticeOf("booking_received", made)], Date.now() - 6 * 60_000);
+    const [fresh = ""] = await notify([noticeOf("booking_approved", made)]);
     const listed = async (late: boolean) =>
       idsOf((await get(admin.token, `?booking=${made.bookingId}&late=${late}`)).body);
     expect(await listed(true)).toEqual([old]);

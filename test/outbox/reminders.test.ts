@@ -12,10 +12,10 @@ import {
   HOUR_MS,
   mailbox,
   noticeOf,
+  notify,
   queueOf,
   rowOf,
   session,
-  tell,
   tools,
 } from "../support/outbox.ts";
 import { db, slot } from "../support/world.ts";
@@ -116,7 +116,7 @@ describe("the reminder of a test drive", () => {
   test("is dropped when the booking is cancelled, and the next notification is delivered", async () => {
     const made = await reminded();
     await change(made.bookingId, { status: "CANCELLED" });
-    const [cancelled = ""] = await tell([noticeOf("booking_cancelled", made)], made.now);
+    const [cancelled = ""] = await notify([noticeOf("booking_cancelled", made)], made.now);
     const { sent, send } = mailbox();
     expect(await deliverInOrder(made.id, tools(send, made.now))).toEqual({
       outcome: "nothing_to_do",
@@ -157,7 +157,7 @@ describe("the cron", () => {
   test("queues late notifications, except those that wait for an earlier one", async () => {
     const made = await booked();
     const now = Date.now();
-    const [first = "", second = ""] = await tell(
+    const [first = "", second = ""] = await notify(
       [noticeOf("booking_received", made), noticeOf("booking_approved", made)],
       now,
     );
@@ -172,7 +172,7 @@ describe("the cron", () => {
   test("delivers by itself while the queue is down", async () => {
     const made = await booked();
     const now = Date.now();
-    const ids = await tell([noticeOf("booking_received", made), noticeOf("booking_approved", made)], now);
+    const ids = await notify([noticeOf("booking_received", made), noticeOf("booking_approved", made)], now);
     const { sent, send } = mailbox();
     await runCron(queueOf(false).queue, env.PHOTOS, tools(send, now + 60_000));
     expect(sent.filter(({ to }) => to === made.customer.email)).toHaveLength(2);

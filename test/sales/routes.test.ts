@@ -81,17 +81,17 @@ describe("selling a car", () => {
         [past, "APPROVED"],
       ]),
     );
-    const told = await db
+    const notified = await db
       .select()
       .from(notifications)
       .where(inArray(notifications.recipient, [buyer.email, other.email]));
     expect(
-      told.map(({ kind, recipient, saleId, bookingId }) => [kind, recipient, saleId, bookingId]).sort(),
+      notified.map(({ kind, recipient, saleId, bookingId }) => [kind, recipient, saleId, bookingId]).sort(),
     ).toEqual([
       ["booking_cancelled", other.email, null, future],
       ["sale_confirmed", buyer.email, sold.body.id, null],
     ]);
-    expect(told.find(({ kind }) => kind === "booking_cancelled")?.facts).toMatchObject({
+    expect(notified.find(({ kind }) => kind === "booking_cancelled")?.facts).toMatchObject({
       reason: "car_sold",
     });
     expect(await metricsOf(sam)).toMatchObject({
@@ -161,13 +161,13 @@ describe("selling a car", () => {
           ),
         );
       expect(left).toEqual([]);
-      const told = made.length
+      const notified = made.length
         ? await db
             .select({ bookingId: notifications.bookingId })
             .from(notifications)
             .where(and(inArray(notifications.bookingId, made), eq(notifications.kind, "booking_cancelled")))
         : [];
-      expect(told.map(({ bookingId }) => bookingId).sort()).toEqual(made.sort());
+      expect(notified.map(({ bookingId }) => bookingId).sort()).toEqual(made.sort());
     }
   }, 120_000);
 
@@ -395,7 +395,7 @@ describe("a database that fails during a sale", () => {
 });
 
 describe("an answer of the database that is lost after the commit of a sale", () => {
-  /** The Worker, with this way of reaching the database behind the car's calendar. */
+  /** The Worker, with this database for the coordinator. */
   function workerWith(carId: string, around: Parameters<typeof databaseWith>[0]) {
     const writer = writerOf(carId, databaseWith(around));
     const surroundings = { ...env, CAR_COORDINATOR: { getByName: () => writer } } as unknown as Env;
@@ -416,7 +416,7 @@ describe("an answer of the database that is lost after the commit of a sale", ()
 
   test("does not prevent the answer, because the sale is found", async () => {
     const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
-    // The first batch loads the calendar, the second is the sale.
+    // The first batch loads the car, the second is the sale.
     const worker = workerWith(carId, async (batch, index) => {
       const result = await batch();
       if (index === 2) throw new Error("D1_ERROR: the answer was lost");
@@ -434,7 +434,7 @@ describe("an answer of the database that is lost after the commit of a sale", ()
       return result;
     });
     const first = await answer(worker(request(sam.token, carId, buyer.id, "lost-2")));
-    // The stored answer says more than the calendar could: an equal request was carried out, this one.
+    // The stored answer proves more than the coordinator can: that an equal request, this one, was committed.
     const retried = await answer(worker(request(sam.token, carId, buyer.id, "lost-2")));
     expect([201, 503]).toContain(first.status);
     const [sale, ...more] = await salesOf(carId);

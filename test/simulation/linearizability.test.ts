@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { isLinearizable, type Observed } from "../../tools/simulation/linearizability.ts";
-import { calendarSpecification, type Operation } from "../../tools/simulation/specification.ts";
+import { carSpecification, type Operation } from "../../tools/simulation/specification.ts";
 
 const NINE = 9 * 3_600_000;
 const TEN = NINE + 3_600_000;
@@ -56,7 +56,7 @@ const history = (...spans: Span[]): Observed<Operation>[] =>
     answered: Number.isFinite(answered) ? answered : undefined,
   }));
 
-const explained = (...spans: Span[]) => isLinearizable(calendarSpecification, history(...spans));
+const explained = (...spans: Span[]) => isLinearizable(carSpecification, history(...spans));
 const NEVER = Number.POSITIVE_INFINITY;
 
 describe("an impossible history is detected:", () => {
