@@ -65,7 +65,7 @@ try {
     const [old, present]: [number[], number[]] = [[], []];
     for (const side of sides) await play(side, { name, seconds: seconds / 2, connections });
     for (let n = 0; n < rounds; n += 1) {
-      // Who goes first changes, for the machine may be getting slower or faster.
+      // The first side alternates, because the machine may become slower or faster.
       const [first, second] = n % 2 === 0 ? [before, after] : [after, before];
       const rates = [
         await play(first, { name, seconds, connections }),

@@ -1,4 +1,4 @@
-/** `npm run bench:stock`: what ten times the stock costs. */
+/** `npm run bench:stock`: compares a stock with one ten times as large. */
 import { fork } from "node:child_process";
 import { drive, shuffled, textOf } from "../tools/bench/calls.ts";
 import { OPERATIONS, type Operation } from "../tools/bench/operations.ts";
@@ -19,7 +19,7 @@ const WRITES_PER_SECOND = 900;
 const ASKED = ["list", "detail", "slots of a day", "book"];
 
 const size = (cars: number) => ({ cars, customers: 200, bookings: 2000, popular: 20 });
-// Nothing is answered from memory, where no stock is looked at.
+// The public cache is off, because an answer from memory does not depend on the stock.
 const vars = { PUBLIC_FRESHNESS_SECONDS: "0" };
 const small = await setStage(size(CARS), port, ["app"], vars);
 const large = await setStage(size(CARS * times), port + 10, ["app"], vars);
@@ -55,7 +55,7 @@ try {
     for (let n = 0; n < rounds; n += 1) {
       if (n % 2 === 0) few.push(await rateOf(small, operation, seconds));
       many.push(await rateOf(large, operation, seconds));
-      // Who goes first changes, for the machine may be getting slower or faster.
+      // The first side alternates, because the machine may become slower or faster.
       if (n % 2 === 1) few.push(await rateOf(small, operation, seconds));
     }
     const ratios = many.map((rate, n) => rate / (few[n] ?? 0));

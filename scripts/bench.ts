@@ -1,4 +1,4 @@
-/** `npm run bench`: what each operation costs and how fast it is, beside the best that the machine allows. */
+/** `npm run bench`: the cost and the speed of each operation, compared with the best possible on this machine. */
 import { fork } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { drive, init, textOf } from "../tools/bench/calls.ts";
@@ -21,7 +21,7 @@ const { rounds } = options;
 const connections = (options.connections || (options.quick ? "16" : "1,16,64")).split(",").map(Number);
 const seconds = options.seconds || (options.quick ? 0.4 : 0.8);
 const only = options.only === "" ? undefined : options.only.split(",");
-/** No write is faster than this here; so many calls of each are made ready for a second. */
+/** Upper bound for writes per second: the number of calls that are prepared for each second. */
 const WRITES_PER_SECOND = 900;
 /** How many requests of an operation are recorded for L2. */
 const RECORDED = 150;
@@ -31,15 +31,15 @@ const stage = await setStage(
   options.port,
 );
 const load = fork("tools/bench/load.ts");
-/** A thousand people at once after the eight slots of one car and day. */
+/** A thousand concurrent requests for the eight slots of one car and day. */
 async function rush(): Promise<void> {
   const calls = hotCar(stage);
   const { statuses, max } = await run("app", calls.map(textOf), calls.length, 60, true);
-  const told = Object.entries(statuses).map(([status, count]) => `${count} × ${status}`);
+  const summary = Object.entries(statuses).map(([status, count]) => `${count} × ${status}`);
   console.log(
-    `\nhot car: ${calls.length} people at once, the last answered after ${(max / 1000).toFixed(2)} s: ${told.join(", ")}`,
+    `\nhot car: ${calls.length} concurrent customers, the last answered after ${(max / 1000).toFixed(2)} s: ${summary.join(", ")}`,
   );
-  if (statuses["201"] !== 8) throw new Error("not every slot was given away once");
+  if (statuses["201"] !== 8) throw new Error("not every slot was booked once");
 }
 
 type Spread = { median: number; low: number; high: number };
@@ -90,13 +90,13 @@ async function measure(operation: Operation): Promise<Result[]> {
 
 type Sample = { account: Account; call: Call; plan: Plan };
 
-/** Learns from the twin that counts what an operation sends to D1 and answers, and tells it to the limits. */
+/** Records the SQL and the answer of an operation on the metered Worker, and sends them to the Worker of the limits. */
 async function record(operation: Operation): Promise<Sample> {
   const calls = await operation.calls(stage, 3);
   const variants: Plan["variants"] = [];
   const few = calls.slice(0, operation.once ? calls.length : RECORDED);
   let last: { account: Account; call: Call; answer: Response; body: string } | undefined;
-  // So each car is asked once before it counts.
+  // So each car gets one request before the measurement.
   for (const call of operation.once ? [] : few) await fetch(urlOf("metered", call.path), init(call));
   for (const call of few) {
     if (operation.isWarm)
@@ -114,15 +114,15 @@ async function record(operation: Operation): Promise<Sample> {
     status: last.answer.status,
     contentType: last.answer.headers.get("Content-Type") ?? "",
     body: last.body,
-    fromCalendar: operation.fromCalendar ?? false,
+    fromCoordinator: operation.fromCoordinator ?? false,
     photo: operation.photo ? stage.photoKey : undefined,
     variants,
   };
-  await tell(operation, plan);
+  await setPlan(operation, plan);
   return { account: last.account, call: last.call, plan };
 }
 
-/** The SQL that finds out who is asking is ours, not the limit's. */
+/** The limit does not include the SQL that verifies the caller. */
 function withoutIdentity(trips: Trip[]): Trip[] {
   const isIdentity = ({ sql }: { sql: string }) => / signed_in /.test(sql);
   return trips
@@ -137,14 +137,14 @@ const reached = new Map<string, number>();
 async function round(operation: Operation, sample: Sample, width: number, time: number) {
   const count = operation.once ? Math.ceil(WRITES_PER_SECOND * time) : 0;
   const calls = await operation.calls(stage, count);
-  // Goes on where the last round ended, so that what is asked is not what is still remembered.
+  // Continues where the last round ended, so that requests are not answered from the cache.
   const from = operation.once ? 0 : (reached.get(operation.name) ?? 0) % calls.length;
   const rest = [...calls.slice(from), ...calls.slice(0, from)];
   const own = await run("app", rest.map(textOf), width, time, operation.once);
   reached.set(operation.name, from + own.requests);
   if (operation.against === "nothing") return { own };
   if (operation.once)
-    await tell(operation, { ...sample.plan, variants: calls.map((call) => imitate(sample, call)) });
+    await setPlan(operation, { ...sample.plan, variants: calls.map((call) => imitate(sample, call)) });
   const name = encodeURIComponent(operation.name);
   const length = operation.once ? calls.length : sample.plan.variants.length;
   const paths = Array.from({ length }, (_, index) => `/${operation.against}/${name}/${index}`);
@@ -175,13 +175,13 @@ function imitate({ account, call }: Sample, other: Call): Plan["variants"][numbe
     },
   );
   const trips = JSON.parse(text) as Trip[];
-  // No other writer of a calendar is ever later, so that no commit is refused.
+  // This epoch is later than any other, so that no commit is refused.
   for (const { sql, params } of trips.flatMap(({ statements }) => statements))
     if (sql.startsWith("UPDATE calendars")) params[0] = 1e9;
   return { car: other.car ?? "none", trips };
 }
 
-async function tell(operation: Operation, plan: Plan): Promise<void> {
+async function setPlan(operation: Operation, plan: Plan): Promise<void> {
   const path = `/plan/${encodeURIComponent(operation.name)}`;
   await fetch(urlOf("limits", path), { method: "PUT", body: JSON.stringify(plan) });
 }
@@ -225,7 +225,7 @@ function rowOf({
     spread(rate, 0),
     p50.toFixed(1),
     p99.toFixed(1),
-    `${cost.trips} / ${cost.rowsRead} / ${cost.rowsWritten} / ${cost.calendarCalls}`,
+    `${cost.trips} / ${cost.rowsRead} / ${cost.rowsWritten} / ${cost.coordinatorCalls}`,
     bytes,
     limit ? `${against} ${spread(limit, 0)}` : "",
     ratio ? spread(ratio, 2) : "",
@@ -237,7 +237,7 @@ function rowOf({
 }
 
 console.log(
-  "| operation | connections | requests/s | p50 ms | p99 ms | D1 trips / rows read / written / calendar calls | bytes | limit/s | of the limit | answers |",
+  "| operation | connections | requests/s | p50 ms | p99 ms | D1 trips / rows read / written / coordinator calls | bytes | limit/s | of the limit | answers |",
 );
 console.log("|---|---:|---:|---:|---:|---:|---:|---:|---:|---|");
 const results: Result[] = [];

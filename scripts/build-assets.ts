@@ -1,4 +1,4 @@
-/** Makes the Worker's own files, in public/: its pages, those of the documentation, and the list of common passwords. */
+/** Builds the Worker's files in public/: its pages, the documentation, and the list of common passwords. */
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";

@@ -30,7 +30,7 @@ step(
   ".secrets.example",
 );
 
-// The migrations are current when the schema asks for no further one.
+// The migrations are current when the schema needs no further one.
 const before = readdirSync("migrations").join();
 step("drizzle-kit", "generate");
 if (readdirSync("migrations").join() !== before) {

@@ -50,7 +50,7 @@ async function ask(question: string): Promise<string> {
 
 const password = process.env["ADMIN_PASSWORD"] ?? (process.stdin.isTTY ? await ask("Password: ") : undefined);
 if (password === undefined)
-  fail("Set ADMIN_PASSWORD, or run this in a terminal to be asked for the password.");
+  fail("Set ADMIN_PASSWORD, or run this in a terminal and enter the password there.");
 
 const parsed = closed(newUserShape).safeParse({ username: values.username, email: values.email, password });
 if (!parsed.success)
@@ -62,7 +62,7 @@ if (fault) fail(`password: ${fault.message}`);
 const now = Date.now();
 const user = await newUserRow(parsed.data, now);
 
-// Two statements in one file are one transaction of D1: a taken name leaves nothing behind.
+// Two statements in one file are one transaction of D1: a taken name stores nothing.
 const sql = `INSERT INTO users (id, username, username_key, email, email_key, password_hash, role, created_at, updated_at)
 VALUES (${literals(user.id, user.username, user.usernameKey, user.email, user.emailKey, user.passwordHash, "ADMIN", now, now)});
 INSERT INTO staff_profiles (id, user_id, salary_cents, commission_rate, hire_date, created_at, updated_at)

@@ -33,7 +33,7 @@ if (added.length > 0) {
 // No made-up request origin is fetched from the network.
 const env = { ...process.env, CLOUDFLARE_CF_FETCH_ENABLED: "false" };
 
-/** Runs a step to its end; CI keeps wrangler from asking questions. */
+/** Runs a step to its end; CI keeps wrangler from prompting. */
 function step(program: "wrangler" | "node", ...args: string[]): void {
   const { status } = run(program, args, { stdio: "inherit", env: { ...env, CI: "1" } });
   if (status !== 0) process.exit(status);
@@ -42,7 +42,7 @@ function step(program: "wrangler" | "node", ...args: string[]): void {
 step("wrangler", "d1", "migrations", "apply", "DB", "--local");
 step("node", "scripts/seed.ts");
 
-// Links in e-mails lead to this server, unless the developer says where they shall lead.
+// Links in e-mails lead to this server, unless the developer sets PUBLIC_URL.
 const publicUrl = namesIn(text).includes("PUBLIC_URL") ? [] : ["--var", `PUBLIC_URL:${url}`];
 const server = start("wrangler", ["dev", "--port", String(port), ...publicUrl], { stdio: "inherit", env });
 const forget = recordServer(port);

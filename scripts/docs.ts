@@ -1,4 +1,4 @@
-/** `npm run docs`: writes the pages of docs/ that are made from the source. */
+/** `npm run docs`: writes the generated pages of docs/. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { unstable_readConfig } from "wrangler";
@@ -32,7 +32,7 @@ for (const [file, text] of Object.entries(pages)) {
   }
 }
 
-// Takes minutes to measure, so that it is only asked for its origin here.
+// The measurement takes minutes, so only the page's origin is checked.
 const MEASURED = "docs/performance/catalog-cost.md";
 if (check && !(existsSync(MEASURED) && readFileSync(MEASURED, "utf8").includes("npm run measure:catalog"))) {
   console.error(`${MEASURED} does not say where it comes from: run "npm run measure:catalog"`);

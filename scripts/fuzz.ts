@@ -1,4 +1,4 @@
-/** `npm run fuzz`: the fuzzer for as long as one likes, with a report. */
+/** `npm run fuzz`: runs the fuzzer for a given time and prints a report. */
 import { readOptions } from "../tools/command-line/arguments.ts";
 import { fuzz } from "../tools/fuzz/fuzzer.ts";
 import { startServer } from "../tools/server/server.ts";

@@ -1,4 +1,4 @@
-/** `npm run import-django -- dump.sql`: moves the facts of the Django service into an empty, migrated database. */
+/** `npm run import-django -- dump.sql`: loads the data of the Django service into an empty, migrated database. */
 import { fail, readArguments } from "../tools/command-line/arguments.ts";
 import { importDump, NothingLoaded } from "../tools/import-django/command.ts";
 

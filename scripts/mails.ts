@@ -1,4 +1,4 @@
-/** `npm run mails`: the e-mails that the local server sent since it was started. wrangler keeps them in files. */
+/** `npm run mails`: shows the e-mails that the local server has sent since its start. wrangler stores them in files. */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { readOptions } from "../tools/command-line/arguments.ts";
@@ -26,7 +26,7 @@ if (!answer.ok) throw new Error(`the server answered ${answer.status}: ${await a
 const { result } = (await answer.json()) as { result: Sent[] };
 const sent = result.slice(0, count).reverse();
 
-if (sent.length === 0) console.log("No e-mail was sent since the server was started.");
+if (sent.length === 0) console.log("The server has sent no e-mail since its start.");
 else {
   const files = readdirSync(BODIES, { recursive: true, encoding: "utf8" });
   for (const { messageId, subject, to, sentAt } of sent) {

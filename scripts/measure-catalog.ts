@@ -1,4 +1,4 @@
-/** `npm run measure:catalog`: what the requests of the catalog cost in D1, written to docs/performance/. */
+/** `npm run measure:catalog`: measures the cost in D1 of the catalog's requests, for docs/performance/. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { carsQuery, facetsQuery } from "../src/cars/schemas.ts";

@@ -1,4 +1,4 @@
-/** `npm run measure:startup`: how large the Worker is, and what its start costs beside an empty one's. */
+/** `npm run measure:startup`: measures the size of the Worker, and its start compared with an empty Worker. */
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -30,7 +30,7 @@ const { compatibility_date, compatibility_flags } = unstable_readConfig(
   { hideWarnings: true },
 );
 
-/** A configuration for workerd with nothing but this Worker: its health check needs no more. */
+/** A configuration for workerd with only this Worker: its health check needs nothing else. */
 const configOf = (file: string) => `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [(name = "main", worker = (

@@ -1,4 +1,4 @@
-/** Writes openapi.json as the Worker serves it; with --check only says whether the committed one is current. */
+/** Writes openapi.json as the Worker serves it. With --check it only compares the committed file. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { createTestHarness } from "wrangler";
 

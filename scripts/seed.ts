@@ -31,7 +31,7 @@ try {
     const drives = demoBookings(stock, people, vars["SHOWROOM_TIME_ZONE"] ?? "", now);
     const photos = demoPhotos(stock);
     await storeObjects(photos);
-    // All rows or none, so that a load that was interrupted starts again from the beginning.
+    // One transaction, so that an interrupted load can be repeated.
     await d1.batch([
       ...insertsOf(d1, users, people),
       ...insertsOf(d1, staffProfiles, profiles),

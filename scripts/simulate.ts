@@ -1,4 +1,4 @@
-/** `npm run simulate`: puts the writer of a car through many seeded schedules. */
+/** `npm run simulate`: runs the writer of a car through many seeded schedules. */
 import { CarWriter } from "../src/car-coordinator/car-writer.ts";
 import { readOptions } from "../tools/command-line/arguments.ts";
 import { runSchedule } from "../tools/simulation/schedule.ts";

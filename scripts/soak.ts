@@ -16,7 +16,7 @@ much memory workerd holds (Linux only). Fails when anything but a success was an
 const WINDOW_SECONDS = 10;
 /** More requests than a window has time for. */
 const REQUESTS = 20_000;
-/** What is asked, and how often. */
+/** The requests, and how often each is sent. */
 const MIX = {
   "list, repeated": 20,
   list: 15,

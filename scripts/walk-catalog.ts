@@ -1,4 +1,4 @@
-/** `npm run walk:catalog`: walks all pages of a large stock in every ordering, and compares them with the plain order. */
+/** `npm run walk:catalog`: reads all pages of a large stock in every ordering, and compares them with a plain sort. */
 import { readOptions } from "../tools/command-line/arguments.ts";
 import { run } from "../tools/command-line/programs.ts";
 
@@ -11,7 +11,7 @@ Walks all pages of a stock in every ordering, as staff and as the public: each c
 
 const { status } = run(
   "vitest",
-  ["run", "--project", "workerd", "test/cars/search.test.ts", "-t", "walked through"],
+  ["run", "--project", "workerd", "test/cars/search.test.ts", "-t", "on exactly one page"],
   { stdio: "inherit", env: { ...process.env, TEST_STOCK: String(cars) } },
 );
 process.exitCode = status;

@@ -1,4 +1,4 @@
-/** Chance that repeats: everything a schedule draws comes from its seed. */
+/** Repeatable random numbers: all of them come from the seed. */
 export class Random {
   #state: number;
 

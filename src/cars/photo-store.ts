@@ -186,10 +186,10 @@ export async function deleteOrphanedObjects(db: Database, bucket: R2Bucket, now:
   if (marked.length === 0) return 0;
   const keys = marked.map(({ key }) => key);
   await bucket.delete(keys);
-  const forget = build
+  const deletion = build
     .delete(orphanedObjects)
     .where(sql`${orphanedObjects.key} IN (SELECT value FROM json_each(${JSON.stringify(keys)}))`);
-  await db.commit("system", "cron.delete_orphans", "-", [statementOf(forget)]);
+  await db.commit("system", "cron.delete_orphans", "-", [statementOf(deletion)]);
   return keys.length;
 }
 

@@ -19,9 +19,9 @@ const DEPENDENCIES: Record<string, (env: Env) => Promise<unknown>> = {
 /** Answers 200 when every dependency works, else 503. The body names the state of each. */
 export async function readiness(c: Context<AppEnv>): Promise<Response> {
   const states = await Promise.all(
-    Object.entries(DEPENDENCIES).map(async ([name, ask]) => {
+    Object.entries(DEPENDENCIES).map(async ([name, check]) => {
       try {
-        await Promise.race([ask(c.env), timeout()]);
+        await Promise.race([check(c.env), timeout()]);
         return [name, "ok"] as const;
       } catch (error) {
         log.error("readyz.dependency_down", { dependency: name, error: describeError(error) });

@@ -32,8 +32,8 @@ const ENDINGS: Array<
 
 const bookingsOf = (id: string) => db.select().from(bookings).where(eq(bookings.customerId, id));
 
-describe.each(ENDINGS)("somebody who %s", (_, end, status, code) => {
-  test("books nothing with the next request, although it does not ask beforehand who they are", async () => {
+describe.each(ENDINGS)("a caller who %s", (_, end, status, code) => {
+  test("books nothing with the next request, although that request is verified only in its commit", async () => {
     const [customer, carId] = [await person(), await car()];
     await call("GET", `/api/cars/${carId}/available-slots/?date=2030-01-01`);
     await end(customer);
@@ -43,7 +43,7 @@ describe.each(ENDINGS)("somebody who %s", (_, end, status, code) => {
       expect(refused).toMatchObject({ status, body: { code } });
     }
     expect(await bookingsOf(customer.id)).toEqual([]);
-    // The car's calendar knows nothing of it either.
+    // The coordinator's memory does not contain it either.
     const other = await person();
     const json = { car: carId, start_at: iso(slot(3)) };
     expect((await call("POST", "/api/bookings/", { token: other.token, json })).status).toBe(201);
@@ -64,7 +64,7 @@ describe.each(ENDINGS)("somebody who %s", (_, end, status, code) => {
     }
   });
 
-  test("does not get an earlier answer again by its key", async () => {
+  test("does not get a stored answer by its Idempotency-Key", async () => {
     const [customer, carId] = [await person(), await car()];
     const request = () =>
       answer(
@@ -93,7 +93,7 @@ describe.each(ENDINGS)("somebody who %s", (_, end, status, code) => {
   });
 });
 
-test("a write of a signed-in caller passes the database's own check, and nobody else's does", async () => {
+test("the database accepts the write of a signed-in caller and of no other caller", async () => {
   const customer = await person();
   const session = await db.select().from(sessions).where(eq(sessions.userId, customer.id)).get();
   const check = (role: string) =>

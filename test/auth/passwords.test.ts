@@ -10,13 +10,13 @@ const DJANGO = [
 
 const TOO_MANY = DJANGO[0][1].replace("$1000$", "$100001$");
 
-describe("hashes of Django's", () => {
-  test.each(DJANGO)("match their password, %j, and are stale", async (password, stored) => {
+describe("a hash made by Django", () => {
+  test.each(DJANGO)("matches its password, %j, and is stale", async (password, stored) => {
     expect(await verifyPassword(password, stored)).toBe("stale");
     expect(await verifyPassword(`${password}x`, stored)).toBe("wrong");
   });
 
-  test("say whether they can be checked here", () => {
+  test("is verifiable only with a scheme and a cost that the platform supports", () => {
     expect(isVerifiable(DJANGO[0][1])).toBe(true);
     expect(isVerifiable(DJANGO[0][1].replace("$1000$", "$100000$"))).toBe(true);
     for (const stored of [
@@ -33,8 +33,8 @@ describe("hashes of Django's", () => {
   });
 });
 
-describe("checking a password", () => {
-  test("matches our own hash, and none that is broken or missing", async () => {
+describe("verifying a password", () => {
+  test("accepts our own hash, and refuses a broken or missing one", async () => {
     const stored = await hashPassword("a quiet engine");
     expect(isVerifiable(stored)).toBe(true);
     expect(await verifyPassword("a quiet engine", stored)).toBe("right");

@@ -20,14 +20,14 @@ async function member() {
 const login = (username: string, password: string) =>
   answer(call("POST", "/api/auth/login/", { json: { username, password } }));
 
-describe("me", () => {
-  test("is the user behind the token", async () => {
+describe("the current user", () => {
+  test("is the user of the token", async () => {
     const { user, access } = await member();
     const me = await answer(call("GET", "/api/auth/me/", { token: access }));
     expect(userSchema.parse(me.body)).toEqual(user);
   });
 
-  test("can be changed; what may not change can be sent back and is ignored", async () => {
+  test("can be updated; read-only members can be sent back and are ignored", async () => {
     const { user, access } = await member();
     const json = { ...user, first_name: "Ada", phone: "+49 30 1", role: "ADMIN", username: "other" };
     const changed = await answer(call("PATCH", "/api/auth/me/", { token: access, json }));
@@ -35,7 +35,7 @@ describe("me", () => {
     expect(changed.body).toEqual({ ...user, first_name: "Ada", phone: "+49 30 1" });
   });
 
-  test("takes no e-mail that somebody else has, in any case, and can do without one", async () => {
+  test("cannot take the e-mail of another user, in any case, and may have none", async () => {
     const [one, two] = [await member(), await member()];
     const patch = (json: unknown) => answer(call("PATCH", "/api/auth/me/", { token: one.access, json }));
     const taken = await patch({ email: two.email.toUpperCase() });
@@ -65,7 +65,7 @@ describe("changing the password", () => {
     expect((await login(username, NEW)).status).toBe(200);
   });
 
-  test("asks for the present one, and for a good new one", async () => {
+  test("needs the current password and a new one that passes the rules", async () => {
     const { username, access } = await member();
     const wrong = await change(access, "a wrong engine", NEW);
     expect([wrong.status, wrong.body.errors[0].field]).toEqual([400, "current_password"]);
@@ -91,7 +91,7 @@ describe("a forgotten password", () => {
     return token;
   }
 
-  test("is answered alike for a known and an unknown address; the known one gets a mail, without a token at rest", async () => {
+  test("gets the same answer for a known and an unknown address; only the known one gets a mail, and no plain token is stored", async () => {
     const { email, user } = await member();
     const known = await forgot(email.toUpperCase());
     const unknown = await forgot("nobody@example.com");
@@ -107,7 +107,7 @@ describe("a forgotten password", () => {
       .toEqual([{ recipient: email, facts: {} }]);
   });
 
-  test("is set anew by the token, once, and every session ends", async () => {
+  test("can be replaced with the token once, which ends every session", async () => {
     const { username, user, access } = await member();
     const token = await tokenFor(user.id);
     const spare = await tokenFor(user.id);
@@ -118,7 +118,7 @@ describe("a forgotten password", () => {
     for (const used of [token, spare]) expect((await reset(used)).body.errors[0].field).toBe("token");
   });
 
-  test("is not set by an expired or made-up token, nor to a weak password", async () => {
+  test("is not replaced with an expired or invented token, nor by a weak password", async () => {
     const { user, username } = await member();
     expect((await reset(await tokenFor(user.id, Date.now() - 1))).body.errors[0].field).toBe("token");
     expect((await reset("made-up")).body.errors[0].field).toBe("token");
@@ -135,7 +135,7 @@ describe("a forgotten password", () => {
     expect((await reset(token, "a third engine")).body.errors[0].field).toBe("token");
   });
 
-  test("of a deactivated user is not set", async () => {
+  test("of a deactivated user is not replaced", async () => {
     const { user } = await member();
     const token = await tokenFor(user.id);
     await db.update(users).set({ isActive: false }).where(eq(users.id, user.id));
@@ -162,11 +162,11 @@ describe("the rules for passwords", () => {
     ["drivesha", "too_similar"],
     ["bobby tables", undefined],
     ["a quiet engine", undefined],
-  ])("%s: %s", (password, code) => expect(fault(password)).toBe(code));
+  ])("find the fault of %s: %s", (password, code) => expect(fault(password)).toBe(code));
 });
 
-describe("the guard", () => {
-  test("takes the role from the database, not from the token", async () => {
+describe("the guard of an operation", () => {
+  test("reads the role from the database, not from the token", async () => {
     const staff = await person("SALES");
     await db.update(users).set({ role: "CUSTOMER" }).where(eq(users.id, staff.id));
     expect(

@@ -30,8 +30,8 @@ async function signedIn() {
   return (await login(username)).body;
 }
 
-describe("registration", () => {
-  test("makes a customer who can sign in by name and by e-mail, in any case", async () => {
+describe("a registration", () => {
+  test("creates a customer who can sign in by username and by e-mail, in any case", async () => {
     const username = newName();
     const made = await register({
       username,
@@ -52,13 +52,13 @@ describe("registration", () => {
     }
   });
 
-  test("without an e-mail works any number of times (the seed took two empty ones for equal)", async () => {
+  test("without an e-mail succeeds any number of times (the Django service treated two empty ones as equal)", async () => {
     expect((await register({ username: newName(), password: PASSWORD })).status).toBe(201);
     expect((await register({ username: newName(), password: PASSWORD, email: "" })).status).toBe(201);
     expect((await register({ username: newName(), password: PASSWORD, email: null })).status).toBe(201);
   });
 
-  test("of one name in two cases at once makes one account", async () => {
+  test("of one name in two cases, sent concurrently, creates one account", async () => {
     const username = newName();
     const both = await Promise.all(
       [username, username.toUpperCase()].map((name) => register({ username: name, password: PASSWORD })),
@@ -87,7 +87,7 @@ describe("registration", () => {
     expect(refused.body.errors.map((error: { field: string }) => error.field)).toContain(field);
   });
 
-  test("repeated with its Idempotency-Key answers the same and makes one account", async () => {
+  test("that is repeated with its Idempotency-Key gets the same answer and creates one account", async () => {
     const json = { username: newName(), password: PASSWORD };
     const headers = { "Idempotency-Key": crypto.randomUUID() };
     const answers = await Promise.all([
@@ -99,7 +99,7 @@ describe("registration", () => {
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
   });
 
-  test("stores no password", async () => {
+  test("does not store the password", async () => {
     const username = newName();
     await register({ username, password: PASSWORD });
     const stored = await db.select().from(users).where(eq(users.username, username)).get();
@@ -107,8 +107,8 @@ describe("registration", () => {
   });
 });
 
-describe("signing in", () => {
-  test("is refused alike for a wrong password, an unknown name and a deactivated user", async () => {
+describe("a login", () => {
+  test("gets the same refusal for a wrong password, an unknown name and a deactivated user", async () => {
     const username = newName();
     await register({ username, password: PASSWORD });
     const wrong = await login(username, "another phrase");
@@ -121,7 +121,7 @@ describe("signing in", () => {
     }
   });
 
-  test("renews a hash made with older parameters", async () => {
+  test("replaces a hash that has older parameters", async () => {
     const username = newName();
     await register({ username, password: PASSWORD });
     const { scryptSync } = await import("node:crypto");
@@ -135,10 +135,10 @@ describe("signing in", () => {
   });
 });
 
-describe("logging out", () => {
+describe("a logout", () => {
   const logout = (token: string) => call("POST", "/api/auth/logout/", { json: { refresh: token } });
 
-  test("ends the session with its access tokens, at once, and no other session", async () => {
+  test("ends its session and access tokens immediately, and no other session", async () => {
     const first = await signedIn();
     const other = (await login(first.user.username)).body;
     const renewed = (await refresh(first.refresh)).body;
@@ -150,15 +150,15 @@ describe("logging out", () => {
     expect((await refresh(other.refresh)).status).toBe(200);
   });
 
-  test("twice, or with an unknown token, is answered alike", async () => {
+  test("that is repeated, or has an unknown token, gets the same answer", async () => {
     const first = await signedIn();
     for (const token of [first.refresh, first.refresh, "unknown"])
       expect((await logout(token)).status).toBe(204);
   });
 });
 
-describe("refreshing", () => {
-  test("gives a new pair and spends the old token", async () => {
+describe("a refresh", () => {
+  test("returns a new pair and invalidates the old token", async () => {
     const first = await signedIn();
     const second = await refresh(first.refresh);
     expect(second.status).toBe(200);
@@ -166,7 +166,7 @@ describe("refreshing", () => {
     expect((await call("GET", "/api/bookings/me/", { token: second.body.access })).status).toBe(200);
   });
 
-  test("twice at once from one client gives both the same next token and logs nobody out", async () => {
+  test("that one client sends twice concurrently gets the same next token twice and keeps the session", async () => {
     const first = await signedIn();
     const both = await Promise.all([refresh(first.refresh), refresh(first.refresh), refresh(first.refresh)]);
     expect(both.map(({ status }) => status)).toEqual([200, 200, 200]);
@@ -174,7 +174,7 @@ describe("refreshing", () => {
     expect((await refresh(both[0]?.body.refresh)).status).toBe(200);
   });
 
-  test("with a stolen token after its owner moved on puts both out", async () => {
+  test("with a stolen token, after its owner has used the successor, ends the session of both", async () => {
     const first = await signedIn();
     const second = (await refresh(first.refresh)).body;
     const third = (await refresh(second.refresh)).body;
@@ -182,7 +182,7 @@ describe("refreshing", () => {
     expect((await refresh(third.refresh)).status).toBe(401);
   });
 
-  test("with a spent token after the grace puts both out, although its successor was not used", async () => {
+  test("with a used token after the grace period ends the session, although the successor is unused", async () => {
     const first = await signedIn();
     const second = (await refresh(first.refresh)).body;
     await db
@@ -193,7 +193,7 @@ describe("refreshing", () => {
     expect((await refresh(second.refresh)).status).toBe(401);
   });
 
-  test("with an expired, unknown or odd token is refused", async () => {
+  test("with an expired, unknown or malformed token is refused", async () => {
     const first = await signedIn();
     await db
       .update(refreshTokens)
@@ -205,7 +205,7 @@ describe("refreshing", () => {
     expect((await refresh("")).status).toBe(401);
   });
 
-  test("stores no token", async () => {
+  test("does not store the tokens", async () => {
     const first = await signedIn();
     const stored = await db.select().from(refreshTokens).where(ofUser(first.user.id));
     expect(JSON.stringify(stored)).not.toContain(first.refresh);

@@ -46,14 +46,14 @@ const FORGERIES: Array<[string, (claims: Claims, token: string) => string | Prom
 ];
 
 describe("an access token", () => {
-  test("that is genuine is let in", async () => {
+  test("is accepted when it is genuine", async () => {
     const { token } = await person();
     expect((await call("GET", "/api/auth/me/", { token })).status).toBe(200);
     const again = await sign(claimsOf(token), env.JWT_SECRET, "HS256");
     expect((await call("GET", "/api/auth/me/", { token: again })).status).toBe(200);
   });
 
-  test.each(FORGERIES)("%s is refused", async (_, forge) => {
+  test.each(FORGERIES)("is refused when it is forged: %s", async (_, forge) => {
     const { token } = await person();
     const forged = await forge(claimsOf(token), token);
     const refused = await answer(call("GET", "/api/auth/me/", { token: forged }));
@@ -61,7 +61,7 @@ describe("an access token", () => {
     expect(refused.headers.get("WWW-Authenticate")).toContain("invalid_token");
   });
 
-  test("is not a refresh token, nor the reverse", async () => {
+  test("is not accepted as a refresh token, nor a refresh token as an access token", async () => {
     const { token } = await person();
     expect(
       (await call("GET", "/api/auth/me/", { headers: { Authorization: `Basic ${token}` } })).status,
@@ -71,7 +71,7 @@ describe("an access token", () => {
     ).toBe(401);
   });
 
-  test("carries what the contract says and nothing personal", async () => {
+  test("has the claims of the contract and no personal data", async () => {
     const { token, id } = await person();
     const claims = claimsOf(token);
     expect(Object.keys(claims).sort()).toEqual(["aud", "exp", "iat", "iss", "jti", "role", "sid", "sub"]);

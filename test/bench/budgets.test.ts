@@ -1,5 +1,5 @@
 /**
- * What each operation may cost: round trips to D1, rows that its queries read and write, calls of a car's calendar.
+ * What each operation may cost: round trips to D1, rows that its queries read and write, calls of the car's coordinator.
  * Counted, not timed, so there is no noise: a change that goes over is a change of the price, and says so here.
  */
 import { env } from "cloudflare:workers";
@@ -17,7 +17,7 @@ const BOOKINGS_OF_ONE = 20;
 type Request = Parameters<typeof call>;
 type Budget = {
   name: string;
-  /** `[trips, rows read, rows written, calendar calls]`: trips and calls to the one, rows at most. */
+  /** `[trips, rows read, rows written, coordinator calls]`: trips and calls to the one, rows at most. */
   most: [number, number, number, number];
   /** What is answered, when it is not success. */
   status?: number;
@@ -25,7 +25,7 @@ type Budget = {
   request: () => Promise<Request>;
 };
 
-/** A car whose calendar is in memory. */
+/** A car whose coordinator has loaded it. */
 async function warmCar(): Promise<string> {
   const id = await car();
   await call("GET", `/api/cars/${id}/available-slots/?date=2030-01-01`);
@@ -150,15 +150,15 @@ describe.each(STOCKS)("with %i cars in stock", (stock) => {
     await insertAll(env.DB, carPhotos, more.map(photoOf));
   });
 
-  test.each(BUDGETS)("$name costs no more than it may", async ({ most, status, request }) => {
+  test.each(BUDGETS)("$name stays within its budget", async ({ most, status, request }) => {
     const asked = await request();
     await account();
     const answer = await call(...asked);
     await answer.arrayBuffer();
     const cost: Cost = costOf(await account());
     expect(status ? answer.status === status : answer.ok).toBe(true);
-    const [trips, rowsRead, rowsWritten, calendarCalls] = most;
-    expect.soft(cost).toMatchObject({ trips, calendarCalls });
+    const [trips, rowsRead, rowsWritten, coordinatorCalls] = most;
+    expect.soft(cost).toMatchObject({ trips, coordinatorCalls });
     expect.soft(cost.rowsRead, "rows read").toBeLessThanOrEqual(rowsRead);
     expect.soft(cost.rowsWritten, "rows written").toBeLessThanOrEqual(rowsWritten);
   });

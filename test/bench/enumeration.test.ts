@@ -30,7 +30,7 @@ async function costOf(path: string, json: unknown) {
 }
 
 describe("known and unknown users", () => {
-  test("cannot be distinguished by what a refused login costs", async () => {
+  test("cannot be distinguished by the cost of a refused login", async () => {
     const { username } = await person("CUSTOMER", { passwordHash: await hashPassword("a quiet engine") });
     const inactive = await person("CUSTOMER", { isActive: false });
     const login = (name: string) => costOf("/api/auth/login/", { username: name, password: "not the one" });
@@ -41,7 +41,7 @@ describe("known and unknown users", () => {
     expect(await login(inactive.username)).toEqual(known);
   });
 
-  test("cannot be distinguished by what a request for a password reset costs", async () => {
+  test("cannot be distinguished by the cost of a request for a password reset", async () => {
     const { email } = await person();
     const inactive = await person("CUSTOMER", { isActive: false });
     const forgot = (address: string) => costOf("/api/auth/password/forgot/", { email: address });

@@ -42,25 +42,25 @@ describe("booking a test drive", () => {
     expect(mine.body).toMatchObject({ count: 1, results: [made.body] });
   });
 
-  test("the fact and what must be told about it are one commit", async () => {
+  test("one commit writes the booking and its notifications", async () => {
     const [customer, carId] = [await person(), await car()];
     const made = await book(customer.token, carId, slot(2));
-    const told = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
-    expect(told.map((row) => [row.kind, row.recipient]).sort()).toEqual([
+    const notified = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
+    expect(notified.map((row) => [row.kind, row.recipient]).sort()).toEqual([
       ["booking_received", customer.email],
       ["staff_booking", env.EMAIL_STAFF],
     ]);
   });
 
-  test("a customer without an e-mail address can book; only the staff is told", async () => {
+  test("a customer without an e-mail address can book, and only the staff is notified", async () => {
     const [customer, carId] = [await person("CUSTOMER", { email: null, emailKey: null }), await car()];
     const made = await book(customer.token, carId, slot(2));
     expect(made.status).toBe(201);
-    const told = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
-    expect(told.map((row) => row.kind)).toEqual(["staff_booking"]);
+    const notified = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
+    expect(notified.map((row) => row.kind)).toEqual(["staff_booking"]);
   });
 
-  test("of fifty customers after one slot at once exactly one gets it and the others are offered free ones", async () => {
+  test("when fifty customers book one slot concurrently, exactly one gets it and the others are offered free slots", async () => {
     const [carId, customers] = [await car(), await Promise.all(Array.from({ length: 50 }, () => person()))];
     const answers = await Promise.all(customers.map(({ token }) => book(token, carId, slot(3))));
     const statuses = answers.map(({ status }) => status);
@@ -76,7 +76,7 @@ describe("booking a test drive", () => {
     expect(await activeBookings(carId)).toHaveLength(1);
   });
 
-  test("evicting the Durable Object in the middle of the rush changes nothing", async () => {
+  test("evicting the Durable Object while the customers book changes nothing", async () => {
     const [carId, customers] = [await car(), await Promise.all(Array.from({ length: 50 }, () => person()))];
     const stub = env.CAR_COORDINATOR.getByName(carId);
     const rush = customers.map(({ token }, index) => {
@@ -89,7 +89,7 @@ describe("booking a test drive", () => {
     expect(await activeBookings(carId)).toHaveLength(1);
   });
 
-  test.each(["cancel", "decline"])("a slot freed by %s is offered and can be booked again", async (verb) => {
+  test.each(["cancel", "decline"])("a slot that %s frees is listed and can be booked again", async (verb) => {
     const [customer, other, staff, carId] = [
       await person(),
       await person(),
@@ -108,7 +108,7 @@ describe("booking a test drive", () => {
     expect((await book(other.token, carId, slot(4))).status).toBe(201);
   });
 
-  test("a sold or removed car cannot be booked, an unknown one is not found, a reserved one can be", async () => {
+  test("a sold or removed car cannot be booked, an unknown car is not found, and a reserved car can be booked", async () => {
     const customer = await person();
     const removed = await car({ status: "REMOVED" });
     expect((await book(customer.token, removed, slot(2))).body.code).toBe("car_not_bookable");
@@ -123,7 +123,7 @@ describe("booking a test drive", () => {
     ["after the last start", () => slot(2, 7) + 3_600_000, "not_a_slot"],
     ["in the past", () => slot(-2), "in_the_past"],
     ["more than a year ahead", () => slot(367), "too_far_ahead"],
-  ])("a start %s is refused by name", async (_, start, code) => {
+  ])("a start %s is refused with the field named", async (_, start, code) => {
     const [customer, carId] = [await person(), await car()];
     const refused = await book(customer.token, carId, start());
     expect(refused.status).toBe(400);
@@ -161,7 +161,7 @@ describe("booking a test drive", () => {
     expect(Date.parse(made.body.start_at)).toBe(slot(2));
   });
 
-  test("staff cannot book in their own name, and strangers are asked to sign in", async () => {
+  test("staff cannot book, and anonymous callers get 401", async () => {
     const [staff, carId] = [await person("SALES"), await car()];
     expect((await book(staff.token, carId, slot(2))).status).toBe(403);
     const stranger = await answer(
@@ -173,7 +173,7 @@ describe("booking a test drive", () => {
 });
 
 describe("an Idempotency-Key", () => {
-  test("makes the same booking request answer the same and book once", async () => {
+  test("gives the same request the same answer, and books once", async () => {
     const [customer, carId] = [await person(), await car()];
     const headers = { "Idempotency-Key": "once" };
     const first = await book(customer.token, carId, slot(2), {}, headers);
@@ -185,7 +185,7 @@ describe("an Idempotency-Key", () => {
     expect(await activeBookings(carId)).toHaveLength(1);
   });
 
-  test("holds also when twenty equal requests arrive at once", async () => {
+  test("books once when twenty equal requests arrive concurrently", async () => {
     const [customer, carId] = [await person(), await car()];
     const headers = { "Idempotency-Key": "at once".replace(" ", "-") };
     const answers = await Promise.all(
@@ -196,7 +196,7 @@ describe("an Idempotency-Key", () => {
     expect(await activeBookings(carId)).toHaveLength(1);
   });
 
-  test("refuses another request under the same key, and keeps callers apart", async () => {
+  test("is refused for another request, and is separate for each caller", async () => {
     const [customer, other, carId] = [await person(), await person(), await car()];
     const headers = { "Idempotency-Key": "mine" };
     expect((await book(customer.token, carId, slot(2), {}, headers)).status).toBe(201);
@@ -205,14 +205,14 @@ describe("an Idempotency-Key", () => {
     expect((await book(other.token, carId, slot(3), {}, headers)).status).toBe(201);
   });
 
-  test("of an odd form is refused", async () => {
+  test("is refused when it is malformed", async () => {
     const [customer, carId] = [await person(), await car()];
     const refused = await book(customer.token, carId, slot(2), {}, { "Idempotency-Key": "x".repeat(256) });
     expect([refused.status, refused.body.errors[0].field]).toEqual([400, "Idempotency-Key"]);
   });
 });
 
-describe("the life of a booking", () => {
+describe("the status of a booking", () => {
   const ALLOWED: Record<string, string[]> = {
     PENDING: ["approve", "decline", "cancel"],
     APPROVED: ["complete", "no-show", "cancel"],
@@ -233,7 +233,7 @@ describe("the life of a booking", () => {
     Object.keys(ALLOWED).flatMap((from) =>
       Object.entries(VERBS).map(([verb, to]) => [from, verb, to] as const),
     ),
-  )("from %s, %s does what the contract says", async (from, verb, to) => {
+  )("in %s has the result of the contract for %s", async (from, verb, to) => {
     const [customer, staff, carId] = [await person(), await person("SALES"), await car()];
     const id = await booking({
       carId,
@@ -267,7 +267,7 @@ describe("the life of a booking", () => {
     expect(await handledBy()).toBe(second.id);
   });
 
-  test("a customer cancels their own booking; another's does not exist for them", async () => {
+  test("can be cancelled by its customer, and by no other customer", async () => {
     const [customer, other, carId] = [await person(), await person(), await car()];
     const made = await book(customer.token, carId, slot(2));
     const path = `/api/bookings/${made.body.id}/`;
@@ -286,7 +286,7 @@ describe("the life of a booking", () => {
     expect([cancelled.status, cancelled.body.status]).toEqual([200, "CANCELLED"]);
   });
 
-  test("a customer calls an approved one off, once, and the time is free", async () => {
+  test("is CANCELLED once when the customer cancels an approved booking, which frees the slot", async () => {
     const [customer, other, carId] = [await person(), await person(), await car()];
     const id = await booking({ carId, customerId: customer.id, startAt: slot(2), status: "APPROVED" });
     const cancel = () => answer(call("PATCH", `/api/bookings/${id}/cancel/`, { token: customer.token }));
@@ -295,7 +295,7 @@ describe("the life of a booking", () => {
     expect((await book(other.token, carId, slot(2))).status).toBe(201);
   });
 
-  test("of twenty simultaneous approvals one succeeds and the customer is told once", async () => {
+  test("changes once, with one notification, in twenty concurrent approvals", async () => {
     const [customer, staff, carId] = [await person(), await person("SALES"), await car()];
     const made = await book(customer.token, carId, slot(2));
     const path = `/api/bookings/${made.body.id}/approve/`;
@@ -303,13 +303,13 @@ describe("the life of a booking", () => {
       Array.from({ length: 20 }, () => call("PATCH", path, { token: staff.token })),
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(19).fill(409)]);
-    const told = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
-    expect(told.filter((row) => row.kind === "booking_approved")).toHaveLength(1);
+    const notified = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
+    expect(notified.filter((row) => row.kind === "booking_approved")).toHaveLength(1);
   });
 });
 
-describe("available slots", () => {
-  test("are the eight of the day, less what is taken", async () => {
+describe("the available slots", () => {
+  test("are the eight slots of the day without those that are taken", async () => {
     const [customer, carId] = [await person(), await car()];
     const date = iso(slot(5)).slice(0, 10);
     const ask = () => answer(call("GET", `/api/cars/${carId}/available-slots/?date=${date}`));
@@ -319,7 +319,7 @@ describe("available slots", () => {
     expect(starts).toEqual([0, 1, 3, 4, 5, 6, 7].map((index) => slot(5, index)));
   });
 
-  test("are none on a past day, and none beyond the horizon", async () => {
+  test("are empty on a past day and beyond the horizon", async () => {
     const carId = await car();
     for (const days of [-1, 400]) {
       const date = iso(slot(days)).slice(0, 10);
@@ -344,7 +344,7 @@ describe("available slots", () => {
     "?date=26-1-1",
     "?date=99999-01-01",
     "?day=2026-12-01",
-  ])("asked for with %j are refused with the parameter named", async (query) => {
+  ])("are refused for the query %j with the parameter named", async (query) => {
     const refused = await answer(call("GET", `/api/cars/${await car()}/available-slots/${query}`));
     expect(refused.status).toBe(400);
     expect(refused.body.errors.map((error: { field: string }) => error.field)).toContain("date");

@@ -22,8 +22,8 @@ const freeStarts = async (carId: string, startAt: number): Promise<number[]> => 
   return body.map((free: { start_at: string }) => Date.parse(free.start_at));
 };
 
-describe("moving a test drive", () => {
-  test("a customer moves an approved one: it waits for approval again, and the old time is free at once", async () => {
+describe("rescheduling a test drive", () => {
+  test("by the customer makes an approved one PENDING again, and frees the old slot immediately", async () => {
     const { customer, carId, id, startAt } = await booked("APPROVED");
     const moved = await move(customer.token, id, slot(2, 3));
     expect(moved.status).toBe(200);
@@ -39,19 +39,19 @@ describe("moving a test drive", () => {
     expect(free).not.toContain(slot(2, 3));
   });
 
-  test("staff moves an approved one and it stays approved", async () => {
+  test("by staff keeps an approved one APPROVED", async () => {
     const [{ id }, staff] = [await booked("APPROVED"), await person("SALES")];
     expect((await move(staff.token, id, slot(2, 1))).body.status).toBe("APPROVED");
   });
 
-  test("the customer and the staff are told in the same commit", async () => {
+  test("writes the notifications to the customer and the staff in the same commit", async () => {
     const { customer, id } = await booked();
     await move(customer.token, id, slot(3));
-    const told = await db.select().from(notifications).where(eq(notifications.bookingId, id));
-    expect(told.map(({ kind }) => kind).sort()).toEqual(["booking_rescheduled", "staff_booking"]);
+    const notified = await db.select().from(notifications).where(eq(notifications.bookingId, id));
+    expect(notified.map(({ kind }) => kind).sort()).toEqual(["booking_rescheduled", "staff_booking"]);
   });
 
-  test("onto a taken time it fails, keeps the old one, and offers others", async () => {
+  test("to a taken slot fails, keeps the old slot, and offers free slots", async () => {
     const { customer, carId, id, startAt } = await booked();
     const other = await person();
     await booking({ carId, customerId: other.id, startAt: slot(2, 1), status: "APPROVED" });
@@ -64,7 +64,7 @@ describe("moving a test drive", () => {
     });
   });
 
-  test("asked twice, as after a lost answer, it moves once", async () => {
+  test("moves the booking once when the request is repeated after a lost answer", async () => {
     const { customer, id } = await booked();
     const [first, second] = [
       await move(customer.token, id, slot(2, 2)),
@@ -75,7 +75,7 @@ describe("moving a test drive", () => {
     expect((await db.select().from(bookings).where(eq(bookings.id, id)).get())?.sequence).toBe(1);
   });
 
-  test("of twenty bookings that want the same free time at once, one gets it and none loses its own", async () => {
+  test("of twenty bookings to the same free slot moves one, and the others keep their slots", async () => {
     const carId = await car();
     const own = await Promise.all(
       Array.from({ length: 20 }, async (_, index) => {
@@ -98,7 +98,7 @@ describe("moving a test drive", () => {
   });
 
   test.each<Status>(["DECLINED", "CANCELLED", "COMPLETED", "NO_SHOW"])(
-    "one that is %s stays",
+    "does not move a booking that is %s",
     async (status) => {
       const { customer, id } = await booked(status);
       const refused = await move(customer.token, id, slot(3));
@@ -106,7 +106,7 @@ describe("moving a test drive", () => {
     },
   );
 
-  test("another customer's does not exist; a stranger is asked to sign in", async () => {
+  test("of another customer's booking gets 404, and an anonymous caller gets 401", async () => {
     const [{ id }, other] = [await booked(), await person()];
     expect((await move(other.token, id, slot(3))).status).toBe(404);
     expect((await move(undefined, id, slot(3))).status).toBe(401);
@@ -121,7 +121,7 @@ describe("moving a test drive", () => {
     [{ start_at: 5 }, "start_at", "invalid_type"],
     [{}, "start_at", "required"],
     [{ start_at: iso(slot(3)), status: "APPROVED" }, "status", "unknown_field"],
-  ])("to %j it is refused by name", async (json, field, code) => {
+  ])("to %j is refused with the field named", async (json, field, code) => {
     const { customer, id } = await booked();
     const refused = await answer(
       call("PATCH", `/api/bookings/${id}/reschedule/`, { token: customer.token, json }),
@@ -138,7 +138,7 @@ describe("the staff's list of bookings", () => {
     return { ...page, ids: page.body.results?.map((row: { id: string }) => row.id) };
   };
 
-  test("is filtered by car, customer, status and local day, newest start first", async () => {
+  test("can be filtered by car, customer, status and local day, newest start first", async () => {
     const { customer, carId, id } = await booked("APPROVED", slot(5, 7));
     const earlier = await booking({ carId, customerId: customer.id, startAt: slot(5), status: "CANCELLED" });
     const nextDay = await booking({ carId, customerId: customer.id, startAt: slot(6), status: "PENDING" });
@@ -150,7 +150,7 @@ describe("the staff's list of bookings", () => {
     expect((await list(`?car=${crypto.randomUUID()}`)).body).toMatchObject({ count: 0, results: [] });
   });
 
-  test("walked by pages gives each booking once, also when many start together", async () => {
+  test("has each booking on exactly one page, also when many start together", async () => {
     const customer = await person();
     const ids = await Promise.all(
       Array.from({ length: 7 }, async () =>
@@ -171,13 +171,13 @@ describe("the staff's list of bookings", () => {
     ["?date=2026-02-30", "date"],
     ["?day=2026-02-01", "day"],
     ["?page=0", "page"],
-  ])("with %s is refused with the parameter named", async (query, field) => {
+  ])("refuses the query %s with the parameter named", async (query, field) => {
     const refused = await list(query);
     expect(refused.status).toBe(400);
     expect(refused.body.errors[0].field).toBe(field);
   });
 
-  test("is not for customers", async () => {
+  test("is forbidden for customers", async () => {
     const customer = await person();
     expect((await call("GET", "/api/bookings/", { token: customer.token })).status).toBe(403);
     expect((await call("GET", "/api/bookings/")).status).toBe(401);
@@ -185,7 +185,7 @@ describe("the staff's list of bookings", () => {
 });
 
 describe("the free slots of several days", () => {
-  test("are those of each day, in one answer", async () => {
+  test("are the slots of each day, in one answer", async () => {
     const { carId } = await booked("PENDING", slot(5, 2));
     const [from, to] = [iso(slot(4)).slice(0, 10), iso(slot(6)).slice(0, 10)];
     const { status, body } = await answer(
@@ -202,7 +202,7 @@ describe("the free slots of several days", () => {
     ["?from=2026-12-01&to=2026-12-31", 200],
     ["?from=9999-12-31&to=9999-12-31", 200],
     ["?date=9999-12-31", 200],
-  ])("%s are answered", async (query, status) => {
+  ])("get %2$d for the query %1$s", async (query, status) => {
     expect((await call("GET", `/api/cars/${await car()}/available-slots/${query}`)).status).toBe(status);
   });
 
@@ -215,7 +215,7 @@ describe("the free slots of several days", () => {
     ["?date=2026-12-01&to=2026-12-02", "date"],
     ["?from=2026-02-30&to=2026-03-01", "from"],
     ["?from=2026-12-01&to=x", "to"],
-  ])("%s are refused with the parameter named", async (query, field) => {
+  ])("are refused for the query %s with the parameter named", async (query, field) => {
     const refused = await answer(call("GET", `/api/cars/${await car()}/available-slots/${query}`));
     expect(refused.status).toBe(400);
     expect(refused.body.errors.map((error: { field: string }) => error.field)).toContain(field);

@@ -47,7 +47,7 @@ function daysOfChange(offset: (at: number) => number): Set<string> {
   return days;
 }
 
-test("in every zone the platform knows, on the days its clocks change in three years, each slot is at its own local hour", () => {
+test("each slot has its own local hour in every known zone, on the days of its clock changes in three years", () => {
   const zones = Intl.supportedValuesOf("timeZone");
   let swept = 0;
   for (const zone of zones) {
@@ -85,7 +85,7 @@ test.each([
   // Kwajalein left out a whole day, and Caracas went back half an hour.
   ["Pacific/Kwajalein", "1993-08-21", 0],
   ["America/Caracas", "2007-12-09", 8],
-])("%s has on %s %d slots, none twice", (zone, date, count) => {
+])("the day in %s on %s has %d distinct slots", (zone, date, count) => {
   const starts = slotsOn(date, zone).map(({ startAt }) => formatLocal(startAt, zone).slice(11, 16));
   expect(new Set(starts).size).toBe(starts.length);
   expect(starts).toHaveLength(count);

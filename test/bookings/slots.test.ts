@@ -9,20 +9,20 @@ const hours = { timeZone: BERLIN, horizonDays: 365 };
 const at = (text: string) => Date.parse(text);
 
 describe("the slots of a day", () => {
-  test("are eight, at each local hour from nine to four", () => {
+  test("are eight, one at each local hour from 9 to 16", () => {
     const starts = slotsOn("2026-12-01", BERLIN).map(({ startAt }) => formatLocal(startAt, BERLIN));
     expect(starts).toEqual(
       ["09", "10", "11", "12", "13", "14", "15", "16"].map((hour) => `2026-12-01T${hour}:00:00+01:00`),
     );
   });
 
-  test("follow the clocks on the days they change", () => {
+  test("follow the clocks on the days of a clock change", () => {
     expect(slotsOn("2026-03-28", BERLIN)[0]?.startAt).toBe(at("2026-03-28T08:00:00Z"));
     expect(slotsOn("2026-03-29", BERLIN)[0]?.startAt).toBe(at("2026-03-29T07:00:00Z"));
     expect(slotsOn("2026-10-25", BERLIN)[0]?.startAt).toBe(at("2026-10-25T08:00:00Z"));
   });
 
-  test("are none on a day that a zone skipped", () => {
+  test("are empty on a day that a zone skipped", () => {
     // Samoa went from 29 to 31 December 2011.
     expect(slotsOn("2011-12-30", "Pacific/Apia")).toEqual([]);
     expect(slotsOn("2011-12-31", "Pacific/Apia")).toHaveLength(8);
@@ -35,12 +35,12 @@ describe("a local day", () => {
     ["2026-03-29", BERLIN, "2026-03-28T23:00:00Z", 23],
     ["2026-10-25", BERLIN, "2026-10-24T22:00:00Z", 25],
     ["2011-12-30", "Pacific/Apia", "2011-12-30T10:00:00Z", 0],
-  ])("%s in %s begins at %s and has %d hours", (date, zone, begin, length) => {
+  ])("%s in %s begins at %s and lasts %d hours", (date, zone, begin, length) => {
     const { from = 0, to = 0 } = daySpan(date, date, zone);
     expect([from, (to - from) / 3_600_000]).toEqual([at(begin), length]);
   });
 
-  test("is so many days after another", () => {
+  test("has a number of days to another day", () => {
     expect(daysBetween("2026-12-01", "2026-12-31")).toBe(30);
     expect(daysBetween("2026-12-01", "2026-11-30")).toBe(-1);
     expect(daysBetween("9999-12-31", "9999-12-31")).toBe(0);
@@ -56,7 +56,7 @@ describe("an instant", () => {
     ["2026-07-01T09:00:00", "2026-07-01T07:00:00Z"],
     // The hour that happens twice is the first one.
     ["2026-10-25T02:30", "2026-10-25T00:30:00Z"],
-  ])("%s is %s", (text, utc) => expect(parseInstant(text, BERLIN)).toBe(at(utc)));
+  ])("is read from %s as %s", (text, utc) => expect(parseInstant(text, BERLIN)).toBe(at(utc)));
 
   test.each([
     "2026-12-01",
@@ -78,10 +78,10 @@ describe("an instant", () => {
     "2026-03-29T02:30",
     " 2026-12-01T09:00:00Z",
     "2026-12-01T09:00:00Z\n",
-  ])("%j is none", (text) => expect(parseInstant(text, BERLIN)).toBeUndefined());
+  ])("is not read from %j", (text) => expect(parseInstant(text, BERLIN)).toBeUndefined());
 });
 
-test("an instant with an offset is the one that Temporal reads", () => {
+test("an instant with an offset equals the one that Temporal reads", () => {
   const number = (from: number, to: number, digits = 2) =>
     fc.integer({ min: from, max: to }).map((n) => String(n).padStart(digits, "0"));
   const text = fc
@@ -120,12 +120,12 @@ describe("a start", () => {
     expect(checkStart(now + 3_600_000, now, hours)).toBeUndefined();
   });
 
-  test("may be a year ahead and no further", () => {
+  test("may be at most the horizon ahead", () => {
     expect(checkStart(at("2027-12-01T08:00:00Z"), now, hours)).toBeUndefined();
     expect(checkStart(at("2027-12-01T09:00:00Z"), now, hours)).toBe("too_far_ahead");
   });
 
-  test("must be a slot's", () => {
+  test("must be the start of a slot", () => {
     expect(checkStart(at("2026-12-02T08:30:00Z"), now, hours)).toBe("not_a_slot");
     expect(checkStart(at("2026-12-02T07:00:00Z"), now, hours)).toBe("not_a_slot");
     expect(checkStart(at("2026-12-02T16:00:00Z"), now, hours)).toBe("not_a_slot");
@@ -143,7 +143,7 @@ describe("free slots", () => {
     ).toEqual(["12", "13", "14", "15", "16"]);
   });
 
-  test("leave out what overlaps a booking, even one that is off the hour", () => {
+  test("exclude slots that overlap a booking, even a booking that does not start on the hour", () => {
     const taken = [{ startAt: at("2026-12-02T08:30:00Z"), endAt: at("2026-12-02T09:30:00Z") }];
     const free = freeSlots("2026-12-02", "2026-12-02", taken, now, hours);
     expect(free[0]?.startAt).toBe(at("2026-12-02T10:00:00Z"));
@@ -152,12 +152,12 @@ describe("free slots", () => {
   test.each([
     ["9999-12-31", "9999-12-31"],
     ["0000-01-01", "9999-12-31"],
-  ])("from %s to %s are found at once, however far away the days are", (from, to) => {
+  ])("from %s to %s are found quickly, however far away the days are", (from, to) => {
     const free = freeSlots(from, to, [], now, { timeZone: BERLIN, horizonDays: 1 });
     expect(free).toHaveLength(from === to ? 0 : 5 + 3);
   });
 
-  test("nearest to a wanted time come first", () => {
+  test("are sorted by their distance from a wanted start", () => {
     const wanted = at("2026-12-02T10:00:00Z");
     const taken = [{ startAt: wanted, endAt: wanted + 3_600_000 }];
     expect(
@@ -167,9 +167,9 @@ describe("free slots", () => {
 });
 
 describe("a date", () => {
-  test.each(["2026-12-01", "2028-02-29"])("%s exists", (text) => expect(isDate(text)).toBe(true));
+  test.each(["2026-12-01", "2028-02-29"])("is valid: %s", (text) => expect(isDate(text)).toBe(true));
   test.each(["2026-02-29", "2026-00-10", "2026-1-1", "20261201", "2026-12-01T00:00", "", "-2026-12-01"])(
-    "%j does not",
+    "is not valid: %j",
     (text) => expect(isDate(text)).toBe(false),
   );
 });

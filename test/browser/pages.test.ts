@@ -67,7 +67,7 @@ const overflow = (page: Page) => page.evaluate("document.documentElement.scrollW
 const background = (page: Page) => page.evaluate("getComputedStyle(document.body).backgroundColor");
 
 describe("the reference page", () => {
-  test("shows operations, their roles and samples in three languages before anything else", async () => {
+  test("shows operations, their roles and samples in three languages without any action of the reader", async () => {
     const { page, faults } = await open("/docs");
     const first = await page.locator("form.operation").first().boundingBox();
     expect(first?.y).toBeLessThan(900);
@@ -104,7 +104,7 @@ describe("the reference page", () => {
     await page.close();
   });
 
-  test("sends what is filled in: the stock, a login, and two bookings with a key each", async () => {
+  test("sends requests: the stock, a login, and two bookings with a key each", async () => {
     const { page, faults } = await open("/docs");
     const cars = await send(page, "listCars");
     expect([cars.status, new URL(cars.request.url()).search]).toEqual(["200", ""]);
@@ -142,7 +142,7 @@ describe("the reference page", () => {
 });
 
 describe("the other pages", () => {
-  test("the errors have an anchor each", async () => {
+  test("have an anchor for each error", async () => {
     const { page, faults } = await open("/docs/errors/", { width: 390 });
     expect(await page.locator("section[id]").evaluateAll((found) => found.map(({ id }) => id))).toEqual(
       Object.keys(PROBLEMS),
@@ -151,7 +151,7 @@ describe("the other pages", () => {
     await page.close();
   });
 
-  test("the landing page leads to working pages", async () => {
+  test("are linked from the landing page", async () => {
     const { page, faults } = await open("/", { width: 390 });
     const links = await page
       .locator("a")
@@ -163,7 +163,7 @@ describe("the other pages", () => {
     await page.close();
   });
 
-  test("a used reset link offers another one", async () => {
+  test("offer another reset link when the first was used", async () => {
     const { page } = await open("/reset-password#token=used", { width: 390 });
     await page.locator("#show").check();
     expect(await page.locator("#password").getAttribute("type")).toBe("text");

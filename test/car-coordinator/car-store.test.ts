@@ -39,8 +39,8 @@ const codes = (
   return counts;
 };
 
-describe("the calendar in the database", () => {
-  test("is loaded with the active bookings alone", async () => {
+describe("the store of a car", () => {
+  test("loads only the active bookings", async () => {
     const { carId, customerId } = await stage();
     const at = (hour: number) => ({ carId, customerId, startAt: slot(2, hour) });
     const active = [
@@ -49,11 +49,11 @@ describe("the calendar in the database", () => {
     ];
     for (const status of ["CANCELLED", "DECLINED", "COMPLETED", "NO_SHOW"] as const)
       await booking({ ...at(2), status });
-    const calendar = await storeOf(carId).load();
-    expect([...calendar.active.keys()].sort()).toEqual(active.sort());
+    const state = await storeOf(carId).load();
+    expect([...state.active.keys()].sort()).toEqual(active.sort());
   });
 
-  test("takes no commit that was decided before the last load, whoever loaded", async () => {
+  test("refuses a commit that was decided before the last load by any writer", async () => {
     const { carId, customerId, context } = await stage();
     const row = { carId, customerId, startAt: slot(2), endAt: slot(2, 1), notes: "" };
     const change = {
@@ -79,7 +79,7 @@ describe("the calendar in the database", () => {
     expect(await successor.commit(change, context)).toMatchObject({ type: "committed" });
   });
 
-  test("of an unknown car is empty, and nothing is written for it", async () => {
+  test("loads nothing for an unknown car, and writes nothing for it", async () => {
     const carId = crypto.randomUUID();
     expect(await storeOf(carId).load()).toEqual({ status: undefined, active: new Map() });
     expect(await db.select().from(calendars).where(eq(calendars.carId, carId))).toEqual([]);
@@ -98,7 +98,7 @@ test("the bookings of a car that is removed are cancelled under a higher sequenc
   ]);
 });
 
-test("a calendar that is loaded answers without the database, and knows at once what it booked", async () => {
+test("a loaded coordinator answers without the database, and includes each new booking immediately", async () => {
   const { carId, book, context } = await stage();
   const counted = countingDatabase();
   const writer = writerOf(carId, counted.d1);
@@ -109,7 +109,7 @@ test("a calendar that is loaded answers without the database, and knows at once 
   expect(counted.batches).toBe(2);
 });
 
-test("a question asked while a booking is being committed waits for it", async () => {
+test("a read waits for a booking that is being committed", async () => {
   const { carId, book, context } = await stage();
   let commit = () => {};
   const writer = writerOf(
@@ -133,8 +133,8 @@ test("a question asked while a booking is being committed waits for it", async (
   expect(await booked).toMatchObject({ ok: true });
 });
 
-describe("when the database fails", () => {
-  test("before the commit, nothing is booked, the asker is told so, and the next one is served", async () => {
+describe("a failure of the database", () => {
+  test("before the commit books nothing, refuses the caller, and the next caller is served", async () => {
     const { carId, book, context } = await stage();
     const writer = writerOf(
       carId,
@@ -145,7 +145,7 @@ describe("when the database fails", () => {
     expect(await writer.execute(book(), context)).toMatchObject({ ok: true });
   });
 
-  test("after the commit, the booking is found and acknowledged", async () => {
+  test("after the commit does not prevent the answer, because the booking is found", async () => {
     const { carId, book, context } = await stage();
     const writer = writerOf(
       carId,
@@ -163,7 +163,7 @@ describe("when the database fails", () => {
     });
   });
 
-  test("and the commit arrives after the failure was reported, it changes nothing", async () => {
+  test("makes a commit that arrives after the failure was reported ineffective", async () => {
     const { carId, book, context } = await stage();
     let late: (() => Promise<D1Result[]>) | undefined;
     const writer = writerOf(
@@ -179,7 +179,7 @@ describe("when the database fails", () => {
     expect(await bookingsOf(carId)).toEqual([]);
   });
 
-  test("while loading, askers are told so and it is tried again", async () => {
+  test("during a load refuses the callers, and the next command loads again", async () => {
     const { carId, book, context } = await stage();
     const writer = writerOf(
       carId,
@@ -190,8 +190,8 @@ describe("when the database fails", () => {
   });
 });
 
-describe("five hundred after one slot", () => {
-  test("at once cost one commit: one wins and the others are answered from memory", async () => {
+describe("five hundred bookings of one slot", () => {
+  test("that are concurrent cost one commit: one succeeds and the others are answered from memory", async () => {
     const { carId, book, context } = await stage();
     const counted = countingDatabase();
     const writer = writerOf(carId, counted.d1);
@@ -203,7 +203,7 @@ describe("five hundred after one slot", () => {
     expect(await bookingsOf(carId)).toHaveLength(1);
   });
 
-  test("through the API: one 201, 499 times 409, one row, one load, two people told", async () => {
+  test("through the API get one 201 and 499 times 409, with one row, one load and two notifications", async () => {
     const { carId, token } = await stage();
     const json = { car: carId, start_at: iso(slot(2)) };
     const answers = await Promise.all(
@@ -217,16 +217,16 @@ describe("five hundred after one slot", () => {
     expect(await db.select().from(calendars).where(eq(calendars.carId, carId))).toEqual([
       { carId, epoch: 1 },
     ]);
-    const told = await db
+    const notified = await db
       .select()
       .from(notifications)
       .where(eq(notifications.bookingId, row?.id ?? ""));
-    expect(told).toHaveLength(2);
+    expect(notified).toHaveLength(2);
   });
 });
 
-describe("more than the queue of a car can hold", () => {
-  test("are refused at once, while those who wait are served", async () => {
+describe("more commands than the queue of a car can hold", () => {
+  test("are refused immediately, and those that wait are served", async () => {
     const [carId, { caller }] = [await car(), await person("SALES")];
     const stub = env.CAR_COORDINATOR.getByName(carId);
     const finished: string[] = [];
@@ -245,7 +245,7 @@ describe("more than the queue of a car can hold", () => {
     expect(finished.lastIndexOf("busy")).toBeLessThan(finished.length - MAX_WAITING / 2);
   });
 
-  test("are told by 503 with Retry-After", async () => {
+  test("get 503 with Retry-After", async () => {
     const { carId, token } = await stage();
     const full = { execute: async () => ({ ok: false, refusal: { code: "busy" } }) };
     const CAR_COORDINATOR = { getByName: () => full } as unknown as Env["CAR_COORDINATOR"];
@@ -260,7 +260,7 @@ describe("more than the queue of a car can hold", () => {
   });
 });
 
-test("the Idempotency-Key is committed with the booking: a batch that fails leaves neither", async () => {
+test("the Idempotency-Key is committed with the booking: a batch that fails writes neither", async () => {
   const { carId, book, context } = await stage();
   const key = { id: crypto.randomUUID(), fingerprint: "f" };
   const keyed = { ...context, idempotency: { key } };

@@ -10,7 +10,7 @@ import {
 import type { Commission, Sale } from "../../src/sales/store.ts";
 import { BOOKING_STATUSES } from "../../src/shared/enums.ts";
 import { overlaps } from "../../src/shared/showroom-time.ts";
-import { calendarSpecification, type Operation, type State } from "../../tools/simulation/specification.ts";
+import { carSpecification, type Operation, type State } from "../../tools/simulation/specification.ts";
 
 const HOUR = 3_600_000;
 const HOURS = { timeZone: "Europe/Berlin", horizonDays: 3 };
@@ -27,7 +27,7 @@ const localHour = new Intl.DateTimeFormat("en-GB", {
   second: "2-digit",
 });
 
-/** Told by another library than the one under test. */
+/** Computed by another library than the one under test. */
 const isSlot = (at: number): boolean =>
   at % 1000 === 0 && /^(09|1[0-6]):00:00$/.test(localHour.format(new Date(at)));
 
@@ -80,7 +80,7 @@ const decisionBooking = (decision: Decision & { ok: true }) =>
 class Step implements fc.Command<Model, World> {
   readonly #draw: (ids: number) => Command;
   readonly #pass: number;
-  #told = "";
+  #text = "";
 
   constructor(pass: number, draw: (ids: number) => Command) {
     this.#pass = pass;
@@ -88,12 +88,12 @@ class Step implements fc.Command<Model, World> {
   }
 
   check = () => true;
-  toString = () => this.#told;
+  toString = () => this.#text;
 
   run(model: Model, world: World): void {
     world.now += this.#pass;
     const command = this.#draw(world.ids);
-    this.#told = `+${this.#pass / HOUR} h ${JSON.stringify(command)}`;
+    this.#text = `+${this.#pass / HOUR} h ${JSON.stringify(command)}`;
     const before = JSON.stringify([world.state.status, ...world.state.active.values()]);
     const decision = decide(world.state, command, {
       carId: "car",
@@ -103,7 +103,7 @@ class Step implements fc.Command<Model, World> {
     });
     expect(JSON.stringify([world.state.status, ...world.state.active.values()])).toBe(before);
 
-    const [next, ...others] = calendarSpecification.step(model.state, operationOf(command, decision));
+    const [next, ...others] = carSpecification.step(model.state, operationOf(command, decision));
     expect(others).toEqual([]);
     if (!next) throw new Error(`the specification does not allow ${JSON.stringify(decision)}`);
     model.state = next;
@@ -193,12 +193,12 @@ const step = fc.oneof(
 );
 
 describe("decide and apply", () => {
-  test("do what the specification says in any order of commands, across a change of the clocks", () => {
+  test("behave like the specification for any order of commands, across a clock change", () => {
     fc.assert(
       fc.property(fc.commands([step], { maxCommands: 60, size: "max" }), (commands) => {
         fc.modelRun(
           () => ({
-            model: { state: calendarSpecification.initial },
+            model: { state: carSpecification.initial },
             real: { state: { status: "AVAILABLE" as const, active: new Map() }, now: EVE, ids: 0 },
           }),
           commands,
@@ -208,7 +208,7 @@ describe("decide and apply", () => {
     );
   });
 
-  test("refuse commands about a car that does not exist, and change a status only from where it may", () => {
+  test("refuse commands about an unknown car, and allow only the legal changes of a status", () => {
     const context = { carId: "car", now: EVE, newId: "b", hours: HOURS };
     const codeOf = (state: CarState, command: Command) => {
       const decision = decide(state, command, context);
@@ -225,7 +225,7 @@ describe("decide and apply", () => {
     expect(inStatus("SOLD")).toEqual(["car_not_bookable", "car_sold", "car_not_sellable", "ok"]);
   });
 
-  test("answer a command of a newer version with `unavailable`, and change nothing", () => {
+  test("refuse a command of a newer version with `unavailable`, and change nothing", () => {
     const state: CarState = { status: "AVAILABLE", active: new Map() };
     const unknown = { type: "rent", days: 3 } as unknown as Command;
     const context = { carId: "car", now: EVE, newId: "b", hours: HOURS };

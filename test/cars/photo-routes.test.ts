@@ -77,7 +77,7 @@ describe("uploading a photo", () => {
     ["image/avif", 500, 300, 500, 300],
     ["image/png", 60, 40, 60, 40],
   ] as const)(
-    "%s of %i by %i becomes two WebP sizes, of %i by %i at most",
+    "of type %s with %i by %i pixels makes two WebP sizes, the larger with %i by %i",
     async (format, width, height, shownWidth, shownHeight) => {
       const [staff, carId] = [await person("SALES"), await car()];
       const file = format === "image/png" ? await png(width, height) : await picture(format, width, height);
@@ -102,14 +102,14 @@ describe("uploading a photo", () => {
     },
   );
 
-  test("only staff may, and only for a car that exists", async () => {
+  test("is only for staff, and only for a car that exists", async () => {
     const [staff, customer, carId] = [await person("SALES"), await person(), await car()];
     const file = await png();
     expect((await upload(customer.token, carId, file)).status).toBe(403);
     expect((await upload(staff.token, crypto.randomUUID(), file)).body.code).toBe("car_not_found");
   });
 
-  test("the place where a photo was taken is in no file that is served", async () => {
+  test("removes the place of the photo from every served file", async () => {
     const [staff, carId] = [await person("SALES"), await car()];
     const exif = exifWithPlace();
     const xmp = latin1('<x:xmpmeta exif:GPSLatitude="52,31.2N" note="FINDME"/>');
@@ -136,7 +136,7 @@ describe("uploading a photo", () => {
     }
   });
 
-  test("the same key and file again is one photo, also at the same time; another file is refused", async () => {
+  test("that is repeated with its key, also concurrently, adds one photo; another file is refused", async () => {
     const [staff, carId] = [await person("SALES"), await car()];
     const file = await png();
     const headers = { "Idempotency-Key": "photo-1" };
@@ -154,7 +154,7 @@ describe("uploading a photo", () => {
     expect([other.status, other.body.code]).toEqual([422, "idempotency_key_reused"]);
   });
 
-  test("a car has at most so many photos", async () => {
+  test("is refused when the car has the maximum number of photos", async () => {
     const [staff, carId] = [await person("SALES"), await car()];
     await Promise.all(
       Array.from({ length: MAX_PHOTOS - 1 }, (_, index) => photoRow(carId, index, index === 0)),
@@ -165,7 +165,7 @@ describe("uploading a photo", () => {
   });
 });
 
-describe("a hostile file is refused", () => {
+describe("an uploaded file", () => {
   const jpeg = () => picture("image/jpeg");
   const bomb = (side: number) =>
     join(
@@ -278,7 +278,7 @@ describe("a hostile file is refused", () => {
     ["ten megabytes and one byte", 413, () => join(PNG_HEAD, new Uint8Array(10 * 1024 * 1024 - 7))],
   ];
 
-  test.each(CORPUS)("%s: %i", async (_, status, make) => {
+  test.each(CORPUS)("that is hostile, %s, gets %i", async (_, status, make) => {
     const [staff, carId] = [await person("SALES"), await car()];
     const refused = await upload(staff.token, carId, await make());
     expect([refused.status, refused.headers.get("Content-Type")]).toEqual([
@@ -289,13 +289,13 @@ describe("a hostile file is refused", () => {
     expect(refused.body.detail).not.toMatch(/Vips|Sharp|node_modules/);
   });
 
-  test("a JPEG that a phone put a second one behind is taken, without it", async () => {
+  test("may be a JPEG with a second one appended by a phone, which is dropped", async () => {
     const [staff, carId] = [await person("SALES"), await car()];
     const [first, second] = [await jpeg(), withSegment(await jpeg(), 0xfe, latin1("FINDME"))];
     expect((await upload(staff.token, carId, join(first, second))).status).toBe(201);
   });
 
-  test("a form without a file, with two, with an unknown field, or no form at all, is refused by name", async () => {
+  test("must be in a form with one file and known fields, or the field is named", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const path = `/api/cars/${carId}/photos/`;
     const send = async (fields: [string, string | File][]) => {
@@ -338,7 +338,7 @@ describe("a hostile file is refused", () => {
 });
 
 describe("a photo of the demo data", () => {
-  test("is an image like any other, in two sizes, for every kind of car", () => {
+  test("is a valid image in two sizes for every kind of car", () => {
     for (const kind of BODY_TYPES) {
       const { display, thumbnail } = drawPhoto(kind, "Red", kind === "SUV");
       const { width, height } = { width: PHOTO_WIDTH, height: PHOTO_HEIGHT };
@@ -360,7 +360,7 @@ describe("the file of a photo", () => {
     return (await upload(staff.token, carId, await png())).body;
   };
 
-  test("may be kept for good, is never taken for another type, and shows on other sites", async () => {
+  test("may be cached for ever, is never read as another type, and may be shown by other sites", async () => {
     const { url } = await photo();
     const served = await fetchPhoto(url);
     expect(Object.fromEntries(served.headers)).toMatchObject({
@@ -372,7 +372,7 @@ describe("the file of a photo", () => {
     });
   });
 
-  test("is a 304 for who has it", async () => {
+  test("is answered with 304 when the caller's copy is current", async () => {
     const { url } = await photo();
     const etag = (await fetchPhoto(url)).headers.get("ETag") ?? "";
     for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
@@ -382,7 +382,7 @@ describe("the file of a photo", () => {
     expect((await fetchPhoto(url, { "If-None-Match": '"other"' })).status).toBe(200);
   });
 
-  test("answers HEAD with the same headers and no body", async () => {
+  test("has the same headers and no body for HEAD", async () => {
     const { url } = await photo();
     const [get, head] = [await fetchPhoto(url), await fetchPhoto(url, {}, "HEAD")];
     expect([head.status, await head.text()]).toEqual([200, ""]);
@@ -390,7 +390,7 @@ describe("the file of a photo", () => {
       expect(head.headers.get(name)).toBe(get.headers.get(name));
   });
 
-  test("comes in parts", async () => {
+  test("can be read in parts", async () => {
     const { url } = await photo();
     const whole = await bytesOf(await fetchPhoto(url));
     const size = whole.length;
@@ -435,7 +435,7 @@ describe("the file of a photo", () => {
     }
   });
 
-  test("a range is read against the size", () => {
+  test("has only the ranges that its size allows", () => {
     expect(readRange("bytes=0-", 10)).toEqual({ offset: 0, length: 10 });
     expect(readRange("bytes=0-", 0)).toBe("unsatisfiable");
     expect(readRange(undefined, 10)).toBeUndefined();
@@ -451,7 +451,7 @@ async function photoRow(carId: string, sortOrder: number, isPrimary: boolean): P
 }
 
 describe("the photos of a car", () => {
-  test("are changed, put in order and taken away, and the car's tag changes with them", async () => {
+  test("are updated, ordered and deleted, which changes the car's tag each time", async () => {
     const [staff, carId] = [await person("SALES"), await car()];
     const { token } = staff;
     const path = `/api/cars/${carId}/photos/`;
@@ -498,7 +498,7 @@ describe("the photos of a car", () => {
     expect((await upload(token, carId, await png())).body.sort_order).toBe(2);
   });
 
-  test("an order must name each of them once", async () => {
+  test("must each be named once in an order", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const [one, two] = [await photoRow(carId, 0, true), await photoRow(carId, 1, false)];
     for (const photos of [[], [one], [one, one], [one, two, crypto.randomUUID()], ["x", "y"], [one, null]]) {
@@ -509,7 +509,7 @@ describe("the photos of a car", () => {
     }
   });
 
-  test("the primary one is not given up but for another", async () => {
+  test("always include a primary one, which only another can replace", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const [one, two] = [await photoRow(carId, 0, true), await photoRow(carId, 1, false)];
     const change = (id: string, is_primary: boolean) =>
@@ -520,7 +520,7 @@ describe("the photos of a car", () => {
     expect((await change(one, false)).status).toBe(200);
   });
 
-  test("those of another car are not found, and a stale If-Match is refused", async () => {
+  test("are not found under another car, and a write with a stale If-Match is refused", async () => {
     const [{ token }, carId, other] = [await person("SALES"), await car(), await car()];
     const id = await photoRow(other, 0, true);
     const refused = await answer(call("PATCH", `/api/cars/${carId}/photos/${id}/`, { token, json: {} }));
@@ -532,10 +532,10 @@ describe("the photos of a car", () => {
   });
 });
 
-describe("two hundred times, changes of the primary photo and deletions at the same time", () => {
+describe("two hundred rounds of concurrent changes of the primary photo and deletions", () => {
   const SEQUENCES = 200;
 
-  test("leave exactly one primary photo while there are photos", async () => {
+  test("leave exactly one primary photo as long as there are photos", async () => {
     let seed = 20_261_124;
     const random = (below: number) => {
       seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
@@ -579,7 +579,7 @@ describe("two hundred times, changes of the primary photo and deletions at the s
     expect(results.some((left) => left.length > 1)).toBe(true);
   });
 
-  test("over HTTP answer 200, 204, 404 or 409, and leave one too", async () => {
+  test("through the API get 200, 204, 404 or 409, and leave exactly one primary photo", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const ids = await Promise.all([0, 1, 2, 3].map((place) => photoRow(carId, place, place === 0)));
     const answers = await Promise.all(
@@ -596,7 +596,7 @@ describe("two hundred times, changes of the primary photo and deletions at the s
   });
 });
 
-describe("a failure halfway", () => {
+describe("a failure", () => {
   const HOUR = 3_600_000;
   const objects = async () => (await env.PHOTOS.list()).objects.map(({ key }) => key);
   const send = async (broken: Partial<Env>, token: string, carId: string) => {
@@ -613,7 +613,7 @@ describe("a failure halfway", () => {
     return response;
   };
 
-  test("of the second object leaves no row, and after the sweep no object", async () => {
+  test("of the second object leaves no row, and no object after the cron has run", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const before = await objects();
     let puts = 0;
@@ -635,7 +635,7 @@ describe("a failure halfway", () => {
     expect(await db.select().from(orphanedObjects)).toEqual([]);
   });
 
-  test("of the row, or an answer that is lost, leaves what the database says: no object without a row", async () => {
+  test("of the row, or a lost answer, leaves no object without a row", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     for (const isWritten of [false, true]) {
       const before = await objects();
@@ -650,7 +650,7 @@ describe("a failure halfway", () => {
     }
   });
 
-  test("of the Images service is a 503, and nothing is stored", async () => {
+  test("of the Images service gets 503, and nothing is stored", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const before = await objects();
     const IMAGES = {
@@ -683,7 +683,7 @@ describe("a failure halfway", () => {
     }
   });
 
-  test("of deleting objects is made good by the cron", async () => {
+  test("of the deletion of objects is corrected by the cron", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const made = await upload(token, carId, await png());
     const PHOTOS = new Proxy(env.PHOTOS, {
@@ -704,7 +704,7 @@ describe("a failure halfway", () => {
     expect(await env.PHOTOS.head(key)).toBeNull();
   });
 
-  test("of the store is a 503 for who asks for a file", async () => {
+  test("of the object store gets 503 for the caller who reads a file", async () => {
     const down = () => Promise.reject(new Error("get: Unspecified error (0)"));
     const PHOTOS = { get: down, head: down } as unknown as R2Bucket;
     for (const range of ["none", "bytes=0-1"]) {
@@ -728,7 +728,7 @@ describe("a failure halfway", () => {
           : Reflect.get(bucket, name),
     });
 
-  test("an upload so slow that its objects were given up writes no row", async () => {
+  test("that delays an upload until its objects are marked for deletion leaves no row", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const PHOTOS = bucketWith(() => deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR));
     expect((await send({ PHOTOS }, token, carId)).status).toBe(503);

@@ -30,7 +30,7 @@ const change = (token: string, id: string, json: unknown, headers: Record<string
   answer(call("PATCH", `/api/cars/${id}/`, { token, json, headers }));
 const show = (id: string, token?: string) => answer(call("GET", `/api/cars/${id}/`, { token }));
 
-/** Sells a car behind the back of its calendar; returns its id. */
+/** Sells a car without its coordinator; returns its id. */
 async function sold(carId: string): Promise<string> {
   const [customer, seller] = [await person(), await person("SALES")];
   await db.insert(sales).values({
@@ -48,8 +48,8 @@ async function sold(carId: string): Promise<string> {
   return carId;
 }
 
-describe("taking a car into stock", () => {
-  test("answers 201 with the car, its place and its tag, and the car is found at once", async () => {
+describe("adding a car to the stock", () => {
+  test("gets 201 with the car, its path and its tag, and the car is listed immediately", async () => {
     const { token } = await person("SALES");
     const made = await create(token, described({ vin: "wvwzzz1kzaw000001", discount_price: 24000.5 }));
     expect(made.status).toBe(201);
@@ -77,7 +77,7 @@ describe("taking a car into stock", () => {
     expect(found.body.results).toEqual([made.body]);
   });
 
-  test("is for staff", async () => {
+  test("is only for staff", async () => {
     const customer = await person();
     expect((await create(customer.token, described())).status).toBe(403);
     expect((await answer(call("POST", "/api/cars/", { json: described() }))).status).toBe(401);
@@ -87,6 +87,7 @@ describe("taking a car into stock", () => {
     ["a missing VIN", { vin: undefined }, "vin", "required"],
     ["an empty VIN", { vin: " " }, "vin", "too_small"],
     ["a VIN of 33 characters", { vin: "A".repeat(33) }, "vin", "too_big"],
+    ["a VIN that is longer in capitals", { vin: "ß".repeat(32) }, "vin", "too_big"],
     ["a 17-character VIN with an O", { vin: "WVWZZZ1KZAO000001" }, "vin", "invalid_vin"],
     ["a 17-character VIN with a blank", { vin: "WVWZZZ1KZ W000001" }, "vin", "invalid_vin"],
     ["an empty make", { make: "" }, "make", "too_small"],
@@ -113,13 +114,13 @@ describe("taking a car into stock", () => {
     ["a description with a NUL", { description: "a\u0000" }, "description", "invalid_characters"],
     ["an endless description", { description: "d".repeat(10_001) }, "description", "too_big"],
     ["an unknown field", { colour: "red" }, "colour", "unknown_field"],
-  ])("refuses %s", async (_, wrong, field, code) => {
+  ])("is refused for %s", async (_, wrong, field, code) => {
     const { token } = await person("SALES");
     const refused = await create(token, described(wrong));
     expect([refused.status, refused.body.errors]).toMatchObject([400, [{ field, code }]]);
   });
 
-  test("next year's cars, free ones and those with another currency are taken", async () => {
+  test("accepts cars of next year, with a price of zero, and in another currency", async () => {
     const { token } = await person("SALES");
     const year = new Date().getUTCFullYear() + 1;
     const made = await create(
@@ -129,7 +130,7 @@ describe("taking a car into stock", () => {
     expect([made.status, made.body.price, made.body.currency]).toEqual([201, "0.00", "CHF"]);
   });
 
-  test("a VIN is taken once, in any case, also at the same time", async () => {
+  test("accepts a VIN once, in any case, also from concurrent requests", async () => {
     const { token } = await person("SALES");
     const vin = `Twice-${crypto.randomUUID().slice(0, 8)}`;
     const answers = await Promise.all(
@@ -140,7 +141,7 @@ describe("taking a car into stock", () => {
       if (status === 400) expect(body.errors).toMatchObject([{ field: "vin", code: "taken" }]);
   });
 
-  test("the same key and body is one car, also ten times at once; another body is refused", async () => {
+  test("ten times concurrently with the same key and body creates one car; another body is refused", async () => {
     const { token } = await person("SALES");
     const [json, headers] = [described(), { "Idempotency-Key": "car-1" }];
     const answers = await Promise.all(Array.from({ length: 10 }, () => create(token, json, headers)));
@@ -156,7 +157,7 @@ describe("taking a car into stock", () => {
 });
 
 describe("changing a car", () => {
-  test("what is read can be changed and sent back whole", async () => {
+  test("accepts the read car with changes", async () => {
     const { token } = await person("SALES");
     const { body: made } = await create(token, described({ doors: 5, discount_price: "20000" }));
     const sent = { ...made, color: "Red", id: "ignored", price: "1.00", photos: "ignored" };
@@ -166,7 +167,7 @@ describe("changing a car", () => {
     expect((await show(made.id)).body).toEqual(put.body);
   });
 
-  test("PUT takes back what it leaves out, but for status and currency; PATCH leaves it", async () => {
+  test("by PUT resets omitted members except status and currency, and by PATCH keeps them", async () => {
     const { token } = await person("SALES");
     const full = described({
       doors: 5,
@@ -194,7 +195,7 @@ describe("changing a car", () => {
     );
   });
 
-  test("a discount is measured against the price that is there, and a VIN against the others", async () => {
+  test("compares a new discount with the stored price, and a new VIN with those of other cars", async () => {
     const { token } = await person("SALES");
     const [{ body: one }, { body: two }] = [
       await create(token, described()),
@@ -210,7 +211,7 @@ describe("changing a car", () => {
     expect((await show(one.id)).body).toMatchObject({ vin: one.vin, status: "AVAILABLE" });
   });
 
-  test("a car is found under its new words, and no more under the old", async () => {
+  test("makes the search find the car by its new words, and no longer by the old ones", async () => {
     const { token } = await person("SALES");
     const { body: made } = await create(token, described({ description: "zebrawood" }));
     await change(token, made.id, { description: "rosewood", make: "Bugatti" });
@@ -222,7 +223,7 @@ describe("changing a car", () => {
     ]).toEqual([0, 1, 1]);
   });
 
-  test("an unknown car, a customer and a stranger are refused", async () => {
+  test("is refused for an unknown car, a customer and an anonymous caller", async () => {
     const [staff, customer, carId] = [await person("SALES"), await person(), await car()];
     expect((await change(staff.token, crypto.randomUUID(), {})).body.code).toBe("car_not_found");
     expect((await change(staff.token, "abc", {})).status).toBe(404);
@@ -232,7 +233,7 @@ describe("changing a car", () => {
 });
 
 describe("the tag of a car", () => {
-  test("is a 304 for who has it, and changes with every change", async () => {
+  test("gets 304 when the caller's copy is current, and changes with every change", async () => {
     const { token } = await person("SALES");
     const carId = await car();
     const tag = (await show(carId)).headers.get("ETag") ?? "";
@@ -246,7 +247,7 @@ describe("the tag of a car", () => {
     expect((await ask(tag)).status).toBe(200);
   });
 
-  test("a write with a stale one is a 412 and changes nothing, whatever it is", async () => {
+  test("makes every write with a stale value fail with 412 and change nothing", async () => {
     const { token } = await person("SALES");
     const carId = await car();
     const stale = { "If-Match": (await show(carId)).headers.get("ETag") ?? "" };
@@ -268,7 +269,7 @@ describe("the tag of a car", () => {
     });
   });
 
-  test("of ten writers with the same one, one wins, also when some change the status", async () => {
+  test("lets one of ten writers with the same value succeed, also when some change the status", async () => {
     const { token } = await person("SALES");
     const carId = await car();
     const headers = { "If-Match": (await show(carId)).headers.get("ETag") ?? "" };
@@ -288,9 +289,9 @@ describe("the tag of a car", () => {
   });
 });
 
-describe("leaving stock", () => {
+describe("removing a car from the stock", () => {
   test.each(["DELETE", "PATCH"])(
-    "by %s cancels the future test drives and tells their customers",
+    "by %s cancels its future test drives and notifies the customers",
     async (method) => {
       const [staff, customer, carId] = [await person("SALES"), await person(), await car()];
       const facts = { carId, customerId: customer.id };
@@ -308,14 +309,14 @@ describe("leaving stock", () => {
           [past, "APPROVED"],
         ]),
       );
-      const told = await db.select().from(notifications).where(eq(notifications.bookingId, coming));
-      expect(told.map(({ kind, recipient }) => [kind, recipient])).toEqual([
+      const notified = await db.select().from(notifications).where(eq(notifications.bookingId, coming));
+      expect(notified.map(({ kind, recipient }) => [kind, recipient])).toEqual([
         ["booking_cancelled", customer.email],
       ]);
     },
   );
 
-  test("hides the car from all but staff, who can bring it back", async () => {
+  test("hides the car from everybody except staff, who can make it AVAILABLE again", async () => {
     const [staff, customer, carId] = [await person("SALES"), await person(), await car()];
     expect((await call("DELETE", `/api/cars/${carId}/`, { token: staff.token })).status).toBe(204);
     expect((await call("DELETE", `/api/cars/${carId}/`, { token: staff.token })).status).toBe(204);
@@ -328,7 +329,7 @@ describe("leaving stock", () => {
     expect((await show(carId)).status).toBe(200);
   });
 
-  test("is not for a sold car, nor is anything else that is not sold by hand", async () => {
+  test("is refused for a sold car, and no write but a sale sets SOLD", async () => {
     const [{ token }, gone, unsold] = [await person("SALES"), await sold(await car()), await car()];
     for (const status of ["AVAILABLE", "RESERVED", "REMOVED"]) {
       const refused = await change(token, gone, { status, color: "Gold" });
@@ -342,7 +343,7 @@ describe("leaving stock", () => {
     expect(sentBack.body).toMatchObject({ status: "SOLD", description: "Sold with love" });
   });
 
-  test("a sale that the car's calendar has not heard of is respected", async () => {
+  test("respects a sale that is not yet in the coordinator's memory", async () => {
     const { token } = await person("SALES");
     const carId = await car();
     await change(token, carId, { status: "RESERVED" });
@@ -355,7 +356,7 @@ describe("leaving stock", () => {
   });
 });
 
-describe("a list", () => {
+describe("the list of cars", () => {
   test("costs one round trip to the database, and few rows on the first and on a deep page", async () => {
     const ids = await Promise.all(Array.from({ length: 150 }, () => car({ make: "Roundtrip" })));
     expect(ids).toHaveLength(150);
@@ -381,7 +382,7 @@ describe("a list", () => {
     }
   });
 
-  test("of price ranges has about a dozen of one round width", () => {
+  test("has facets with about a dozen price ranges of one round width", () => {
     const steps = Array.from({ length: 200 }, (_, step) => ({ step, n: 1 }));
     expect(priceRanges(steps)).toMatchObject([
       { min: "0.00", max: "9999.99", count: 20 },

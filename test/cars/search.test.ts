@@ -197,7 +197,7 @@ const query = fc
 const ordering = fc.constantFrom(...ORDERINGS.flatMap((key) => [key, `-${key}`]));
 
 describe("a list of cars", () => {
-  test("is what a plain filter, sort and cut over all cars gives, whatever is asked", async () => {
+  test("equals a plain filter, sort and cut over all cars, for any query", async () => {
     const staff = await person("SALES");
     await fc.assert(
       fc.asyncProperty(
@@ -224,7 +224,7 @@ describe("a list of cars", () => {
   }, 60_000);
 
   test.each(ORDERINGS.flatMap((key) => [key, `-${key}`]))(
-    "walked through by %s has each car once, in order, for staff and for the public",
+    "ordered by %s has each car on exactly one page, in order, for staff and for the public",
     async (by) => {
       const staff = await person("SALES");
       for (const token of [staff.token, undefined]) {
@@ -298,7 +298,7 @@ describe("a search", () => {
       "\u{e000}",
     ],
     ["a ".repeat(50), "x".repeat(100), "!".repeat(100), '"'.repeat(100)],
-  ])("takes any text as words, and nothing as an operator: %j", async (...texts) => {
+  ])("treats any text as words, and nothing as an operator: %j", async (...texts) => {
     for (const search of texts) {
       const got = await list({ search });
       expect([search, got.status]).toEqual([search, 200]);
@@ -307,7 +307,7 @@ describe("a search", () => {
     }
   });
 
-  test("survives any string", async () => {
+  test("accepts any string", async () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: "binary", maxLength: 30 }), async (search) => {
         const got = await list({ search });
@@ -318,7 +318,7 @@ describe("a search", () => {
     );
   });
 
-  test("of nothing is no filter; of no word finds nothing", async () => {
+  test("for an empty text is no filter, and for a text without a word finds nothing", async () => {
     expect((await list({ search: " " })).body.count).toBe(matching({}, false).length);
     expect((await list({ search: "!?" })).body.count).toBe(0);
   });
@@ -345,7 +345,7 @@ describe("facets", () => {
     year: (car) => car.year,
   };
 
-  test("count what a plain filter without the facet's own finds, whatever is asked", async () => {
+  test("equal the counts of a plain filter without the facet's own filter, for any query", async () => {
     const staff = await person("SALES");
     await fc.assert(
       fc.asyncProperty(query, fc.boolean(), async (asked, isStaff) => {
@@ -361,11 +361,11 @@ describe("facets", () => {
           const counts = new Map<unknown, number>();
           for (const car of others(facet))
             if (value(car) !== null) counts.set(value(car), (counts.get(value(car)) ?? 0) + 1);
-          const told = got[facet as "make"].map(({ value, count }) => [
+          const counted = got[facet as "make"].map(({ value, count }) => [
             typeof value === "string" && ["make", "model"].includes(facet) ? foldCase(value) : value,
             count,
           ]);
-          expect([facet, new Map(told as [unknown, number][])]).toEqual([facet, counts]);
+          expect([facet, new Map(counted as [unknown, number][])]).toEqual([facet, counts]);
         }
         const prices = others("price").map(priceOf);
         for (const { min, max, count } of got.price) {
@@ -378,7 +378,7 @@ describe("facets", () => {
     );
   }, 60_000);
 
-  test("refuse what the list refuses, and paging", async () => {
+  test("refuse the queries that the list refuses, and paging", async () => {
     for (const asked of ["colour=red", "page=2", "ordering=price", "year=x", "fuel_type=COAL"]) {
       const refused = await answer(call("GET", `/api/cars/facets/?${asked}`));
       expect([refused.status, refused.body.errors[0].field]).toEqual([400, asked.split("=")[0]]);
@@ -391,8 +391,8 @@ describe("facets", () => {
   });
 });
 
-describe("the counts kept by the database", () => {
-  test("are those of the cars, after any changes", async () => {
+describe("the kept counts of the database", () => {
+  test("equal the counts of the cars after any changes", async () => {
     const staff = await person("ADMIN");
     for (let step = 0; step < 40; step += 1) {
       const car = pick(stock);

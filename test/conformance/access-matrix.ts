@@ -20,7 +20,7 @@ export type Caller = (typeof CALLERS)[number];
 
 type Asked = { path: string; json?: unknown; form?: FormData };
 
-/** The things an operation is tried on, made anew for each try. What belongs to somebody belongs to `customer` or `SALES`. */
+/** The things an operation is tried on, created for each try. What belongs to somebody belongs to `customer` or `SALES`. */
 interface Things {
   caller: Caller;
   car(): Promise<string>;

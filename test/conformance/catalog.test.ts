@@ -24,8 +24,8 @@ const described = (vin: string) => ({
   base_price: 15990.5,
 });
 
-describe("the catalog over HTTP", () => {
-  test("a car is taken into stock, found, changed under its tag, and taken out", async () => {
+describe("over HTTP", () => {
+  test("a car is added to the stock, found, changed under its tag, and removed", async () => {
     const made = await server.call("POST", "/api/cars", { token, json: described("over-http-1") });
     expect(made.status).toBe(201);
     const path = made.headers.get("Location") ?? "";
@@ -48,7 +48,7 @@ describe("the catalog over HTTP", () => {
     expect((await server.call("GET", path)).status).toBe(404);
   });
 
-  test("a photo is uploaded with the place it was taken, and served in parts without it", async () => {
+  test("a photo is uploaded with its place, and served in parts without it", async () => {
     const { body: car } = await server.call("POST", "/api/cars/", { token, json: described("over-http-2") });
     const body = new FormData();
     body.set("file", new File([await png(300, 200, pngChunk("eXIf", exifWithPlace().subarray(6)))], "a.png"));

@@ -66,7 +66,7 @@ test("a client generated from openapi.json compiles and books a test drive", asy
   expect(booking).toMatchObject({ status: "CANCELLED" });
 });
 
-test("hono's client, by the types of the package, walks from the stock to a booking", async () => {
+test("hono's client, with the types of the package, reads the stock and books a test drive", async () => {
   const carId = await server.car("CLIENT2");
   const { access } = await server.customer("client-2");
   const client = hc<Api>(server.url.origin, { headers: { Authorization: `Bearer ${access}` } });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { runCrashTest } from "../../tools/crash-test/crash.ts";
 
-test("a server killed in the middle of the rush and started again on the same disk keeps what it promised", async () => {
+test("a server that is killed under load and restarted on the same disk keeps every acknowledged fact", async () => {
   const report = await runCrashTest({
     calls: 300,
     cars: 3,

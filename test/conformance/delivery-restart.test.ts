@@ -22,7 +22,7 @@ async function counts(): Promise<Record<string, number>> {
   return Object.fromEntries(results.map(({ status, n }) => [status, n]));
 }
 
-test("every fact is told although the runtime is killed again and again, its queue lost each time", async () => {
+test("every fact is delivered although the runtime is killed repeatedly and loses its queue each time", async () => {
   const { user } = await server.customer("patient");
   const carId = await server.car("KILLED1");
   const first = await server.worker.getEnv();
@@ -39,8 +39,8 @@ test("every fact is told although the runtime is killed again and again, its que
        FROM json_each(?1) b, json_each('["booking_received", "booking_cancelled"]') k ORDER BY k.key`,
     ).bind(JSON.stringify(bookings), user.id),
   ]);
-  const sweep = async () => {
-    // What a Worker was at when it died is leased for a while: that while passes here.
+  const runCron = async () => {
+    // A Worker that died still holds a lease. This ends the lease.
     const { DB } = await server.worker.getEnv();
     await DB.prepare("UPDATE notifications SET next_attempt_at = 0 WHERE status = 'PENDING'").run();
     await server.worker.scheduled({});
@@ -48,7 +48,7 @@ test("every fact is told although the runtime is killed again and again, its que
 
   let sent = 0;
   for (let kills = 0; kills < 3; kills += 1) {
-    await sweep();
+    await runCron();
     const before = sent;
     await expect
       .poll(async () => (await counts())["SENT"] ?? 0, { interval: 20, timeout: 60_000 })
@@ -57,7 +57,7 @@ test("every fact is told although the runtime is killed again and again, its que
     sent = (await counts())["SENT"] ?? 0;
     expect(sent).toBeLessThan(FACTS);
   }
-  await sweep();
+  await runCron();
   await expect.poll(counts, { interval: 200, timeout: 120_000 }).toEqual({ SENT: FACTS });
   const { DB } = await server.worker.getEnv();
   const outOfOrder = await DB.prepare(

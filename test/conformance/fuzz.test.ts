@@ -6,7 +6,7 @@ import { startServer } from "../../tools/server/server.ts";
 const SEED = 1;
 const SECONDS = 60;
 
-test("every answer is what the OpenAPI document says, whatever is sent by any caller", async () => {
+test("every answer to any request of any caller conforms to the OpenAPI document", async () => {
   const server = await startServer();
   try {
     const { findings, requests } = await fuzz(server, SEED, SECONDS * 1000);

@@ -43,7 +43,7 @@ async function withDatabase<T>(work: (d1: D1Database) => Promise<T>): Promise<T>
 beforeAll(() => withDatabase(createTables));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test("the command loads what the rules let in of a dump, once, and then nothing more", async () => {
+test("the command loads the valid rows of a dump once, and refuses a second time", async () => {
   const loaded = command(DUMP, "--skip-invalid", "--ask-reset", "--persist-to", folder);
   expect(loaded.output).toContain("counts and sums agree");
   expect(loaded.status).toBe(0);
@@ -64,19 +64,19 @@ test("the command loads what the rules let in of a dump, once, and then nothing 
   expect(held).toEqual({ commissions: 164_864, resets: 12, users: 20 });
 }, 120_000);
 
-test("a dump with rows that break a rule is not loaded, unless the operator lets the rest in", () => {
+test("a dump with rows that violate a rule is not loaded, unless the operator skips these rows", () => {
   const said = refusal({});
   expect(said).toContain("sales 9: sale_price");
   expect(said).toContain("Nothing was loaded. Correct these rows");
 });
 
-test("what cannot be understood is refused in words", () => {
+test("a file that cannot be read is refused with an explanation", () => {
   expect(refusal({ names: ["cars"] })).toBe("Not of the form NAME=NAME: cars");
   expect(refusal({ file: "package.json" })).toContain("is it a whole, plain-SQL pg_dump?");
   expect(refusal({ file: "nowhere.sql" })).toBe("There is no file nowhere.sql");
 });
 
-test("a command without a dump explains itself", () => {
+test("a command without a dump prints its usage", () => {
   const { status, output } = command();
   expect([status, output]).toEqual([1, expect.stringContaining("Usage: npm run import-django")]);
 });

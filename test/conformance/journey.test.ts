@@ -9,8 +9,8 @@ afterAll(() => server?.close());
 
 const tomorrow = () => new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
 
-describe("the whole journey over HTTP", () => {
-  test("from registering to an approved test drive and both e-mails", async () => {
+describe("over HTTP", () => {
+  test("a customer registers and gets an approved test drive and both e-mails", async () => {
     const carId = await server.car("JOURNEY1");
     const shopper = await server.customer("shopper");
 
@@ -38,21 +38,21 @@ describe("the whole journey over HTTP", () => {
     });
     expect([approved.status, approved.body.status]).toEqual([200, "APPROVED"]);
 
-    const told = () =>
+    const notified = () =>
       server.db
         .prepare(
           "SELECT kind, status FROM notifications WHERE recipient = 'shopper@example.com' ORDER BY rowid",
         )
         .all();
     await expect
-      .poll(async () => (await told()).results, { timeout: 30_000, interval: 500 })
+      .poll(async () => (await notified()).results, { timeout: 30_000, interval: 500 })
       .toEqual([
         { kind: "booking_received", status: "SENT" },
         { kind: "booking_approved", status: "SENT" },
       ]);
   });
 
-  test("fifty customers after one slot: one 201, forty-nine 409, no 5xx", async () => {
+  test("fifty customers who book one slot get one 201, 49 times 409, and no 5xx", async () => {
     const carId = await server.car("RUSH1");
     const { access } = await server.customer("rusher");
     const slots = await server.call("GET", `/api/cars/${carId}/available-slots/?date=${tomorrow()}`);
@@ -64,7 +64,7 @@ describe("the whole journey over HTTP", () => {
     expect(statuses).toEqual([201, ...Array(49).fill(409)]);
   });
 
-  test("fifty again, with the Durable Object evicted in the middle", async () => {
+  test("fifty customers get the same answers when the Durable Object is evicted while they book", async () => {
     const carId = await server.car("RUSH2");
     const { access } = await server.customer("rusher-2");
     const slots = await server.call("GET", `/api/cars/${carId}/available-slots/?date=${tomorrow()}`);

@@ -54,13 +54,13 @@ afterAll(async () => {
 });
 
 describe("a service that verifies too late", () => {
-  test("is tried with every write that asks for a role", () => {
+  test("is simulated for every write that needs a role", () => {
     expect(writes.length).toBeGreaterThan(20);
     expect(writes.every(({ id }) => id in MATRIX)).toBe(true);
   });
 
   test.each(writes.map((operation) => [operation.id, operation] as const))(
-    "is seen by the matrix: %s takes effect for somebody who is signed out",
+    "is detected by the matrix: %s takes effect for a caller who is signed out",
     async (_, operation: Operation) => {
       const seen = [];
       for (const role of operation.roles ?? []) {

@@ -10,7 +10,7 @@ const server = await startServer();
 const operations = await describedOperations(server);
 afterAll(() => server.close());
 
-test("every operation has a row, and every row an operation", () => {
+test("every operation has a row in the matrix, and every row has an operation", () => {
   expect(Object.keys(MATRIX).sort()).toEqual(operations.map(({ id }) => id).sort());
 });
 

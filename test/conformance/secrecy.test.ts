@@ -9,7 +9,7 @@ describe("login throttling", () => {
   });
   afterAll(() => server?.close());
 
-  test("answers guesses at one account with 429 and Retry-After, and leaves other accounts alone", async () => {
+  test("answers too many guesses at one account with 429 and Retry-After, and does not affect other accounts", async () => {
     await server.customer("victim");
     await server.customer("bystander");
     const guess = () =>
@@ -26,7 +26,7 @@ describe("login throttling", () => {
     expect(other.status).toBe(200);
   });
 
-  test("fills nobody's mailbox: one address gets three reset mails a minute, each request is answered alike", async () => {
+  test("sends at most three reset mails a minute to one address, and answers each request alike", async () => {
     await server.customer("mailed");
     for (let round = 0; round < 8; round += 1) {
       const asked = await server.call("POST", "/api/auth/password/forgot/", {
@@ -42,8 +42,8 @@ describe("login throttling", () => {
   });
 });
 
-describe("the logs of a whole run", () => {
-  test("hold no password, hash, token or address", async () => {
+describe("the logs of a run", () => {
+  test("contain no password, hash, token or address", async () => {
     const server = await startServer();
     try {
       const secrets: string[] = [PASSWORD, "not the one"];

@@ -39,14 +39,14 @@ async function sold() {
   return { customerId, sellerId, carId, saleId, commissionId, commission };
 }
 
-describe("the database refuses, whoever writes", () => {
+describe("the database, for any writer,", () => {
   test.each([
     ["the same hour", 0, HOUR],
     ["the second half hour", HOUR / 2, HOUR],
     ["the first half hour", -HOUR / 2, HOUR],
     ["an hour around it", -HOUR, 3 * HOUR],
     ["a minute inside it", HOUR / 2, 60_000],
-  ])("a second active booking at %s", async (_, offset, length) => {
+  ])("refuses a second active booking at %s", async (_, offset, length) => {
     const [{ id: customerId }, carId] = [await person(), await car()];
     const at = slot(2, 3);
     await booking({ carId, customerId, startAt: at, status: "APPROVED" });
@@ -58,7 +58,7 @@ describe("the database refuses, whoever writes", () => {
     expect(await insert("PENDING", at + HOUR)).toBe("accepted");
   });
 
-  test("moving a booking onto another, and bringing one back to life", async () => {
+  test("refuses to move a booking onto another, and to reactivate a cancelled one", async () => {
     const [{ id: customerId }, carId] = [await person(), await car()];
     await booking({ carId, customerId, startAt: slot(2), status: "PENDING" });
     const later = await booking({ carId, customerId, startAt: slot(2, 1), status: "PENDING" });
@@ -69,7 +69,7 @@ describe("the database refuses, whoever writes", () => {
     expect(await sql("UPDATE bookings SET status = 'PENDING' WHERE id = ?", over)).toBe("illegal_transition");
   });
 
-  test("an active booking of a removed car, an end before the start, a stay of two days, an unknown status", async () => {
+  test("refuses an active booking of a removed car, an end before the start, a duration of two days, and an unknown status", async () => {
     const [{ id: customerId }, removed, carId] = [
       await person(),
       await car({ status: "REMOVED" }),
@@ -85,7 +85,7 @@ describe("the database refuses, whoever writes", () => {
     expect(await insert(crypto.randomUUID(), at, at + HOUR)).toBe("foreign_key");
   });
 
-  test("SOLD by hand, and taking a sold car back by hand", async () => {
+  test("refuses to set or to leave SOLD without a sale or a void", async () => {
     const [{ id: customer }, { id: seller }, carId] = [await person(), await person("SALES"), await car()];
     expect(await sql("UPDATE cars SET status = 'SOLD' WHERE id = ?", carId)).toBe("sold_needs_sale");
     const sell = () => sql(INSERT_SALE, crypto.randomUUID(), carId, customer, seller);
@@ -165,13 +165,13 @@ describe("the database refuses, whoever writes", () => {
     ["a negative mileage", "mileage", -1],
     ["an unknown status", "status", "STOLEN"],
     ["a lower-case currency", "currency", "eur"],
-  ])("a car with %s", async (_, column, value) => {
+  ])("refuses a car with %s", async (_, column, value) => {
     expect(await sql(`UPDATE cars SET ${column} = ? WHERE id = ?`, value, await car())).toMatch(
       /^check:cars_/,
     );
   });
 
-  test("one name twice in different case, and one VIN twice", async () => {
+  test("refuses one username twice in different case, and one VIN twice", async () => {
     const { username } = await person();
     const again = await person("CUSTOMER", { usernameKey: username.toLowerCase() }).catch(violationOf);
     expect(again).toBe("unique:users.username_key");
@@ -180,7 +180,7 @@ describe("the database refuses, whoever writes", () => {
     expect(await car({ vin }).catch(violationOf)).toBe("unique:cars.vin");
   });
 
-  test("a second primary photo of a car", async () => {
+  test("refuses a second primary photo of a car", async () => {
     const carId = await car();
     const insert = (primary: number) =>
       sql(
@@ -194,7 +194,7 @@ describe("the database refuses, whoever writes", () => {
     expect(await insert(0)).toBe("accepted");
   });
 
-  test("to lose its last active administrator", async () => {
+  test("refuses to lose the last active administrator", async () => {
     const [first, second] = [await person("ADMIN"), await person("ADMIN")];
     expect(await sql("UPDATE users SET is_active = 0 WHERE id = ?", first.id)).toBe("accepted");
     expect(await sql("UPDATE users SET is_active = 0 WHERE id = ?", second.id)).toBe("last_admin");

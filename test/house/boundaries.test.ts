@@ -88,7 +88,7 @@ function circles(edges: readonly Edge[]): string[] {
 }
 
 describe("the source", () => {
-  test("is read: its imports are found", () => {
+  test("has imports that the check finds", () => {
     expect(EDGES).toContainEqual({ from: "src/index.ts", to: "src/app.ts" });
     expect(EDGES.filter(({ from }) => topOf(from) === "test").length).toBeGreaterThan(100);
   });
@@ -97,13 +97,13 @@ describe("the source", () => {
     expect(offences(rule, EDGES)).toEqual([]);
   });
 
-  test("has no circle between the folders of src", () => {
+  test("has no cyclic imports between the folders of src", () => {
     expect(circles(EDGES)).toEqual([]);
   });
 });
 
-describe("the rules themselves", () => {
-  test("imports are found in every form, and comments and packages are not taken for one", () => {
+describe("the check of the boundaries", () => {
+  test("finds imports in every form, and ignores comments and packages", () => {
     const text = `import { z } from "zod";
 import type { A } from "./a.ts";
 import {
@@ -156,7 +156,7 @@ export const i = "./i.ts";`;
     expect(RULES.flatMap((rule) => offences(rule, [{ from, to }]))).toEqual([]);
   });
 
-  test("a circle is found over any number of folders, and names its imports alone", () => {
+  test("finds a cycle over any number of folders, and names only its imports", () => {
     const edges = [
       { from: "src/a/1.ts", to: "src/b/1.ts" },
       { from: "src/b/2.ts", to: "src/c.ts" },

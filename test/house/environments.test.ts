@@ -54,7 +54,7 @@ const local = split(read());
 describe.each(ENVIRONMENTS)("the environment %s", (environment) => {
   const { common, own } = split(read(environment));
 
-  test("agrees with the top level in every member", () => {
+  test("has the same members as the top level", () => {
     expect(common).toEqual(local.common);
     expect(Object.keys(common)).toEqual(expect.arrayContaining(["queues", "ratelimits", "vars"]));
   });
@@ -75,7 +75,7 @@ describe.each(ENVIRONMENTS)("the environment %s", (environment) => {
   });
 });
 
-test("a drift anywhere below a member is seen, and the names of resources are not taken for one", () => {
+test("a difference anywhere below a member is found, except in the names of resources", () => {
   const block = (queue: string, max_retries: number) =>
     split({ queues: { consumers: [{ queue, max_retries }] } });
   expect(block("a", 29).common).toEqual(block("b", 29).common);

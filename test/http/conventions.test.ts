@@ -32,12 +32,12 @@ describe("paths", () => {
     expect([refused.status, refused.body.code]).toEqual([401, "invalid_credentials"]);
   });
 
-  test("HEAD works where GET does, and says nothing", async () => {
+  test("HEAD gets the headers of GET and no body", async () => {
     const response = await call("HEAD", `/api/cars/${await car()}`);
     expect([response.status, await response.text()]).toEqual([200, ""]);
   });
 
-  test("a wrong method is answered with the allowed ones", async () => {
+  test("a wrong method gets 405 with the allowed methods", async () => {
     for (const path of ["/api/cars", "/api/cars/"]) {
       const refused = await answer(call("PATCH", path));
       expect(refused.status).toBe(405);
@@ -46,7 +46,7 @@ describe("paths", () => {
     }
   });
 
-  test("an unknown path is a problem, not a page", async () => {
+  test("an unknown path gets a problem, not a page", async () => {
     for (const path of ["/nothing", "/api/nothing", "/api/cars/x/y/z", "/docs/none.js"]) {
       const refused = await answer(call("GET", path));
       expect(refused.status).toBe(404);
@@ -55,7 +55,7 @@ describe("paths", () => {
     }
   });
 
-  test("a preflight is answered", async () => {
+  test("a CORS preflight is answered", async () => {
     const response = await call("OPTIONS", "/api/bookings/", {
       headers: { Origin: "http://shop.example", "Access-Control-Request-Method": "POST" },
     });
@@ -65,7 +65,7 @@ describe("paths", () => {
   });
 });
 
-test("whatever the answer, it names its request, wants HTTPS, and is never taken for another type", async () => {
+test("every response names its request, requires HTTPS, and must not be read as another type", async () => {
   const path = `/api/cars/${await car()}/`;
   const answers = [
     call("GET", path),
@@ -89,14 +89,19 @@ test("whatever the answer, it names its request, wants HTTPS, and is never taken
   }
 });
 
-describe("request ids", () => {
-  test("a sane one is kept and named in the problem", async () => {
+test("a response to one caller must not be stored by caches", async () => {
+  const { token } = await person();
+  expect((await call("GET", "/api/auth/me/", { token })).headers.get("Cache-Control")).toBe("no-store");
+});
+
+describe("a request id", () => {
+  test("of a valid form is kept and named in the problem", async () => {
     const refused = await answer(call("GET", "/api/nothing", { headers: { "X-Request-Id": "trace-42" } }));
     expect(refused.headers.get("X-Request-Id")).toBe("trace-42");
     expect(refused.body.request_id).toBe("trace-42");
   });
 
-  test("an odd one is replaced", async () => {
+  test("of an invalid form is replaced", async () => {
     for (const odd of ["a b", "<script>", "x".repeat(300)]) {
       const response = await call("GET", "/api/cars/", { headers: { "X-Request-Id": odd } });
       expect(response.headers.get("X-Request-Id")).toMatch(/^[\w-]{8,64}$/);
@@ -133,7 +138,7 @@ describe("invalid input", () => {
     ]);
   });
 
-  test("a missing field is called required", async () => {
+  test("a missing field is reported as required", async () => {
     const refused = await post({});
     expect(refused.body.errors).toMatchObject([
       { field: "car", code: "required" },
@@ -198,14 +203,14 @@ describe("invalid input", () => {
     expect(refused.body.errors[0].message).toContain("fuel_type");
   });
 
-  test("a bookmark of an odd form is refused with the header named", async () => {
+  test("a malformed bookmark is refused with the header named", async () => {
     const refused = await answer(call("GET", "/api/cars/", { headers: { "X-D1-Bookmark": "'; --" } }));
     expect([refused.status, refused.body.errors[0].field]).toEqual([400, "X-D1-Bookmark"]);
   });
 });
 
 describe("a bookmark", () => {
-  test("given out by a write is taken by a read", async () => {
+  test("of a write is accepted by a read", async () => {
     const [{ token }, carId] = [await person(), await car()];
     const made = await call("POST", "/api/bookings/", {
       token,
@@ -220,7 +225,7 @@ describe("a bookmark", () => {
 });
 
 describe("a missing secret", () => {
-  test("stops everything but the health check", async () => {
+  test("stops everything except the health check", async () => {
     const bare = { ...env, JWT_SECRET: "" };
     const { default: worker } = await import("../../src/index.ts");
     const send = (path: string) =>
@@ -241,7 +246,7 @@ describe("a missing secret", () => {
 });
 
 describe("a dependency that is down", () => {
-  test("is a 503 with Retry-After, and no word about it leaks", async () => {
+  test("gets 503 with Retry-After, without details of the fault", async () => {
     const broken = {
       ...env,
       DB: {
@@ -267,8 +272,8 @@ describe("a dependency that is down", () => {
   });
 });
 
-describe("the documents", () => {
-  test("describe every operation with its rule", async () => {
+describe("the documents of the API", () => {
+  test("have every operation with its rule", async () => {
     const { body } = await answer(call("GET", "/openapi.json"));
     expect(body.openapi).toBe("3.1.0");
     expect(body.paths["/api/bookings"].post.operationId).toBe("createBooking");
@@ -276,7 +281,7 @@ describe("the documents", () => {
   });
 
   test.each(["/", "/docs", "/docs/errors", "/reset-password"])(
-    "%s loads nothing but our own files, and nothing inline",
+    "at %s load only our own files, and nothing inline",
     async (path) => {
       const page = await exports.default.fetch(`http://dealership.test${path}`);
       const html = await page.text();
@@ -313,7 +318,7 @@ describe("the rate limit", () => {
     );
   };
 
-  test("is named with each answer", async () => {
+  test("is named in each response", async () => {
     const answered = await send(true);
     expect([answered.status, answered.headers.get("RateLimit-Policy")]).toEqual([
       200,
@@ -321,7 +326,7 @@ describe("the rate limit", () => {
     ]);
   });
 
-  test("refuses with 429, what is left, and when to come back", async () => {
+  test("refuses with 429, the remaining number, and the time of the next attempt", async () => {
     const refused = await send(false);
     expect([refused.status, refused.headers.get("Retry-After")]).toEqual([429, "60"]);
     expect(refused.headers.get("RateLimit")).toBe('"address";r=0;t=60');

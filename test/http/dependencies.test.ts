@@ -18,11 +18,11 @@ const broken = (message: string) =>
 const noDatabase = broken("D1_ERROR: Network connection lost.") as D1Database;
 
 const DOWN = {
-  // Away for the cars' calendars too, which reach it by themselves.
+  // Also down for the coordinators, which have their own binding.
   D1: { DB: noDatabase, CAR_COORDINATOR: { getByName: (carId: string) => writerOf(carId, noDatabase) } },
   R2: { PHOTOS: broken("the bucket is away: internal error (10001)") },
   queue: { NOTIFICATIONS: broken("the queue is away") },
-  calendar: { CAR_COORDINATOR: broken("Durable Object is away") },
+  coordinator: { CAR_COORDINATOR: broken("Durable Object is away") },
 };
 
 type Ask = (its: { token: string; carId: string }) => Request;
@@ -71,13 +71,13 @@ const TABLE: Array<[keyof typeof DOWN, string, Ask, number]> = [
   ["queue", "asking for a reset", forgot, 204],
   ["queue", "the list", list, 200],
   ["queue", "booking", book, 201],
-  ["calendar", "booking", book, 503],
-  ["calendar", "free slots", slots, 503],
-  ["calendar", "the list", list, 200],
-  ["calendar", "my bookings", mine, 200],
+  ["coordinator", "booking", book, 503],
+  ["coordinator", "free slots", slots, 503],
+  ["coordinator", "the list", list, 200],
+  ["coordinator", "my bookings", mine, 200],
 ];
 
-test("a fault of the database that does not pass is 500, and not worth a retry", async () => {
+test("a permanent fault of the database gets 500 without Retry-After", async () => {
   const DB = broken("D1_ERROR: no such column: colour: SQLITE_ERROR") as D1Database;
   const request = new Request("http://dealership.test/api/cars/");
   const failed = await answer(Promise.resolve(createApp().fetch(request, { ...env, DB })));
@@ -86,7 +86,7 @@ test("a fault of the database that does not pass is 500, and not worth a retry",
 });
 
 describe("with a dependency down", () => {
-  test.each(TABLE)("%s: %s is answered %4$d", async (what, _, ask, status) => {
+  test.each(TABLE)("%s: %s gets %4$d", async (what, _, ask, status) => {
     const [{ token }, carId] = [await person(), await car()];
     const waiting: Promise<unknown>[] = [];
     const context = {

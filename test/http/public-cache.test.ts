@@ -39,7 +39,7 @@ const changeBehind = (id: string) =>
 
 beforeEach(forgetPublic);
 
-test("a developer is told what a request cost, and nobody else is", async () => {
+test("only a response in development shows the cost of its request", async () => {
   const { ask } = isolate();
   const path = `/api/cars/${await car()}/`;
   expect((await ask(path)).headers.get("Server-Timing")).toBe(
@@ -54,8 +54,8 @@ test("a developer is told what a request cost, and nobody else is", async () => 
   expect(answer.headers.get("Server-Timing")).toBeNull();
 });
 
-describe("what anybody may read", () => {
-  test("is read once within the promise, and the header says how long it may still be kept", async () => {
+describe("a public response", () => {
+  test("is read once within the promised age, and its header has the remaining time", async () => {
     const { ask, reads } = isolate();
     const id = await car({ color: "Blue" });
     const first = await ask(`/api/cars/${id}/`);
@@ -67,7 +67,7 @@ describe("what anybody may read", () => {
     expect(second.headers.get("Vary")).toMatch(/Authorization, X-D1-Bookmark/);
   });
 
-  test("is read again when its time is over", async () => {
+  test("is read again after the promised age", async () => {
     const { ask } = isolate(1);
     const id = await car({ color: "Blue" });
     await ask(`/api/cars/${id}/`);
@@ -76,7 +76,7 @@ describe("what anybody may read", () => {
     expect((await ask(`/api/cars/${id}/`)).body.color).toBe("Green");
   });
 
-  test("is not kept when the stock was changed while it was read", async () => {
+  test("is not kept when the stock changes while it is being read", async () => {
     const { ask } = isolate(60, async () => forgetPublic());
     const id = await car({ color: "Blue" });
     await ask(`/api/cars/${id}/`);
@@ -84,7 +84,7 @@ describe("what anybody may read", () => {
     expect((await ask(`/api/cars/${id}/`)).body.color).toBe("Green");
   });
 
-  test("is a 304 out of memory for somebody who has it", async () => {
+  test("is 304 from memory when the reader's copy is current", async () => {
     const { ask, reads } = isolate();
     const first = await ask("/api/cars/?page_size=1");
     const second = await ask("/api/cars/?page_size=1", {
@@ -94,7 +94,7 @@ describe("what anybody may read", () => {
     expect(reads()).toBe(1);
   });
 
-  test("is never old for staff, nor for somebody who carries a bookmark", async () => {
+  test("is never from memory for staff, nor for a request with a bookmark", async () => {
     const { ask } = isolate();
     const [id, { token }] = [await car({ color: "Blue" }), await person("SALES")];
     await ask(`/api/cars/${id}/`);
@@ -115,7 +115,7 @@ describe("what anybody may read", () => {
     expect(reads()).toBe(1);
   });
 
-  test("is forgotten when the same isolate changes the stock", async () => {
+  test("is dropped when the same isolate changes the stock", async () => {
     const { ask } = isolate();
     const [id, { token }] = [await car({ color: "Blue" }), await person("SALES")];
     await ask(`/api/cars/${id}/`);
@@ -127,7 +127,7 @@ describe("what anybody may read", () => {
     expect((await ask(`/api/cars/${id}/`)).body.color).toBe("Red");
   });
 
-  test("is not remembered when it could not be read, or is not there", async () => {
+  test("is not kept when the read failed or found nothing", async () => {
     let fails = true;
     const { ask } = isolate(60, async () => {
       if (fails) throw new Error("D1_ERROR: Network connection lost.");
@@ -142,7 +142,7 @@ describe("what anybody may read", () => {
     expect((await ask(`/api/cars/${unknown}/`)).status).toBe(200);
   });
 
-  test("does not fill the isolate's memory, however much is asked for", async () => {
+  test("does not exceed its share of the isolate's memory, for any number of requests", async () => {
     const { ask, reads } = isolate();
     await ask("/api/cars/?page_size=1&max_price=1");
     for (let price = 2; price <= 1002; price += 1) await ask(`/api/cars/?page_size=1&max_price=${price}`);

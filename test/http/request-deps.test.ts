@@ -2,7 +2,7 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { createApp } from "../../src/app.ts";
-import { person } from "../support/world.ts";
+import { car, person } from "../support/world.ts";
 
 const BOOKMARK = "00000000-00000000-00000000-00000000000000000000000000000000";
 
@@ -43,4 +43,19 @@ test("a request with a bookmark begins at the state that the bookmark names, wit
   const { token } = await person();
   for (const headers of [{}, { Authorization: `Bearer ${token}` }] as Record<string, string>[])
     expect(await startsOf({ headers: { ...headers, "X-D1-Bookmark": BOOKMARK } })).toEqual([BOOKMARK]);
+});
+
+test("the response of a write by the coordinator has the bookmark of the coordinator's session", async () => {
+  const [{ token }, id] = [await person("SALES"), await car()];
+  const coordinator = {
+    execute: async () => ({ ok: true, committed: true, bookmark: "the-coordinators-own" }),
+  };
+  const bindings = { ...env, CAR_COORDINATOR: { getByName: () => coordinator } } as unknown as Env;
+  const request = new Request(`http://dealership.test/api/cars/${id}/`, {
+    method: "DELETE",
+    headers: { Authorization: `Bearer ${token}` },
+  });
+  const context = { waitUntil() {}, passThroughOnException() {} } as unknown as ExecutionContext;
+  const removed = await createApp().fetch(request, bindings, context);
+  expect([removed.status, removed.headers.get("X-D1-Bookmark")]).toEqual([204, "the-coordinators-own"]);
 });

@@ -30,7 +30,7 @@ const reasonsFor = (area: string, id: string, from = conversion): string => {
 };
 const user = (username: string) => rows.users.find((row) => row.username === username);
 
-describe("what the seed accepted and our rules do not", () => {
+describe("a row that the Django service accepted and our rules refuse", () => {
   test.each([
     ["a commission rate of 150", "staff", "5", 'commission_rate "150.00"'],
     ["a seller whose profile is refused", "users", "6", "needs staff 5"],
@@ -71,7 +71,7 @@ describe("what the seed accepted and our rules do not", () => {
     expect(reasonsFor(area, id)).toContain(reason);
   });
 
-  test("is all that is listed, and every row is either written or listed, to the cent", () => {
+  test("is listed, and every other row is written, to the cent", () => {
     expect(conversion.refused).toHaveLength(39);
     const totals = totalsOf(sources, conversion);
     for (const area of AREAS) {
@@ -86,7 +86,7 @@ describe("what the seed accepted and our rules do not", () => {
     expect(totals.written.commissions).toEqual({ count: 5, cents: 164_864 });
   });
 
-  test("is told to the operator with what else they must know", () => {
+  test("is in the report to the operator", () => {
     const text = report(sources, conversion);
     expect(text).toMatch(/sales\s+10 \(100092839\.16\)\s+5 \(100030494\.00\)\s+5 \(62345\.16\)\s+sales_sale/);
     expect(text).toContain("bookings 17: overlaps bookings 16 of the same car");
@@ -95,8 +95,8 @@ describe("what the seed accepted and our rules do not", () => {
   });
 });
 
-describe("what comes over", () => {
-  test("is people with their roles: the superuser is an administrator, with a profile", () => {
+describe("the imported data", () => {
+  test("has users with their roles, and makes the superuser an administrator with a profile", () => {
     expect(user("root")).toMatchObject({
       role: "ADMIN",
       isActive: true,
@@ -111,18 +111,18 @@ describe("what comes over", () => {
     expect(user("jürgen")).toMatchObject({ role: "CUSTOMER", usernameKey: "jürgen", firstName: "Jürgen" });
   });
 
-  test("is people without an address, any number of them", () => {
+  test("may have any number of users without an address", () => {
     for (const name of ["noemail", "nullmail"])
       expect(user(name)).toMatchObject({ email: null, emailKey: null });
   });
 
-  test("is one switch for who may come in: a deactivated profile closes the account", () => {
+  test("has one flag for access: a deactivated profile deactivates the user", () => {
     expect(user("gustav")?.isActive).toBe(false);
     expect(user("asleep")?.isActive).toBe(false);
     expect(user("sami")?.isActive).toBe(true);
   });
 
-  test("is the sales of an administrator without a profile, who is given one", () => {
+  test("includes the sales of an administrator without a profile, who gets one", () => {
     const byRoot = dump
       .replace(/^(1\t11999\.00\t.*\t)3$/m, "$11")
       .replace(/^(1\t2\.50\t299\.98\t.*\t)3\t1$/m, "$11\t1");
@@ -132,7 +132,7 @@ describe("what comes over", () => {
     expect(other.commissions.filter(({ salespersonId }) => salespersonId === root)).toHaveLength(1);
   });
 
-  test("is ids that were UUIDs as they were, others new, and references whole", () => {
+  test("keeps ids that were UUIDs, has new ids for others, and keeps all references", () => {
     const car = rows.cars.find(({ vin }) => vin === "WVWZZZ1KZAW000004");
     expect(sources.cars.rows.some(({ id }) => id === car?.id)).toBe(true);
     const sale = rows.sales.find(({ carId }) => carId === car?.id);
@@ -152,7 +152,7 @@ describe("what comes over", () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  test("is short VINs in upper case, blanks as nothing, and prices in cents", () => {
+  test("has short VINs in upper case, nothing for blanks, and prices in cents", () => {
     expect(rows.cars.find(({ vin }) => vin === "OLD TIMER 7")).toMatchObject({ year: 1931 });
     expect(rows.cars.find(({ vin }) => vin === "WVWZZZ1KZAW000001")).toMatchObject({
       makeKey: "toyota",
@@ -164,7 +164,7 @@ describe("what comes over", () => {
     });
   });
 
-  test("is drives as they were, also past ones that nobody closed, on cars that are sold since", () => {
+  test("keeps bookings unchanged, also open ones in the past on cars that are sold", () => {
     const statuses = Object.groupBy(rows.bookings, ({ status }) => status ?? "");
     expect(Object.keys(statuses).sort()).toEqual([
       "APPROVED",
@@ -178,7 +178,7 @@ describe("what comes over", () => {
     expect(rows.bookings.filter((row) => sold.has(row.carId) && row.status === "PENDING")).toHaveLength(1);
   });
 
-  test("is salespeople also where the seed names them by their profile", () => {
+  test("has the salesperson of a sale also when the dump names the profile", () => {
     // Profiles 2 (sami), 3 (nora) and 4 (gustav) in place of users 3, 4 and 5.
     const byProfile = dump
       .replaceAll(
@@ -203,8 +203,8 @@ describe("what comes over", () => {
   });
 });
 
-describe("passwords", () => {
-  test("come over as they are, and those that cannot be checked here are listed", () => {
+describe("imported passwords", () => {
+  test("are unchanged, and those that cannot be verified are listed", () => {
     expect(user("sami")?.passwordHash).toMatch(/^pbkdf2_sha256\$36000\$/);
     expect(user("nora")?.passwordHash).toMatch(/^pbkdf2_sha256\$600000\$/);
     const locked = conversion.locked.map(({ username }) => username);

@@ -41,15 +41,15 @@ beforeAll(async () => {
   await run(statements);
 });
 
-describe("a dump of the seed, loaded", () => {
-  test("has the counts and the sums that the dump has without what was refused", async () => {
+describe("a loaded dump of the Django service", () => {
+  test("has the counts and the sums of the dump without the refused rows", async () => {
     const { written, dump: whole, refused } = totalsOf(sources, conversion);
     expect(await totals()).toEqual(written);
     expect(written.commissions.cents).toBe(whole.commissions.cents - refused.commissions.cents);
     expect((await env.DB.prepare("PRAGMA foreign_key_check").all()).results).toEqual([]);
   });
 
-  test("has its cars in their final status, with every sign of their texts", async () => {
+  test("has its cars in their final status, with every character of their texts", async () => {
     const stored = await db.select().from(cars);
     for (const car of conversion.rows.cars)
       expect(stored.find(({ id }) => id === car.id)).toMatchObject({
@@ -68,7 +68,7 @@ describe("a dump of the seed, loaded", () => {
     expect(await totals()).toEqual(before);
   });
 
-  test("travels in statements of a size that D1 takes, however many and long its rows", () => {
+  test("is written in statements that D1 accepts, for any number and length of rows", () => {
     const [car] = conversion.rows.cars;
     if (!car) throw new Error("the dump has no car");
     const description = "🚗 BEGIN TRANSACTION ".repeat(476).slice(0, 10_000);
@@ -81,7 +81,7 @@ describe("a dump of the seed, loaded", () => {
     expect(all.filter((sql) => sql.startsWith("INSERT INTO cars")).length).toBeGreaterThan(50);
   });
 
-  test("is served by the API as the seed served it", async () => {
+  test("is served by the API as the Django service served it", async () => {
     const admin = (await login("alma", "alma drives an oldtimer")).body.access;
     const listed = await answer(call("GET", "/api/sales/", { token: admin }));
     expect(listed.body.count).toBe(5);
@@ -96,11 +96,11 @@ describe("a dump of the seed, loaded", () => {
   });
 });
 
-describe("passwords of the seed", () => {
+describe("the passwords of the Django service", () => {
   test.each([
     ["sami", "sami sells cars daily", "36,000"],
     ["maria", "maria wants a car", "100,000"],
-  ])("let %s in by %j, and are hashed anew after %s rounds", async (username, password) => {
+  ])("let %s sign in with %j, and get a new hash after %s rounds", async (username, password) => {
     expect(await hashOf(username)).toMatch(/^pbkdf2_sha256\$/);
     expect((await login(username, `${password}!`)).status).toBe(401);
     expect(await hashOf(username)).toMatch(/^pbkdf2_sha256\$/);
@@ -111,7 +111,7 @@ describe("passwords of the seed", () => {
     expect((await login(username, password)).status).toBe(200);
   });
 
-  test("with more rounds than a Worker may do are wrong, as any other would be", async () => {
+  test("with more rounds than a Worker may compute are refused like wrong ones", async () => {
     const refused = await login("nora", "nora knows every car");
     const wrong = await login("nora", "something else");
     expect([refused.status, { ...refused.body, request_id: "" }]).toEqual([
@@ -121,11 +121,11 @@ describe("passwords of the seed", () => {
     expect(await hashOf("nora")).toMatch(/^pbkdf2_sha256\$600000\$/);
   });
 
-  test("of those who left the dealership open nothing", async () => {
+  test("of former staff do not allow a login", async () => {
     expect((await login("gustav", "gustav left last year")).status).toBe(401);
   });
 
-  test("that cannot be checked are asked to be set anew, by mail to all who have an address", async () => {
+  test("that cannot be verified lead to a reset mail to all users with an address", async () => {
     const asked = await db.select().from(notifications).where(eq(notifications.kind, "password_reset"));
     const due = conversion.locked.filter(({ email }) => email !== null);
     expect(asked.map(({ userId, recipient }) => [userId, recipient])).toEqual(

@@ -4,8 +4,8 @@ import { findSources, type Names } from "../../tools/import-django/tables.ts";
 import copied from "../fixtures/django.sql?raw";
 import inserted from "../fixtures/django-inserts.sql?raw";
 
-describe("a dump of the seed", () => {
-  test("reads alike as COPY blocks and as INSERTs", () => {
+describe("a dump of the Django service", () => {
+  test("gives the same rows from COPY blocks and from INSERTs", () => {
     const [blocks, inserts] = [parseDump(copied), parseDump(inserted)];
     expect([...blocks.keys()].sort()).toEqual([...inserts.keys()].sort());
     for (const [name, table] of blocks) expect(inserts.get(name), name).toEqual(table);
@@ -13,11 +13,11 @@ describe("a dump of the seed", () => {
     expect(blocks.get("sales_sale")?.references.get("salesperson_id")).toBe("accounts_user");
   });
 
-  test("reads alike with the line ends of Windows", () => {
+  test("gives the same rows with the line ends of Windows", () => {
     expect(parseDump(copied.replaceAll("\n", "\r\n"))).toEqual(parseDump(copied));
   });
 
-  test("keeps every sign of a text", () => {
+  test("keeps every character of a text", () => {
     const car = parseDump(copied)
       .get("inventory_car")
       ?.rows.find(({ vin }) => vin === "WVWZZZ1KZAW000001");
@@ -27,7 +27,7 @@ describe("a dump of the seed", () => {
     expect(car?.["discount_price"]).toBeNull();
   });
 
-  test("with quoted names, functions, other schemas and named columns is understood", () => {
+  test("may have quoted names, functions, other schemas and named columns", () => {
     const dump = parseDump(`
 CREATE FUNCTION public.f() RETURNS trigger AS $body$ BEGIN; INSERT INTO x VALUES (1); END; $body$;
 CREATE TABLE public."Odd Table" (
@@ -55,18 +55,18 @@ INSERT INTO archive.old (a) VALUES (true);
     ["with computed values", "INSERT INTO public.t (a) VALUES (now());"],
     ["that is none", "Hello"],
     ["that is empty", ""],
-  ])("%s is refused with a word to the operator", (_, text) => {
+  ])("is refused with a message to the operator when it is %s", (_, text) => {
     expect(() => parseDump(text)).toThrow(UnreadableDump);
   });
 });
 
-describe("the tables of the seed", () => {
+describe("the tables of the Django service", () => {
   const renamed = (...changes: Array<[string, string]>): Dump =>
     parseDump(changes.reduce((text, [from, to]) => text.replaceAll(from, to), copied));
   const found = (dump: Dump, names: Names = {}) =>
     Object.entries(findSources(dump, names)).map(([area, { table }]) => `${area} ${table}`);
 
-  test("are found by their columns, whatever their apps are called", () => {
+  test("are found by their columns, with any name of the app", () => {
     expect(found(renamed(["accounts_user", "people_member"], ["inventory_car", "stock_vehicle"]))).toEqual([
       "users people_member",
       "staff staff_staffprofile",
@@ -77,7 +77,7 @@ describe("the tables of the seed", () => {
     ]);
   });
 
-  test("are found where the operator says, under the names they say", () => {
+  test("are found under the names that the operator gives", () => {
     const dump = renamed(["inventory_car", "stock_vehicle"], ["base_price", "list_price"]);
     expect(() => findSources(dump, {})).toThrow("No table has the columns of cars");
     const sources = findSources(dump, { cars: "stock_vehicle", "cars.base_price": "list_price" });
@@ -86,7 +86,7 @@ describe("the tables of the seed", () => {
     expect(findSources(dump, { "cars.base_price": "list_price" }).cars.table).toBe("stock_vehicle");
   });
 
-  test("are asked for when two could be meant", () => {
+  test("must be named by the operator when two match", () => {
     const twice = `${copied}\nCOPY public.inventory_historicalcar (id, vin, make, model, year, fuel_type, transmission, body_type, base_price, status) FROM stdin;\n\\.\n`;
     expect(findSources(parseDump(twice), {}).cars.table).toBe("inventory_car");
     const alike = parseDump(twice.replaceAll(/inventory_car\b/g, "inventory_auto"));
@@ -100,11 +100,11 @@ describe("the tables of the seed", () => {
     ["an unknown table", { cars: "x" }, "There is no table x"],
     ["a table of something else", { cars: "auth_group" }, "auth_group has no column for vin, make"],
     ["a column that is not there", { "cars.color": "x" }, "No table has the columns of cars"],
-  ])("named wrongly, by %s, are refused", (_, names, message) => {
+  ])("are refused when they are named wrongly, by %s", (_, names, message) => {
     expect(() => findSources(parseDump(copied), names)).toThrow(message);
   });
 
-  test("must say what their references point at", () => {
+  test("must name the targets of their references", () => {
     const keyless = copied.replace(
       /ALTER TABLE ONLY public\.sales_sale\s+ADD CONSTRAINT \S+ FOREIGN KEY \(salesperson_id\).*;/,
       "",

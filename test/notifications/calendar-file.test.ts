@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { calendarFile } from "../../src/notifications/calendar-file.ts";
 import { deliverInOrder } from "../../src/notifications/deliver.ts";
 import type { BookingFacts } from "../../src/outbox/notices.ts";
-import { booked, mailbox, noticeOf, tell, tools } from "../support/outbox.ts";
+import { booked, mailbox, noticeOf, notify, tools } from "../support/outbox.ts";
 
 const BOOKING = "01936f7e-8a3b-7c4d-9e5f-123456789abc";
 const startAt = Date.parse("2026-03-29T07:00:00Z");
@@ -87,7 +87,7 @@ describe.each([
     });
   });
 
-  test("keeps hostile words in their place", () => {
+  test("keeps hostile text inside its property", () => {
     const hostile = `"><script>;,:\\\r\nATTENDEE:mailto:everybody@example.com\r\nEND:VEVENT`;
     const { summary, uid, start } = read(fileOf({}, hostile));
     expect({ uid, start }).toEqual({ uid: BOOKING, start: startAt });
@@ -95,11 +95,11 @@ describe.each([
     expect(fileOf({}, hostile).match(/^ATTENDEE/gm)).toHaveLength(1);
   });
 
-  test("of one booking's e-mails has one UID, a rising SEQUENCE, and takes the event away at the end", async () => {
+  test("has one UID and a rising SEQUENCE in the e-mails of one booking, and removes the event at the end", async () => {
     const made = await booked();
     const later = startAt + 86_400_000;
     const moved = { sequence: 2, startAt: later, endAt: later + 3_600_000, previousStartAt: startAt };
-    const ids = await tell([
+    const ids = await notify([
       noticeOf("booking_received", made),
       noticeOf("booking_approved", made, { sequence: 1, status: "APPROVED" }),
       noticeOf("booking_rescheduled", made, { ...moved, status: "PENDING" }),

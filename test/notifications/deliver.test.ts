@@ -21,12 +21,12 @@ import {
   booked,
   mailbox,
   noticeOf,
+  notify,
   outboxOf,
   refusal,
   rowOf,
   session,
   statusOf,
-  tell,
   tools,
 } from "../support/outbox.ts";
 import { car, db, person } from "../support/world.ts";
@@ -53,8 +53,8 @@ async function atWork(id: string, now: number) {
   };
 }
 
-describe("delivering a notification", () => {
-  test("sends it to the customer and marks it", async () => {
+describe("a notification", () => {
+  test("is sent to the customer and recorded as sent", async () => {
     const { first, customer } = await outboxOf(["booking_received"]);
     const { sent, send } = mailbox();
     expect(await deliver(first, tools(send))).toMatchObject({ outcome: "sent" });
@@ -72,7 +72,7 @@ describe("delivering a notification", () => {
     expect(await rowOf(first)).toMatchObject({ status: "SENT", attempts: 1, lastError: null });
   });
 
-  test("is taken by the platform's own mail binding, with its attachment", async () => {
+  test("is accepted by the platform's own mail binding, with its attachment", async () => {
     const { first } = await outboxOf(["booking_received"]);
     expect(
       await deliver(
@@ -82,7 +82,7 @@ describe("delivering a notification", () => {
     ).toMatchObject({ outcome: "sent" });
   });
 
-  test("sends once, however often and at once the queue asks", async () => {
+  test("is sent once for any number of concurrent queue messages", async () => {
     const { first } = await outboxOf(["booking_received"]);
     const { sent, send } = mailbox();
     await Promise.all(Array.from({ length: 10 }, () => deliver(first, tools(send))));
@@ -90,7 +90,7 @@ describe("delivering a notification", () => {
     expect(sent).toHaveLength(1);
   });
 
-  test("keeps the order of a booking's facts: a later one waits, and goes out with the earlier", async () => {
+  test("waits for an earlier one of the same booking, and is sent directly after it", async () => {
     const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
     const { sent, send } = mailbox();
     expect(await deliver(second, tools(send))).toEqual({ outcome: "waiting" });
@@ -99,21 +99,21 @@ describe("delivering a notification", () => {
     expect(await statusOf(second)).toBe("SENT");
   });
 
-  test("keeps the order also when the customer changed their address in between", async () => {
+  test("waits for an earlier one also when the customer has changed their address", async () => {
     const made = await booked();
-    const [first = ""] = await tell([noticeOf("booking_received", made)]);
+    const [first = ""] = await notify([noticeOf("booking_received", made)]);
     await db
       .update(users)
       .set({ email: "new@example.com", emailKey: `new-${first}` })
       .where(eq(users.id, made.customer.id));
-    const [second = ""] = await tell([noticeOf("booking_approved", made)]);
+    const [second = ""] = await notify([noticeOf("booking_approved", made)]);
     const { sent, send } = mailbox();
     expect(await deliver(second, tools(send))).toEqual({ outcome: "waiting" });
     await deliverInOrder(first, tools(send));
     expect(sent.map(({ to }) => to)).toEqual([made.customer.email, "new@example.com"]);
   });
 
-  test("to the staff does not wait for the customer's, nor the reverse", async () => {
+  test("to the staff does not wait for one to the customer, nor the reverse", async () => {
     const { second } = await outboxOf(["booking_received", "staff_booking"]);
     const { sent, send } = mailbox();
     expect(await deliver(second, tools(send))).toMatchObject({ outcome: "sent" });
@@ -121,7 +121,7 @@ describe("delivering a notification", () => {
     expect(sent[0]?.attachments).toBeUndefined();
   });
 
-  test("is tried again after a failure, not before its time, and the error is recorded", async () => {
+  test("is tried again after a failure, when the back-off ends, and the error is recorded", async () => {
     const { first } = await outboxOf(["booking_received"]);
     const { sent, send } = mailbox(1);
     const now = Date.now();
@@ -137,7 +137,7 @@ describe("delivering a notification", () => {
   });
 
   test.each(["E_RECIPIENT_SUPPRESSED", "E_RECIPIENT_NOT_ALLOWED", "E_VALIDATION_ERROR"])(
-    "that the mail service refuses with %s has failed at once, and what waits behind it goes on",
+    "that the mail service refuses with %s is recorded as failed, and the next one is delivered",
     async (code) => {
       const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
       const { sent, send } = mailbox(1, refusal(code));
@@ -158,14 +158,14 @@ describe("delivering a notification", () => {
     "E_DELIVERY_FAILED",
     "E_INTERNAL_SERVER_ERROR",
     "E_SENDER_NOT_VERIFIED",
-  ])("that the mail service cannot take now, for %s, comes again", async (code) => {
+  ])("that the mail service cannot accept now, for %s, is tried again", async (code) => {
     const { first } = await outboxOf(["booking_received"]);
     const { send } = mailbox(1, refusal(code));
     expect(await deliver(first, tools(send))).toMatchObject({ outcome: "again" });
     expect(await statusOf(first)).toBe("PENDING");
   });
 
-  test("is tried for the better part of a day and then given up, so that nothing loops for ever", async () => {
+  test("is tried for most of a day and is then recorded as failed", async () => {
     const { first } = await outboxOf(["booking_received"]);
     const { sent, send } = mailbox(MAX_ATTEMPTS);
     const start = Date.now();
@@ -188,7 +188,7 @@ describe("delivering a notification", () => {
     expect(sent).toHaveLength(0);
   });
 
-  test("of a Worker that died at it is left alone for the length of the lease, and then taken up", async () => {
+  test("whose Worker died is left for the length of the lease, and then delivered", async () => {
     const { first } = await outboxOf(["booking_received"]);
     const now = Date.now();
     // A send that never comes back, as in a Worker that is gone.
@@ -203,7 +203,7 @@ describe("delivering a notification", () => {
     expect(sent).toHaveLength(1);
   });
 
-  test("of a slow Worker whose lease ran out cannot undo what its successor recorded", async () => {
+  test("whose slow Worker lost its lease keeps the record of the next consumer", async () => {
     const { first } = await outboxOf(["booking_received"]);
     const now = Date.now();
     const slow = await atWork(first, now);
@@ -212,7 +212,7 @@ describe("delivering a notification", () => {
     expect(await statusOf(first)).toBe("SENT");
   });
 
-  test("of a slow Worker whose lease ran out does not end its successor's lease", async () => {
+  test("whose slow Worker lost its lease keeps the lease of the next consumer", async () => {
     const { first } = await outboxOf(["booking_received"]);
     const now = Date.now();
     const slow = await atWork(first, now);
@@ -223,34 +223,34 @@ describe("delivering a notification", () => {
     expect(await rowOf(first)).toMatchObject({ attempts: 2, nextAttemptAt: now + LEASE_MS + backoff(2) });
   });
 
-  test("that went out is recorded although the database stumbles once", async () => {
+  test("that was sent is recorded although the database fails once", async () => {
     const { first } = await outboxOf(["booking_received"]);
     const { sent, send } = mailbox();
     const working = tools(send);
-    let stumbles = 0;
+    let failures = 0;
     const stumbling = (...write: Parameters<Database["commit"]>) =>
-      sent.length > 0 && stumbles++ === 0
+      sent.length > 0 && failures++ === 0
         ? Promise.reject(new DependencyDown("D1", "lost"))
         : working.db.commit(...write);
     const db: Database = { ...working.db, commit: stumbling as Database["commit"] };
     expect(await deliver(first, { ...working, db })).toMatchObject({ outcome: "sent" });
-    expect(stumbles).toBeGreaterThan(0);
+    expect(failures).toBeGreaterThan(0);
     expect(await statusOf(first)).toBe("SENT");
   });
 
-  test("of an unknown id does nothing", async () => {
+  test("with an unknown id has no effect", async () => {
     expect(await deliver(crypto.randomUUID(), tools(mailbox().send))).toEqual({ outcome: "nothing_to_do" });
   });
 
-  test("gives the staff the customer's notes", async () => {
+  test("to the staff contains the customer's notes", async () => {
     const made = await booked({ notes: "with a child seat\nand a dog" });
-    const [id = ""] = await tell([noticeOf("staff_booking", made)]);
+    const [id = ""] = await notify([noticeOf("staff_booking", made)]);
     const { sent, send } = mailbox();
     await deliver(id, tools(send));
     expect(sent[0]?.text).toContain("> with a child seat\n> and a dog");
   });
 
-  test("about a sale names car, price and contract", async () => {
+  test("about a sale contains car, price and contract", async () => {
     const [customer, seller, carId] = [await person(), await person("SALES"), await car({ model: "Supra" })];
     const saleId = uuidv7();
     const sale = { carId, customerId: customer.id, salespersonId: seller.id, salePriceCents: 1_234_567 };
@@ -258,7 +258,7 @@ describe("delivering a notification", () => {
     await db
       .insert(sales)
       .values({ id: saleId, ...sale, currency: "EUR", paymentMethod: "CASH", saleAt: now, createdAt: now });
-    const [id = ""] = await tell([
+    const [id = ""] = await notify([
       {
         kind: "sale_confirmed",
         to: { userId: customer.id },
@@ -275,9 +275,9 @@ describe("delivering a notification", () => {
 
 describe("a password reset", () => {
   const asked = async (customer: { id: string }) =>
-    (await tell([{ kind: "password_reset", to: { userId: customer.id }, facts: {} }]))[0] ?? "";
+    (await notify([{ kind: "password_reset", to: { userId: customer.id }, facts: {} }]))[0] ?? "";
 
-  test("mails a token of which only the hash is stored, good for half an hour", async () => {
+  test("mails a token that is valid for half an hour, and stores only its hash", async () => {
     const customer = await person();
     const id = await asked(customer);
     const { sent, send } = mailbox();
@@ -291,7 +291,7 @@ describe("a password reset", () => {
     expect(JSON.stringify(await rowOf(id))).not.toContain(token);
   });
 
-  test("does not go to an address that is no longer the account's, nor to a closed account", async () => {
+  test("is not sent to a former address of the account, nor to a deactivated account", async () => {
     for (const change of [{ email: null, emailKey: null }, { isActive: false }]) {
       const customer = await person();
       const id = await asked(customer);
@@ -320,7 +320,7 @@ describe("the queue", () => {
     return getQueueResult(batch, createExecutionContext());
   };
 
-  test("acknowledges what was sent and asks for what was tried in vain to come again", async () => {
+  test("acknowledges sent notifications and retries failed ones", async () => {
     const good = await outboxOf(["booking_received"]);
     const bad = await outboxOf(["booking_received"]);
     const result = await consumed(
@@ -335,7 +335,7 @@ describe("the queue", () => {
     expect(result.retryMessages.map(({ msgId }) => msgId)).toEqual([bad.first]);
   });
 
-  test("spends none of a message's retries on waiting for an earlier one", async () => {
+  test("does not use a message's retries while its notification waits for an earlier one", async () => {
     const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
     const { sent, send } = mailbox(1);
     const now = Date.now();
@@ -346,7 +346,7 @@ describe("the queue", () => {
     expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["We have your request", "Confirmed"]);
   });
 
-  test("asks for a message again when the database is away", async () => {
+  test("retries a message when the database is down", async () => {
     const { first } = await outboxOf(["booking_received"]);
     const batch = batchOf("dealership-notifications", [first]);
     const db: Database = { ...session(), commit: () => Promise.reject(new DependencyDown("D1", "away")) };
@@ -356,7 +356,7 @@ describe("the queue", () => {
     expect(await statusOf(first)).toBe("PENDING");
   });
 
-  test("delivers a message as often as a notification may be tried, then hands it to the dead-letter queue", () => {
+  test("delivers a message as often as a notification may be tried, then moves it to the dead-letter queue", () => {
     const consumers = wrangler.split(/^\[\[(?:env\.\w+\.)?queues\.consumers\]\]$/m).slice(1);
     const main = consumers.filter((block) => !/^queue = ".*-dead"$/m.test(block));
     // Local use, staging and production.
@@ -368,7 +368,7 @@ describe("the queue", () => {
     }
   });
 
-  test("of dead letters records what is exhausted, which then holds up nothing", async () => {
+  test("records a notification without attempts left as failed when its message is a dead letter", async () => {
     const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
     const { send } = mailbox(MAX_ATTEMPTS);
     let now = Date.now();
@@ -382,7 +382,7 @@ describe("the queue", () => {
     expect(await deliver(second, tools(mailbox().send))).toMatchObject({ outcome: "sent" });
   });
 
-  test("of dead letters leaves to the sweep what still has attempts, and what was sent", async () => {
+  test("leaves a dead letter's notification unchanged when it has attempts left or was sent", async () => {
     const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
     await deliver(first, tools(mailbox().send));
     const batch = batchOf("dealership-notifications-dead", [first, second]);

@@ -1,7 +1,7 @@
 /**
- * What is told under every misfortune at once: the real consumer, sweep and dead-letter consumer against a real D1,
+ * Notifications under all faults at once: the real consumer, cron and dead-letter consumer against a real D1,
  * with a queue that loses, repeats and reorders, a mail service and a database that fail, and Workers that die in the
- * middle. Time is the simulation's own, chance comes from a seed.
+ * middle of their work. Time is simulated, and a seed gives the random numbers.
  */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -16,11 +16,11 @@ import { notifications } from "../../src/db/schema.ts";
 import { consume, type DeliveryTools, handleDeadLetters } from "../../src/notifications/deliver.ts";
 import { MAX_ATTEMPTS } from "../../src/notifications/delivery-store.ts";
 import type { Delivery } from "../../src/outbox/outbox.ts";
-import { HOUR_MS, mailbox, queueOf, session, tell, tools } from "../support/outbox.ts";
+import { HOUR_MS, mailbox, notify, queueOf, session, tools } from "../support/outbox.ts";
 import { car, db, person, slot } from "../support/world.ts";
 
-/** Chances, each between 0 and 1. */
-type Weather = {
+/** The probability of each fault. */
+type FaultRates = {
   /** That the mail service fails before it takes a mail. */
   mailFails: number;
   /** That it takes the mail, and its answer is lost. */
@@ -52,7 +52,7 @@ function chance(seed: number): () => number {
 const KINDS = ["booking_received", "booking_approved", "booking_rescheduled", "booking_cancelled"] as const;
 const STATUSES = ["PENDING", "APPROVED", "PENDING", "CANCELLED"] as const;
 
-/** Bookings whose facts are to be told: four each. */
+/** Creates bookings, for four facts each. */
 async function bookingsOf(count: number): Promise<Array<{ id: string; customerId: string }>> {
   const [customer, carId] = [await person(), await car()];
   const made = Array.from({ length: count }, () => ({ id: uuidv7(), customerId: customer.id }));
@@ -67,7 +67,7 @@ async function bookingsOf(count: number): Promise<Array<{ id: string; customerId
 
 class Simulation {
   readonly #random: () => number;
-  readonly #weather: Weather;
+  readonly #rates: FaultRates;
   readonly #consumers: number;
   now = Date.parse("2027-01-01T00:00:00Z");
   /** Ids in the order in which the mail service took them. */
@@ -79,9 +79,9 @@ class Simulation {
   #messages: Message[] = [];
   #runs = 0;
 
-  constructor(seed: number, weather: Weather, consumers: number) {
+  constructor(seed: number, rates: FaultRates, consumers: number) {
     this.#random = chance(seed);
-    this.#weather = weather;
+    this.#rates = rates;
     this.#consumers = consumers;
   }
 
@@ -89,31 +89,31 @@ class Simulation {
   readonly queue = {
     sendBatch: async (batch: Array<{ body: Delivery }>) => {
       for (const { body } of batch) {
-        if (this.#random() < this.#weather.messageLost) continue;
-        const copies = this.#random() < this.#weather.messageTwice ? 2 : 1;
+        if (this.#random() < this.#rates.messageLost) continue;
+        const copies = this.#random() < this.#rates.messageTwice ? 2 : 1;
         for (let copy = 0; copy < copies; copy += 1)
           this.#messages.push({ id: body.notificationId, attempts: 1, dueAt: this.now });
       }
     },
   } as unknown as Queue<Delivery>;
 
-  /** Runs `work` as a Worker of its own, which may die at any step: then nothing it does takes place any more. */
+  /** Runs `work` in its own Worker, which may die at any step; then its work has no further effect. */
   async #mortal(work: (tools: DeliveryTools) => Promise<unknown>): Promise<void> {
     const random = chance(++this.#runs);
-    const weather = this.#weather;
+    const rates = this.#rates;
     let dead = false;
     let die = () => {};
     const death = new Promise<void>((resolve) => {
       die = resolve;
     });
-    // A mail is out and not recorded yet.
+    // A mail was sent and is not recorded yet.
     let open = false;
     const settle = () => {
       if (open) this.unrecorded += 1;
       open = false;
     };
     const step = async () => {
-      if (!dead && random() < weather.death) {
+      if (!dead && random() < rates.death) {
         dead = true;
         this.deaths += 1;
         settle();
@@ -124,7 +124,7 @@ class Simulation {
     const real = session();
     const commit = async (...write: Parameters<Database["commit"]>) => {
       await step();
-      if (random() < weather.databaseFails) throw new Error("D1_ERROR: overloaded");
+      if (random() < rates.databaseFails) throw new Error("D1_ERROR: overloaded");
       const rows = await real.commit(...write);
       open = false;
       await step();
@@ -134,11 +134,11 @@ class Simulation {
     const send = async (mail: EmailMessageBuilder) => {
       settle();
       await step();
-      if (random() < weather.mailFails) throw new Error("the mail server is away");
+      if (random() < rates.mailFails) throw new Error("the mail server is away");
       this.taken.push(mail.headers?.["X-Notification-Id"] ?? "");
       open = true;
       await step();
-      if (random() < weather.answerLost) {
+      if (random() < rates.answerLost) {
         settle();
         throw new Error("the connection was lost");
       }
@@ -195,20 +195,24 @@ class Simulation {
   }
 }
 
-/** Tells all facts of some bookings in a weather; answers what came of it. */
-async function run(facts: number, seed: number, weather: Weather, consumers: number) {
+/** Delivers all facts of some bookings under faults, and returns the outcome. */
+async function run(facts: number, seed: number, rates: FaultRates, consumers: number) {
   const random = chance(seed);
-  const simulation = new Simulation(seed, weather, consumers);
-  const bookings = (await bookingsOf(facts / KINDS.length)).map((booking) => ({ ...booking, told: 0 }));
-  /** Which fact of which booking each notification tells. */
+  const simulation = new Simulation(seed, rates, consumers);
+  const bookings = (await bookingsOf(facts / KINDS.length)).map((booking) => ({ ...booking, delivered: 0 }));
+  /** The fact and the booking of each notification. */
   const factOf = new Map<string, { bookingId: string; sequence: number }>();
 
-  // The facts come about while earlier ones are being told, 40 at a time, each booking's own in order.
-  for (let open = bookings; open.length > 0; open = open.filter(({ told }) => told < KINDS.length)) {
+  // New facts arrive while earlier ones are being delivered: 40 at a time, in order for each booking.
+  for (
+    let open = bookings;
+    open.length > 0;
+    open = open.filter(({ delivered }) => delivered < KINDS.length)
+  ) {
     const chosen = open.filter(() => random() < 40 / open.length).slice(0, 60);
-    const ids = await tell(
+    const ids = await notify(
       chosen.map((booking) => {
-        const sequence = booking.told++;
+        const sequence = booking.delivered++;
         const times = { startAt: simulation.now, endAt: simulation.now + HOUR_MS, previousStartAt: 0 };
         return {
           kind: KINDS[sequence] ?? "booking_cancelled",
@@ -221,7 +225,7 @@ async function run(facts: number, seed: number, weather: Weather, consumers: num
     );
     for (const [index, id] of ids.entries()) {
       const booking = chosen[index];
-      if (booking) factOf.set(id, { bookingId: booking.id, sequence: booking.told - 1 });
+      if (booking) factOf.set(id, { bookingId: booking.id, sequence: booking.delivered - 1 });
     }
     await simulation.queue.sendBatch(ids.map((notificationId) => ({ body: { notificationId } })));
     await simulation.pass(3_000);
@@ -237,22 +241,22 @@ async function run(facts: number, seed: number, weather: Weather, consumers: num
   const end = simulation.now + 24 * HOUR_MS;
   while ("PENDING" in (await statuses()) && simulation.now < end) await simulation.pass(20_000);
 
-  const told = new Map<string, number[]>();
+  const delivered = new Map<string, number[]>();
   for (const id of simulation.taken) {
     const fact = factOf.get(id);
-    if (!fact) throw new Error("a mail that tells no fact of this run");
-    told.set(fact.bookingId, [...(told.get(fact.bookingId) ?? []), fact.sequence]);
+    if (!fact) throw new Error("a mail without a fact of this run");
+    delivered.set(fact.bookingId, [...(delivered.get(fact.bookingId) ?? []), fact.sequence]);
   }
   const { taken, unrecorded, deaths, deadLetters } = simulation;
   const duplicates = taken.length - new Set(taken).size;
   const summary = { facts, mails: taken.length, duplicates, unrecorded, deaths, deadLetters };
   console.log(JSON.stringify(summary));
-  return { ...summary, statuses: await statuses(), told: [...told.values()] };
+  return { ...summary, statuses: await statuses(), delivered: [...delivered.values()] };
 }
 
-describe("what is told under every misfortune", () => {
-  test("2,000 facts are each told, in order for each booking, and twice in less than one of a thousand cases", async () => {
-    const weather = {
+describe("notifications under all injected faults", () => {
+  test("are delivered for each of 2,000 facts, in order for each booking, and twice for fewer than one in a thousand", async () => {
+    const rates = {
       mailFails: 0.1,
       answerLost: 0.0002,
       databaseFails: 0.01,
@@ -260,10 +264,10 @@ describe("what is told under every misfortune", () => {
       messageTwice: 0.1,
       death: 0.0003,
     };
-    const result = await run(2000, 7, weather, 1);
+    const result = await run(2000, 7, rates, 1);
     expect(result.statuses).toEqual({ SENT: 2000 });
-    expect(result.told).toHaveLength(500);
-    for (const sequences of result.told) {
+    expect(result.delivered).toHaveLength(500);
+    for (const sequences of result.delivered) {
       expect([...new Set(sequences)]).toEqual([0, 1, 2, 3]);
       expect(sequences).toEqual([...sequences].sort());
     }
@@ -273,9 +277,9 @@ describe("what is told under every misfortune", () => {
   }, 120_000);
 
   test.each([1, 2])(
-    "in a storm (seed %i) with four consumers at once, every duplicate is a mail that could not be recorded",
+    "are delivered twice only when a sent mail could not be recorded, with four concurrent consumers (seed %i)",
     async (seed) => {
-      const weather = {
+      const rates = {
         mailFails: 0.3,
         answerLost: 0.03,
         databaseFails: 0.05,
@@ -283,9 +287,9 @@ describe("what is told under every misfortune", () => {
         messageTwice: 0.5,
         death: 0.02,
       };
-      const result = await run(160, seed, weather, 4);
+      const result = await run(160, seed, rates, 4);
       expect(result.statuses).toEqual({ SENT: 160 });
-      for (const sequences of result.told) expect(sequences).toEqual([...sequences].sort());
+      for (const sequences of result.delivered) expect(sequences).toEqual([...sequences].sort());
       expect(result.deaths).toBeGreaterThan(5);
       expect(result.duplicates).toBeGreaterThan(0);
       expect(result.duplicates).toBe(result.unrecorded);
@@ -294,7 +298,7 @@ describe("what is told under every misfortune", () => {
   );
 });
 
-test("while the queue is away bookings are made as ever, and the sweep delivers all of their messages", async () => {
+test("while the queue is down bookings succeed, and the cron delivers all of their notifications", async () => {
   const [customer, carId] = [await person(), await car()];
   const { queue } = queueOf(false);
   const made = await runInDurableObject(env.CAR_COORDINATOR.getByName(carId), async (_, state) => {

@@ -14,7 +14,7 @@ describe("an e-mail", () => {
     );
   });
 
-  test("tells the time as the showroom's clocks do, in summer as in winter", () => {
+  test("has the time of the showroom's clocks, in summer and in winter", () => {
     expect(textOf("booking_received")).toContain("When: Tuesday, 1 December 2026, 09:00 to 10:00");
     const [, message] = sampleMessages()[0] ?? [];
     if (message?.kind !== "booking_received") throw new Error("no sample");
@@ -26,7 +26,7 @@ describe("an e-mail", () => {
     expect(summer.text).toContain("When: Wednesday, 1 July 2026, 09:00 to 10:00");
   });
 
-  test("names the car and where to see it, in text and in HTML", () => {
+  test("contains the car and its link, in text and in HTML", () => {
     for (const [name, { text, html }] of Object.entries(mails)) {
       if (name === "password_reset") continue;
       expect(text).toContain("Car: 2024 Škoda Octavia Combi");
@@ -38,13 +38,13 @@ describe("an e-mail", () => {
     }
   });
 
-  test("about a cancelled test drive says why, when that was not a person's wish", () => {
+  test("about a cancelled test drive contains the reason, when no person requested it", () => {
     expect(textOf("booking_cancelled")).toContain("This test drive will not take place.");
     expect(textOf("booking_cancelled-sold")).toContain("the car has been sold");
     expect(textOf("booking_cancelled-removed")).toContain("the car is no longer for sale");
   });
 
-  test("about a moved test drive tells the old and the new time, and whether it is confirmed", () => {
+  test("about a moved test drive contains the old and the new time, and whether it is confirmed", () => {
     for (const name of ["booking_rescheduled", "booking_rescheduled-approved", "staff_booking-moved"]) {
       expect(textOf(name)).toContain("New time: Tuesday, 1 December 2026, 09:00 to 10:00");
       expect(textOf(name)).toContain("Before: Monday, 30 November 2026, 15:00 to 16:00");
@@ -72,10 +72,10 @@ test.each([
 const hostile = `"><script>alert('1')</script>\r\nBcc: everybody@example.com\u2028\u0000\u202e--\r`;
 const words = { showroom: hostile, customer: hostile, car: hostile, notes: hostile, contract: hostile };
 
-describe.each(sampleMessages(words))("hostile words in every field of %s", (name, message) => {
+describe.each(sampleMessages(words))("hostile text in every field of %s", (name, message) => {
   const { subject, text, html } = writeMail(message);
 
-  test("stay words in the HTML", () => {
+  test("remains text in the HTML", () => {
     expect(html).not.toMatch(/<script/i);
     expect(html).toContain("&quot;&gt;&lt;script&gt;");
     // No element or attribute is left early: the page has the tags that it has around harmless words.
@@ -85,14 +85,14 @@ describe.each(sampleMessages(words))("hostile words in every field of %s", (name
     expect(tags(html)).toEqual(plain && tags(writeMail(plain).html));
   });
 
-  test("become no header and no line of their own", () => {
+  test("cannot become a header or a line of its own", () => {
     expect(subject).not.toMatch(/[\p{Cc}\u2028\u2029\u202e]/u);
     expect(text).not.toMatch(/^(Bcc:|--\S)/m);
     expect(text.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\u2028\u2029\u202e]/u);
   });
 });
 
-test("text is made one line, or harmless lines", () => {
+test("text is converted to one line, or to harmless lines", () => {
   expect(oneLine(" a\r\n\tb\u0000c\u202e ")).toBe("a bc");
   expect(linesOf("a\r\nb\rc\n\nd")).toEqual(["a", "b", "c", "", "d"]);
 });

@@ -8,11 +8,11 @@ import {
   booked,
   mailbox,
   noticeOf,
+  notify,
   outboxOf,
   refusal,
   rowOf,
   statusOf,
-  tell,
   tools,
 } from "../support/outbox.ts";
 import { answer, call, db, person } from "../support/world.ts";
@@ -23,8 +23,8 @@ const replay = (token: string | undefined, id: string) =>
   answer(call("POST", `/api/notifications/${id}/replay/`, { token }));
 const idsOf = (body: { results: Array<{ id: string }> }) => body.results.map(({ id }) => id);
 
-describe("listing notifications", () => {
-  test("gives each in the promised form, newest first", async () => {
+describe("the list of notifications", () => {
+  test("has each in the promised form, newest first", async () => {
     const admin = await person("ADMIN");
     const { ids, first, second, bookingId, customer } = await outboxOf([
       "booking_received",
@@ -50,7 +50,7 @@ describe("listing notifications", () => {
     expect(body.results[0]).toMatchObject({ id: second, status: "PENDING", sent_at: null });
   });
 
-  test("narrows down by status, kind and booking together", async () => {
+  test("can be filtered by status, kind and booking together", async () => {
     const admin = await person("ADMIN");
     const { first, second, bookingId } = await outboxOf(["booking_received", "booking_approved"]);
     await deliver(first, tools(mailbox(1, refusal("E_RECIPIENT_SUPPRESSED")).send));
@@ -63,11 +63,11 @@ describe("listing notifications", () => {
     expect((await get(admin.token, `?sale=${crypto.randomUUID()}`)).body.count).toBe(0);
   });
 
-  test("finds the late ones: what still waits five minutes after the fact", async () => {
+  test("can be filtered for late ones, which are still pending after five minutes", async () => {
     const admin = await person("ADMIN");
     const made = await booked();
-    const [old = ""] = await tell([noticeOf("booking_received", made)], Date.now() - 6 * 60_000);
-    const [fresh = ""] = await tell([noticeOf("booking_approved", made)]);
+    const [old = ""] = await notify([noticeOf("booking_received", made)], Date.now() - 6 * 60_000);
+    const [fresh = ""] = await notify([noticeOf("booking_approved", made)]);
     const listed = async (late: boolean) =>
       idsOf((await get(admin.token, `?booking=${made.bookingId}&late=${late}`)).body);
     expect(await listed(true)).toEqual([old]);
@@ -77,7 +77,7 @@ describe("listing notifications", () => {
   });
 
   test.each(["status=LOST", "kind=gossip", "booking=1", "late=maybe", "late=", "user=1", "page=0"])(
-    "refuses %s by name",
+    "refuses %s with the parameter named",
     async (query) => {
       const admin = await person("ADMIN");
       const { status, body } = await get(admin.token, `?${query}`);
@@ -86,7 +86,7 @@ describe("listing notifications", () => {
     },
   );
 
-  test("and replaying are for ADMIN alone", async () => {
+  test("and the replay are only for ADMIN", async () => {
     const { first } = await outboxOf(["booking_received"]);
     for (const [token, status] of [
       [undefined, 401],
@@ -106,7 +106,7 @@ describe("replaying a notification", () => {
     return made;
   };
 
-  test("that failed makes it wait again with all its attempts, and it is delivered", async () => {
+  test("that failed makes it pending with all its attempts, and it is delivered", async () => {
     const admin = await person("ADMIN");
     const { first } = await failed();
     const { status, body } = await replay(admin.token, first);
@@ -116,7 +116,7 @@ describe("replaying a notification", () => {
     await expect.poll(() => statusOf(first), { timeout: 10_000 }).toBe("SENT");
   });
 
-  test("sends it to the address its reader has now", async () => {
+  test("sends it to the current address of its reader", async () => {
     const admin = await person("ADMIN");
     const { first, customer } = await failed();
     const right = `right-${customer.email}`;
@@ -124,7 +124,7 @@ describe("replaying a notification", () => {
     expect((await replay(admin.token, first)).body.to).toBe(right);
   });
 
-  test("that was delivered is refused: nobody is told twice", async () => {
+  test("that was delivered is refused, so that nobody is notified twice", async () => {
     const admin = await person("ADMIN");
     const { first } = await outboxOf(["booking_received"]);
     await deliver(first, tools(mailbox().send));
@@ -133,7 +133,7 @@ describe("replaying a notification", () => {
     expect(await statusOf(first)).toBe("SENT");
   });
 
-  test("that waits takes nothing from whoever is at it", async () => {
+  test("that is pending does not end the lease of its consumer", async () => {
     const admin = await person("ADMIN");
     const { first } = await outboxOf(["booking_received"]);
     const leased = { attempts: 3, nextAttemptAt: Date.now() + 60_000 };
@@ -142,7 +142,7 @@ describe("replaying a notification", () => {
     expect(await rowOf(first)).toMatchObject(leased);
   });
 
-  test("twice at once has one effect", async () => {
+  test("twice concurrently has one effect", async () => {
     const admin = await person("ADMIN");
     const { first } = await failed();
     const answers = await Promise.all([replay(admin.token, first), replay(admin.token, first)]);

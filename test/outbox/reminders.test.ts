@@ -12,10 +12,10 @@ import {
   HOUR_MS,
   mailbox,
   noticeOf,
+  notify,
   queueOf,
   rowOf,
   session,
-  tell,
   tools,
 } from "../support/outbox.ts";
 import { db, slot } from "../support/world.ts";
@@ -41,7 +41,7 @@ const change = (bookingId: string, to: Partial<typeof bookings.$inferInsert>) =>
   db.update(bookings).set(to).where(eq(bookings.id, bookingId));
 
 describe("the reminder of a test drive", () => {
-  test("is written a day before it, not sooner, and queued", async () => {
+  test("is written one day before the start, not earlier, and queued", async () => {
     const { bookingId, startAt, customer } = await approved();
     const { ids, queue } = queueOf();
     const { send } = mailbox();
@@ -62,7 +62,7 @@ describe("the reminder of a test drive", () => {
     expect(ids).toContain(reminder?.id);
   });
 
-  test("is written once, however many sweeps overlap", async () => {
+  test("is written once when runs of the cron overlap", async () => {
     const { bookingId, startAt } = await approved();
     const now = startAt - REMIND_BEFORE_MS + 1;
     await Promise.all(Array.from({ length: 8 }, () => writeReminders(session(), now)));
@@ -70,7 +70,7 @@ describe("the reminder of a test drive", () => {
     expect(await remindersOf(bookingId)).toHaveLength(1);
   });
 
-  test("cannot be in the database twice", async () => {
+  test("cannot be stored twice", async () => {
     const { bookingId, id } = await reminded();
     const row = await rowOf(id);
     if (!row) throw new Error("no reminder");
@@ -78,7 +78,7 @@ describe("the reminder of a test drive", () => {
     expect(await remindersOf(bookingId)).toHaveLength(1);
   });
 
-  test("is still written after the cron was away, but not once the drive has begun", async () => {
+  test("is still written after the cron was down, but not after the start", async () => {
     const late = await approved();
     await writeReminders(session(), late.startAt - HOUR_MS);
     expect(await remindersOf(late.bookingId)).toHaveLength(1);
@@ -96,7 +96,7 @@ describe("the reminder of a test drive", () => {
     },
   );
 
-  test("is not written for who was told of the time within that day, nor for who has no address", async () => {
+  test("is not written when the customer was notified within that day, or has no address", async () => {
     const [fresh, mute] = [await approved(), await approved()];
     await change(fresh.bookingId, { updatedAt: fresh.startAt - REMIND_BEFORE_MS + 1 });
     await db.update(users).set({ email: null, emailKey: null }).where(eq(users.id, mute.customer.id));
@@ -113,10 +113,10 @@ describe("the reminder of a test drive", () => {
     expect(sent[0]?.attachments).toHaveLength(1);
   });
 
-  test("goes with a booking that is cancelled, and holds up nothing", async () => {
+  test("is dropped when the booking is cancelled, and the next notification is delivered", async () => {
     const made = await reminded();
     await change(made.bookingId, { status: "CANCELLED" });
-    const [cancelled = ""] = await tell([noticeOf("booking_cancelled", made)], made.now);
+    const [cancelled = ""] = await notify([noticeOf("booking_cancelled", made)], made.now);
     const { sent, send } = mailbox();
     expect(await deliverInOrder(made.id, tools(send, made.now))).toEqual({
       outcome: "nothing_to_do",
@@ -126,7 +126,7 @@ describe("the reminder of a test drive", () => {
     expect(await remindersOf(made.bookingId)).toEqual([]);
   });
 
-  test("goes with a booking that is moved, which has one of its own at its new time", async () => {
+  test("is dropped when the booking is moved, and written again for the new start", async () => {
     const made = await reminded();
     const startAt = slot(5);
     await change(made.bookingId, { startAt, endAt: startAt + HOUR_MS, status: "APPROVED", sequence: 1 });
@@ -144,7 +144,7 @@ describe("the reminder of a test drive", () => {
     expect(await remindersOf(made.bookingId)).toHaveLength(1);
   });
 
-  test("that could not be sent before the drive began has failed, and is not sent afterwards", async () => {
+  test("that could not be sent before the start is recorded as failed and never sent", async () => {
     const { id, startAt } = await reminded();
     const { sent, send } = mailbox();
     expect(await deliver(id, tools(send, startAt))).toMatchObject({ outcome: "failed" });
@@ -153,11 +153,11 @@ describe("the reminder of a test drive", () => {
   });
 });
 
-describe("the sweep", () => {
-  test("takes up what is late, leaves what is not, and what waits for an earlier one", async () => {
+describe("the cron", () => {
+  test("queues late notifications, except those that wait for an earlier one", async () => {
     const made = await booked();
     const now = Date.now();
-    const [first = "", second = ""] = await tell(
+    const [first = "", second = ""] = await notify(
       [noticeOf("booking_received", made), noticeOf("booking_approved", made)],
       now,
     );
@@ -169,17 +169,17 @@ describe("the sweep", () => {
     expect(later.ids).not.toContain(second);
   });
 
-  test("delivers by itself while the queue is away", async () => {
+  test("delivers by itself while the queue is down", async () => {
     const made = await booked();
     const now = Date.now();
-    const ids = await tell([noticeOf("booking_received", made), noticeOf("booking_approved", made)], now);
+    const ids = await notify([noticeOf("booking_received", made), noticeOf("booking_approved", made)], now);
     const { sent, send } = mailbox();
     await runCron(queueOf(false).queue, env.PHOTOS, tools(send, now + 60_000));
     expect(sent.filter(({ to }) => to === made.customer.email)).toHaveLength(2);
     for (const id of ids) expect((await rowOf(id))?.status).toBe("SENT");
   });
 
-  test("is what the cron runs, and what it queues reaches the mailbox", async () => {
+  test("runs as scheduled handler, and its queued notifications reach the mailbox", async () => {
     const startAt = Math.ceil(Date.now() / HOUR_MS) * HOUR_MS + 20 * HOUR_MS;
     const { bookingId } = await booked({ startAt, status: "APPROVED" });
     await change(bookingId, { updatedAt: startAt - 30 * HOUR_MS });

@@ -23,7 +23,7 @@ describe("a commission", () => {
     [51, 100, 1],
     [0, 250, 0],
     [999_999_999_999, 10_000, 999_999_999_999],
-  ])("on %i cents at %i hundredths of a percent is %i", (price, rate, cents) => {
+  ])("on %i cents at %i hundredths of a percent is %i cents", (price, rate, cents) => {
     expect(commissionOn(price, rate)).toBe(cents);
   });
 

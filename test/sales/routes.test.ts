@@ -48,7 +48,7 @@ async function metricsOf(who: { id: string; token: string }) {
 }
 
 describe("selling a car", () => {
-  test("is one step: car, commission, bookings, notices, metrics", async () => {
+  test("changes car, commission, bookings, notifications and metrics in one transaction", async () => {
     const [sam, buyer, other, carId] = [await person("SALES"), await person(), await person(), await car()];
     const future = await booking({ carId, customerId: other.id, startAt: slot(2), status: "APPROVED" });
     const past = await booking({ carId, customerId: other.id, startAt: slot(-2), status: "APPROVED" });
@@ -81,17 +81,17 @@ describe("selling a car", () => {
         [past, "APPROVED"],
       ]),
     );
-    const told = await db
+    const notified = await db
       .select()
       .from(notifications)
       .where(inArray(notifications.recipient, [buyer.email, other.email]));
     expect(
-      told.map(({ kind, recipient, saleId, bookingId }) => [kind, recipient, saleId, bookingId]).sort(),
+      notified.map(({ kind, recipient, saleId, bookingId }) => [kind, recipient, saleId, bookingId]).sort(),
     ).toEqual([
       ["booking_cancelled", other.email, null, future],
       ["sale_confirmed", buyer.email, sold.body.id, null],
     ]);
-    expect(told.find(({ kind }) => kind === "booking_cancelled")?.facts).toMatchObject({
+    expect(notified.find(({ kind }) => kind === "booking_cancelled")?.facts).toMatchObject({
       reason: "car_sold",
     });
     expect(await metricsOf(sam)).toMatchObject({
@@ -101,7 +101,7 @@ describe("selling a car", () => {
     });
   });
 
-  test("leaves no slot to book, and a past booking of the sold car can still be closed (the seed answered 500)", async () => {
+  test("leaves no free slot, and a past booking of the sold car can still be completed (the Django service answered 500)", async () => {
     const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
     const past = await booking({ carId, customerId: buyer.id, startAt: slot(-2), status: "APPROVED" });
     await sell(sam.token, carId, buyer.id);
@@ -114,7 +114,7 @@ describe("selling a car", () => {
   });
 
   test.each([2, 20])(
-    "at once by %i people is one sale, one commission, and 409 for the rest",
+    "concurrently by %i people makes one sale and one commission, and the others get 409",
     async (people) => {
       const [buyer, carId] = [await person(), await car()];
       const sellers = await Promise.all(Array.from({ length: people }, () => person("SALES")));
@@ -132,7 +132,7 @@ describe("selling a car", () => {
     },
   );
 
-  test("against a stream of bookings leaves no future booking on the sold car, and tells each customer once", async () => {
+  test("during a stream of bookings leaves no future booking of the sold car, and notifies each customer once", async () => {
     const [sam, buyer] = [await person("SALES"), await person()];
     const customers = await Promise.all(Array.from({ length: 4 }, () => person()));
     for (let round = 0; round < 200; round += 1) {
@@ -161,17 +161,17 @@ describe("selling a car", () => {
           ),
         );
       expect(left).toEqual([]);
-      const told = made.length
+      const notified = made.length
         ? await db
             .select({ bookingId: notifications.bookingId })
             .from(notifications)
             .where(and(inArray(notifications.bookingId, made), eq(notifications.kind, "booking_cancelled")))
         : [];
-      expect(told.map(({ bookingId }) => bookingId).sort()).toEqual(made.sort());
+      expect(notified.map(({ bookingId }) => bookingId).sort()).toEqual(made.sort());
     }
   }, 120_000);
 
-  test("repeated with its key is one sale, also when both come at once", async () => {
+  test("again with the same key makes one sale, also concurrently", async () => {
     const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
     const headers = { "Idempotency-Key": "sale" };
     const both = await Promise.all([1, 2, 3].map(() => sell(sam.token, carId, buyer.id, {}, headers)));
@@ -182,7 +182,7 @@ describe("selling a car", () => {
     expect(await salesOf(carId)).toHaveLength(1);
   });
 
-  test("is credited by ADMIN to anybody who works here, by user or profile id", async () => {
+  test("is credited by ADMIN to any staff member, by user or profile id", async () => {
     const [admin, sam, buyer] = [await person("ADMIN"), await person("SALES"), await person()];
     const profile = await db.select().from(staffProfiles).where(eq(staffProfiles.userId, sam.id)).get();
     for (const salesperson of [sam.id, profile?.id]) {
@@ -194,7 +194,7 @@ describe("selling a car", () => {
   });
 });
 
-describe("a sale is refused by name", () => {
+describe("a sale is refused for", () => {
   const refusal = async (more: Record<string, unknown>) => {
     const [sam, buyer] = [await person("SALES"), await person()];
     const refused = await sell(sam.token, await car(), buyer.id, more);
@@ -211,6 +211,7 @@ describe("a sale is refused by name", () => {
     ["an unknown way to pay", { payment_method: "SHELLS" }, "payment_method"],
     ["a day in the future", { sale_datetime: iso(Date.now() + 60_000) }, "sale_datetime"],
     ["a day that does not exist", { sale_datetime: "2026-02-30T10:00:00Z" }, "sale_datetime"],
+    ["a day in the year 0", { sale_datetime: "0000-01-01T00:00:00+23:00" }, "sale_datetime"],
     ["an unknown customer", { customer: crypto.randomUUID() }, "customer"],
     ["no car", { car: undefined }, "car"],
     ["a field that is none", { status: "SOLD" }, "status"],
@@ -259,8 +260,8 @@ describe("a sale is refused by name", () => {
   });
 });
 
-describe("taking a sale back", () => {
-  test("frees the car, reverses the commission, corrects the metrics and keeps the record", async () => {
+describe("voiding a sale", () => {
+  test("makes the car AVAILABLE, reverses the commission, corrects the metrics and keeps the record", async () => {
     const [admin, sam, buyer, carId] = [
       await person("ADMIN"),
       await person("SALES"),
@@ -293,7 +294,7 @@ describe("taking a sale back", () => {
     expect(await statusOf(carId)).toBe("SOLD");
   });
 
-  test("at once by five administrators happens once", async () => {
+  test("concurrently by five administrators happens once", async () => {
     const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
     const admins = await Promise.all(Array.from({ length: 5 }, () => person("ADMIN")));
     const sold = await sell(sam.token, carId, buyer.id);
@@ -302,7 +303,7 @@ describe("taking a sale back", () => {
     expect((await entriesOf(sam.id)).map(({ amountCents }) => amountCents)).toEqual([50_000, -50_000]);
   });
 
-  test("repeated with its key answers the same", async () => {
+  test("again with the same key gets the same answer", async () => {
     const [admin, sam, buyer] = [await person("ADMIN"), await person("SALES"), await person()];
     const sold = await sell(sam.token, await car(), buyer.id);
     const headers = { "Idempotency-Key": "undo" };
@@ -313,7 +314,7 @@ describe("taking a sale back", () => {
     expect([first.status, second.status, second.body]).toEqual([200, 200, first.body]);
   });
 
-  test("is for ADMIN, needs a reason and a sale", async () => {
+  test("is only for ADMIN, and needs a reason and an existing sale", async () => {
     const [admin, sam, buyer] = [await person("ADMIN"), await person("SALES"), await person()];
     const sold = await sell(sam.token, await car(), buyer.id);
     expect((await voidSale(sam.token, sold.body.id)).status).toBe(403);
@@ -326,7 +327,7 @@ describe("taking a sale back", () => {
 });
 
 describe("the list of sales", () => {
-  test("shows SALES its own and ADMIN all, filtered", async () => {
+  test("shows SALES their own and ADMIN all, filtered", async () => {
     const [admin, sam, sue, buyer] = [
       await person("ADMIN"),
       await person("SALES"),
@@ -350,7 +351,7 @@ describe("the list of sales", () => {
   });
 });
 
-describe("a database that fails in the middle of a sale", () => {
+describe("a database that fails during a sale", () => {
   const STATEMENTS = [
     ["the sale", "BEFORE INSERT ON sales"],
     ["the commission", "BEFORE INSERT ON commissions"],
@@ -366,7 +367,7 @@ describe("a database that fails in the middle of a sale", () => {
   });
 
   test.each(STATEMENTS)(
-    "at %s leaves nothing, and the retry with the same key is the one sale",
+    "at %s stores nothing, and the retry with the same key makes the only sale",
     async (_, where) => {
       const [sam, buyer, other, carId] = [await person("SALES"), await person(), await person(), await car()];
       const drive = await booking({ carId, customerId: other.id, startAt: slot(2), status: "APPROVED" });
@@ -394,8 +395,8 @@ describe("a database that fails in the middle of a sale", () => {
   );
 });
 
-describe("an answer of the database that is lost after a sale was committed", () => {
-  /** The Worker, with this way of reaching the database behind the car's calendar. */
+describe("an answer of the database that is lost after the commit of a sale", () => {
+  /** The Worker, with this database for the coordinator. */
   function workerWith(carId: string, around: Parameters<typeof databaseWith>[0]) {
     const writer = writerOf(carId, databaseWith(around));
     const surroundings = { ...env, CAR_COORDINATOR: { getByName: () => writer } } as unknown as Env;
@@ -414,9 +415,9 @@ describe("an answer of the database that is lost after a sale was committed", ()
       body: JSON.stringify({ car: carId, customer, sale_price: "20000.00", payment_method: "CASH" }),
     });
 
-  test("is found out, and the sale acknowledged", async () => {
+  test("does not prevent the answer, because the sale is found", async () => {
     const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
-    // The first batch loads the calendar, the second is the sale.
+    // The first batch loads the car, the second is the sale.
     const worker = workerWith(carId, async (batch, index) => {
       const result = await batch();
       if (index === 2) throw new Error("D1_ERROR: the answer was lost");
@@ -426,7 +427,7 @@ describe("an answer of the database that is lost after a sale was committed", ()
     expect([sold.status, (await salesOf(carId)).map(({ id }) => id)]).toEqual([201, [sold.body.id]]);
   });
 
-  test("is a 503 when nothing can be found out, and the retry with the same key gets the one sale", async () => {
+  test("gets 503 when the database cannot be read, and the retry with the same key gets the only sale", async () => {
     const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
     const worker = workerWith(carId, async (batch, index) => {
       const result = await batch();
@@ -434,7 +435,7 @@ describe("an answer of the database that is lost after a sale was committed", ()
       return result;
     });
     const first = await answer(worker(request(sam.token, carId, buyer.id, "lost-2")));
-    // The stored answer says more than the calendar could: an equal request was carried out, this one.
+    // The stored answer proves more than the coordinator can: that an equal request, this one, was committed.
     const retried = await answer(worker(request(sam.token, carId, buyer.id, "lost-2")));
     expect([201, 503]).toContain(first.status);
     const [sale, ...more] = await salesOf(carId);

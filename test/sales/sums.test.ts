@@ -53,7 +53,7 @@ const rows = async <T>(sql: string, ...values: unknown[]) =>
       .all<T>()
   ).results;
 
-test("after random sequences of selling, voiding, booking and changing rates", async () => {
+test("the sums agree after random sequences of selling, voiding, booking and changing rates", async () => {
   const admin = await person("ADMIN");
   await fc.assert(
     fc.asyncProperty(
@@ -162,7 +162,7 @@ test("after random sequences of selling, voiding, booking and changing rates", a
             total_commission: (sum(open.map(({ amounts }) => JSON.parse(amounts)[0])) / 100).toFixed(2),
           });
         }
-        // Who lost a drive was told exactly once.
+        // Each customer of a cancelled booking was notified exactly once.
         expect(
           await rows(`SELECT b.id FROM bookings b WHERE b.car_id IN ${these} AND b.status = 'CANCELLED' AND
           (SELECT count(*) FROM notifications n WHERE n.booking_id = b.id AND n.kind = 'booking_cancelled') <> 1`),

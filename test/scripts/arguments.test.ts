@@ -27,7 +27,7 @@ test.each(SCRIPTS.filter((name) => !WITHOUT_USAGE.includes(name)))(
   },
 );
 
-test("a script that is asked for help prints its usage and its options, and does nothing else", () => {
+test("--help prints the usage and the options of a script, and nothing else happens", () => {
   const { status, stdout, stderr } = simulate("--schedules", "1", "--help");
   expect([status, stderr]).toEqual([0, ""]);
   expect(stdout).toMatch(/^npm run simulate -- /);
@@ -36,7 +36,7 @@ test("a script that is asked for help prints its usage and its options, and does
   );
 });
 
-test("an unknown option, or a number that is none, ends with a message and the usage instead of a stack trace", () => {
+test("an unknown option or an invalid number ends with a message and the usage instead of a stack trace", () => {
   for (const [args, message] of [
     [["--sed", "1"], "Unknown option '--sed'"],
     [["--seed", "one"], "Option --seed is not a number: one"],
@@ -50,7 +50,7 @@ test("an unknown option, or a number that is none, ends with a message and the u
   }
 });
 
-test("options that are given replace the defaults", () => {
+test("given options replace the defaults", () => {
   const { status, stdout } = simulate("--schedules", "2", "--seed", "7");
   expect(status).toBe(0);
   expect(stdout).toMatch(/^2 schedules from seed 7, \d+ events, [\d.]+ s: every promise kept\n$/);

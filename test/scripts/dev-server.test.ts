@@ -7,7 +7,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-test("a port is taken while a program listens there, on localhost or on all addresses, and free afterwards", async () => {
+test("a port is in use while a program listens on it, on localhost or on all addresses, and free afterwards", async () => {
   for (const address of ["127.0.0.1", "0.0.0.0"]) {
     const port = await freePort();
     const server = createServer().listen(port, address);
@@ -18,7 +18,7 @@ test("a port is taken while a program listens there, on localhost or on all addr
   }
 });
 
-test("PORT chooses the port; without it the port is 8787, and a word is refused with its name", () => {
+test("PORT sets the port, the default is 8787, and a value that is no number is refused with its name", () => {
   expect(chosenPort("8901")).toBe(8901);
   expect(chosenPort("")).toBe(8787);
   vi.spyOn(process, "exit").mockImplementation((code) => {

@@ -9,19 +9,19 @@ test("an empty .dev.vars gets every variable, with a secret of its own", () => {
   expect(completeVariables("").text).not.toBe(text);
 });
 
-test("what is there stays to the letter, and only what is missing is added", () => {
+test("existing lines are unchanged, and only missing variables are added", () => {
   const before = "# mine\nexport ENVIRONMENT = staging\n  JWT_SECRET='x=y'\n#CORS_ORIGINS=http://old.example";
   const { text, added } = completeVariables(before);
   expect(added).toEqual(["CORS_ORIGINS"]);
   expect(text).toBe(`${before}\nCORS_ORIGINS=*\n`);
 });
 
-test("a complete file is left as it is", () => {
+test("a complete file is unchanged", () => {
   const { text } = completeVariables("EMAIL_STAFF=me@example.com\n");
   expect(completeVariables(text)).toEqual({ text, added: [] });
 });
 
-test("the example, copied, is completed with a secret", () => {
+test("a copy of the example is completed with a secret", () => {
   const example = readFileSync(".dev.vars.example", "utf8");
   expect(namesIn(example)).toEqual(["ENVIRONMENT", "CORS_ORIGINS"]);
   expect(completeVariables(example).added).toEqual(["JWT_SECRET"]);

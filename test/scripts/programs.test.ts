@@ -7,12 +7,12 @@ test("a program of node_modules is started without a shell and without a PATH", 
   expect(stdout).toMatch(/^Version \d/);
 });
 
-test("a program that fails gives its status and its output", () => {
+test("a program that fails returns its status and its output", () => {
   const { status, stderr } = run("node", ["--eval", "console.error('no'); process.exitCode = 3"]);
   expect([status, stderr]).toEqual([3, "no\n"]);
 });
 
-test("a program that cannot be started, or is killed, is an error that says so", () => {
+test("a program that cannot be started, or is killed, throws an error with the reason", () => {
   expect(() => run("node", ["--version"], { cwd: "no/such/folder" })).toThrow("node did not run to its end");
   expect(() => run("node", ["--eval", "process.kill(process.pid, 'SIGKILL')"])).toThrow("SIGKILL");
 });

@@ -20,7 +20,7 @@ async function firstFault(subject: Subject, schedules: number): Promise<Report |
 
 afterAll(() => rmSync(".mutants", { recursive: true, force: true }));
 
-describe("whatever happens between clients, Durable Object and database", () => {
+describe("under every fault between clients, Durable Object and database", () => {
   test(`${SCHEDULES} schedules keep every promise`, async () => {
     const fault = await firstFault({ Writer: CarWriter }, SCHEDULES);
     if (fault)
@@ -29,7 +29,7 @@ describe("whatever happens between clients, Durable Object and database", () => 
       );
   });
 
-  test("a seed replays: the same schedule, event by event", async () => {
+  test("a seed replays the same schedule, event by event", async () => {
     const [first, second] = [
       await runSchedule(FIRST_SEED + 5, { Writer: CarWriter }),
       await runSchedule(FIRST_SEED + 5, { Writer: CarWriter }),
@@ -43,7 +43,7 @@ describe("whatever happens between clients, Durable Object and database", () => 
   });
 });
 
-describe("the simulation sees a writer that", () => {
+describe("the simulation detects a writer that", () => {
   test.each(MUTANTS)("$name", async (mutant) => {
     const fault = await firstFault(await subjectOf(mutant, CarWriter), SCHEDULES);
     expect(fault, "no schedule showed it").toBeDefined();

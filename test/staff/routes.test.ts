@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
-import { bookings, staffProfiles, users } from "../../src/db/schema.ts";
+import { bookings, commissions, staffProfiles, users } from "../../src/db/schema.ts";
 import { BOOKING_STATUSES } from "../../src/shared/enums.ts";
 import { metricsSchema, staffSchema } from "../../src/staff/schemas.ts";
 import { answer, booking, call, car, db, person, slot } from "../support/world.ts";
@@ -20,8 +20,8 @@ const create = (token: string, json: unknown, headers = {}) =>
 const profileOf = async (userId: string) =>
   (await db.select().from(staffProfiles).where(eq(staffProfiles.userId, userId)).get())?.id ?? "";
 
-describe("taking somebody on", () => {
-  test("makes a user and a profile who can sign in as SALES", async () => {
+describe("creating a staff member", () => {
+  test("makes a profile and a user who can sign in as SALES", async () => {
     const admin = await person("ADMIN");
     const input = newStaff({ first_name: "Sue", hire_date: "2024-04-01" });
     const made = await create(admin.token, input);
@@ -43,13 +43,13 @@ describe("taking somebody on", () => {
     expect(found.body).toEqual(made.body);
   });
 
-  test("without a hire date starts today (the seed answered 500 and left the user behind)", async () => {
+  test("without a hire date uses today (the Django service answered 500 and kept the user)", async () => {
     const admin = await person("ADMIN");
     const made = await create(admin.token, newStaff());
     expect(made.body.hire_date).toMatch(/^\d{4}-\d{2}-\d{2}$/);
   });
 
-  test("under a taken name or e-mail is refused and leaves nothing behind", async () => {
+  test("with a taken name or e-mail is refused and stores nothing", async () => {
     const admin = await person("ADMIN");
     const first = newStaff({ email: `${crypto.randomUUID()}@example.com` });
     await create(admin.token, first);
@@ -72,6 +72,7 @@ describe("taking somebody on", () => {
     ["the password 1", { password: "1" }, "password"],
     ["the role CUSTOMER", { role: "CUSTOMER" }, "role"],
     ["a day that does not exist", { hire_date: "2026-02-30" }, "hire_date"],
+    ["a day in the year 0", { hire_date: "0000-01-01" }, "hire_date"],
   ])("with %s is refused with the field named", async (_, change, field) => {
     const admin = await person("ADMIN");
     const refused = await create(admin.token, newStaff(change));
@@ -79,7 +80,7 @@ describe("taking somebody on", () => {
     expect(refused.body.errors.map((error: { field: string }) => error.field)).toContain(field);
   });
 
-  test("repeated with its key answers the same", async () => {
+  test("again with the same key gets the same answer", async () => {
     const admin = await person("ADMIN");
     const [input, headers] = [newStaff(), { "Idempotency-Key": crypto.randomUUID() }];
     const [first, second] = [
@@ -92,7 +93,7 @@ describe("taking somebody on", () => {
 });
 
 describe("salaries", () => {
-  test("are seen by ADMIN and by oneself; for another SALES the profile does not exist", async () => {
+  test("are visible to ADMIN and to the staff member; another SALES does not find the profile", async () => {
     const [admin, sam, sue] = [await person("ADMIN"), await person("SALES"), await person("SALES")];
     const path = `/api/staff/${await profileOf(sam.id)}/`;
     expect((await answer(call("GET", path, { token: admin.token }))).body.salary).toBe("1.00");
@@ -103,7 +104,15 @@ describe("salaries", () => {
     expect((await call("GET", path, { token: (await person()).token })).status).toBe(403);
   });
 
-  test("and rates are changed by ADMIN alone", async () => {
+  test("and metrics are also found by the id of the user", async () => {
+    const [sam, sue] = [await person("SALES"), await person("SALES")];
+    const own = await answer(call("GET", `/api/staff/${sam.id}/`, { token: sam.token }));
+    expect([own.status, own.body.user]).toEqual([200, sam.id]);
+    expect((await call("GET", `/api/staff/${sam.id}/metrics/`, { token: sam.token })).status).toBe(200);
+    expect((await call("GET", `/api/staff/${sam.id}/`, { token: sue.token })).status).toBe(404);
+  });
+
+  test("and rates can be changed only by ADMIN", async () => {
     const [admin, sam] = [await person("ADMIN"), await person("SALES")];
     const path = `/api/staff/${await profileOf(sam.id)}/`;
     const json = { salary: 4000, commission_rate: "3.00", total_sales_count: 99, username: "x" };
@@ -113,8 +122,8 @@ describe("salaries", () => {
   });
 });
 
-describe("leaving", () => {
-  test("bites on the next request of a deactivated staff member, and they cannot sign in again", async () => {
+describe("the access of a staff member", () => {
+  test("ends with the next request after a deactivation, and they cannot sign in again", async () => {
     const admin = await person("ADMIN");
     const input = newStaff();
     const made = await create(admin.token, input);
@@ -136,7 +145,7 @@ describe("leaving", () => {
     expect((await call("POST", "/api/auth/login/", { json: credentials })).status).toBe(200);
   });
 
-  test("a demoted administrator is SALES with the next request", async () => {
+  test("becomes that of SALES with the next request after a demotion", async () => {
     const [boss, admin] = [await person("ADMIN"), await person("ADMIN")];
     const path = `/api/staff/${await profileOf(admin.id)}/`;
     expect((await call("GET", "/api/staff/", { token: admin.token })).status).toBe(200);
@@ -144,7 +153,7 @@ describe("leaving", () => {
     expect((await call("GET", "/api/staff/", { token: admin.token })).status).toBe(403);
   });
 
-  test("is not for the last active administrator, even when two leave at once", async () => {
+  test("cannot be taken from the last active administrator, even when two are deactivated concurrently", async () => {
     await db
       .update(users)
       .set({ role: "SALES" })
@@ -180,7 +189,7 @@ test("the sales of a staff member are counted while they stand: one that is void
 });
 
 describe("metrics", () => {
-  test("are strings for money and count what was done within the days asked for", async () => {
+  test("are strings for money and cover the requested days", async () => {
     const [sam, customer] = [await person("SALES"), await person()];
     const id = await booking({
       carId: await car(),
@@ -205,6 +214,27 @@ describe("metrics", () => {
     expect(await within(`to=${day(-3)}`)).toBe(0);
   });
 
+  test("include a sale and its commission by the day of the sale", async () => {
+    const [sam, buyer] = [await person("SALES"), await person()];
+    await call("POST", "/api/sales/", {
+      token: sam.token,
+      json: {
+        car: await car(),
+        customer: buyer.id,
+        sale_price: "1000.00",
+        payment_method: "CASH",
+        sale_datetime: "2025-10-15T12:00:00Z",
+      },
+    });
+    expect(await db.$count(commissions, eq(commissions.salespersonId, sam.id))).toBe(1);
+    const path = `/api/staff/${await profileOf(sam.id)}/metrics/?from=2025-10-01&to=2025-10-31`;
+    expect((await answer(call("GET", path, { token: sam.token }))).body).toMatchObject({
+      total_sales_count: 1,
+      total_revenue: "1000.00",
+      total_commission: "25.00",
+    });
+  });
+
   test("count no test drive that is not completed", async () => {
     const [sam, customer] = [await person("SALES"), await person()];
     const row = { carId: await car(), customerId: customer.id, handledBy: sam.id };
@@ -214,7 +244,7 @@ describe("metrics", () => {
     expect((await answer(call("GET", path, { token: sam.token }))).body.test_drives_completed).toBe(1);
   });
 
-  test("refuse days that do not exist and spans that end before they begin", async () => {
+  test("are refused for days that do not exist and for spans that end before they begin", async () => {
     const sam = await person("SALES");
     const path = `/api/staff/${await profileOf(sam.id)}/metrics/`;
     for (const query of ["from=2026-02-30", "from=2026-02-02&to=2026-02-01", "since=2026-01-01"])

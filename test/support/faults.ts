@@ -1,4 +1,4 @@
-/** A database with something happening around it, and the writer of a calendar over it. */
+/** A database with injected faults, and the writer of a car over it. */
 import { env } from "cloudflare:workers";
 import { type CarStoreOptions, D1CarStore } from "../../src/car-coordinator/car-store.ts";
 import { CarWriter } from "../../src/car-coordinator/car-writer.ts";
@@ -30,7 +30,7 @@ export function databaseWith(around: Around): D1Database {
   });
 }
 
-/** The store of a car's calendar. */
+/** The store of a car. */
 export const storeOf = (carId: string, d1 = env.DB, more: Partial<CarStoreOptions> = {}) =>
   new D1CarStore(d1, {
     carId,
@@ -41,7 +41,7 @@ export const storeOf = (carId: string, d1 = env.DB, more: Partial<CarStoreOption
     ...more,
   });
 
-/** The writer of a car's calendar. */
+/** The writer of a car. */
 export const writerOf = (carId: string, d1 = env.DB, more: Partial<CarStoreOptions> = {}) =>
   new CarWriter(
     storeOf(carId, d1, more),

@@ -1,4 +1,4 @@
-/** Notifications, a mailbox and a queue for the tests of what is told. */
+/** Notifications, a mailbox and a queue for tests. */
 import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { readConfig } from "../../src/config.ts";
@@ -35,7 +35,7 @@ export const tools = (send: DeliveryTools["send"], now = Date.now()): DeliveryTo
   now: () => now,
 });
 
-/** A queue that records the ids it is told, or that is away. */
+/** A queue that records the ids of its messages, or fails. */
 export function queueOf(works = true) {
   const ids: string[] = [];
   const sendBatch = async (messages: Array<{ body: Delivery }>) => {
@@ -45,8 +45,8 @@ export function queueOf(works = true) {
   return { ids, queue: { sendBatch } as unknown as Queue<Delivery> };
 }
 
-/** Writes notices as the area that owns the fact does; returns their ids. */
-export async function tell(notices: Notice[], now = Date.now()): Promise<string[]> {
+/** Writes notices to the outbox and returns their ids. */
+export async function notify(notices: Notice[], now = Date.now()): Promise<string[]> {
   const withIds = outgoing(notices);
   await session().commit("system", "test.notify", "-", [outboxStatement(withIds, now)]);
   return withIds.map(({ id }) => id);
@@ -86,7 +86,7 @@ export const noticeOf = (
 /** A booking with notices of the given kinds in its outbox; returns their ids, in order. */
 export async function outboxOf(kinds: BookingKind[], now = Date.now()) {
   const made = await booked();
-  const ids = await tell(
+  const ids = await notify(
     kinds.map((kind) => noticeOf(kind, made)),
     now,
   );

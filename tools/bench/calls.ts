@@ -29,7 +29,7 @@ export function textOf(call: Call): string {
   return `${call.method} ${call.path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${body}`;
 }
 
-/** Lets the process that makes the load carry out a run. */
+/** Sends a run to the load process. */
 export function drive(load: ChildProcess, run: Run): Promise<Outcome> {
   return new Promise((done, failed) => {
     load.once("message", (outcome: Outcome | { error: string }) =>

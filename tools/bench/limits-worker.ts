@@ -14,7 +14,7 @@ export type Plan = {
   contentType: string;
   body: string;
   /** In L2 the body comes out of a Durable Object. */
-  fromCalendar: boolean;
+  fromCoordinator: boolean;
   /** In L2 the body comes out of R2, by this key. */
   photo?: string | undefined;
   variants: Array<{ car: string; trips: Trip[] }>;
@@ -59,11 +59,11 @@ async function imitate(env: Bindings, name: string, variant: string | undefined)
     env.DB,
     trips.filter(({ by }) => by === "worker"),
   );
-  const ofCalendar = trips.filter(({ by }) => by === "calendar");
-  const calendar = env.CAR_COORDINATOR.getByName(car);
-  if (ofCalendar.length > 0) await calendar.carryOut(ofCalendar);
+  const ofCoordinator = trips.filter(({ by }) => by === "coordinator");
+  const coordinator = env.CAR_COORDINATOR.getByName(car);
+  if (ofCoordinator.length > 0) await coordinator.carryOut(ofCoordinator);
   if (plan.status === 304) return new Response(null, { status: 304 });
-  return new Response(plan.fromCalendar ? await calendar.bodyOf(name) : plan.body, {
+  return new Response(plan.fromCoordinator ? await coordinator.bodyOf(name) : plan.body, {
     status: plan.status,
     headers,
   });

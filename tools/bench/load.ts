@@ -7,7 +7,7 @@ import { connect, type Socket } from "node:net";
 /** One run. `requests` are whole HTTP requests; `once`: each is sent at most once, else they go round. */
 export type Run = { port: number; connections: number; seconds: number; requests: string[]; once: boolean };
 
-/** What came of a run. Milliseconds. */
+/** The outcome of a run. Milliseconds. */
 export type Outcome = {
   seconds: number;
   requests: number;
@@ -18,7 +18,7 @@ export type Outcome = {
   statuses: Record<string, number>;
 };
 
-/** Carries out a run. */
+/** Executes a run. */
 export async function drive({ port, connections, seconds, requests, once }: Run): Promise<Outcome> {
   const prepared = requests.map((request) => Buffer.from(request));
   const times: number[] = [];

@@ -1,15 +1,15 @@
-/** The Worker as it is, with an account of what each request costs: `GET /account` tells it, and begins a new one. */
+/** The Worker with an account of the cost of requests: `GET /account` returns it and begins a new one. */
 import { createApp } from "../../src/app.ts";
-import { CarCoordinator as Calendar } from "../../src/car-coordinator/car-coordinator.ts";
+import { CarCoordinator as Unmetered } from "../../src/car-coordinator/car-coordinator.ts";
 import { type Account, metered } from "./metering.ts";
 
 const app = createApp();
-// Requests are measured one at a time, and a calendar lives in the isolate of the Worker here.
-const account: Account = { trips: [], calendarCalls: 0 };
+// Requests are measured one at a time, and here a coordinator shares the isolate of the Worker.
+const account: Account = { trips: [], coordinatorCalls: 0 };
 
-export class CarCoordinator extends Calendar {
+export class CarCoordinator extends Unmetered {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, metered(env, account, "calendar"));
+    super(ctx, metered(env, account, "coordinator"));
   }
 }
 
@@ -20,7 +20,7 @@ export default {
     if (new URL(request.url).pathname === "/account") {
       const answer = Response.json(account);
       account.trips = [];
-      account.calendarCalls = 0;
+      account.coordinatorCalls = 0;
       return answer;
     }
     // One for all requests, as the platform has it: what is remembered of an environment stays known.
@@ -28,6 +28,6 @@ export default {
     environments.set(env, own);
     return app.fetch(request, own, ctx);
   },
-  // What is told to people is no part of a request's cost.
+  // Notifications are not part of a request's cost.
   async queue() {},
 } satisfies ExportedHandler<Env>;

@@ -1,29 +1,34 @@
-/** Bindings that keep an account of what they are asked, so that the cost of a request is known to the row. */
+/** Bindings that count their calls, so that the cost of a request is known exactly. */
 
 /** One statement as it went to D1. */
 export type Sent = { sql: string; params: unknown[] };
 
-/** One round trip to D1. `by`: who made it, the Worker or a car's calendar. */
-export type Trip = { by: "worker" | "calendar"; statements: Sent[]; rowsRead: number; rowsWritten: number };
+/** One round trip to D1. `by`: the Worker or a coordinator. */
+export type Trip = {
+  by: "worker" | "coordinator";
+  statements: Sent[];
+  rowsRead: number;
+  rowsWritten: number;
+};
 
-/** What was asked of the bindings. */
-export type Account = { trips: Trip[]; calendarCalls: number };
+/** The calls of the bindings. */
+export type Account = { trips: Trip[]; coordinatorCalls: number };
 
-/** The sums that budgets are about. */
-export type Cost = { trips: number; rowsRead: number; rowsWritten: number; calendarCalls: number };
+/** The sums that budgets limit. */
+export type Cost = { trips: number; rowsRead: number; rowsWritten: number; coordinatorCalls: number };
 
 /** Adds an account up. */
-export function costOf({ trips, calendarCalls }: Account): Cost {
+export function costOf({ trips, coordinatorCalls }: Account): Cost {
   const sum = (of: (trip: Trip) => number) => trips.reduce((total, trip) => total + of(trip), 0);
   return {
     trips: trips.length,
     rowsRead: sum((trip) => trip.rowsRead),
     rowsWritten: sum((trip) => trip.rowsWritten),
-    calendarCalls,
+    coordinatorCalls,
   };
 }
 
-/** `env`, with D1 and the calendars on the account. */
+/** `env`, with D1 and the coordinators counted. */
 export function metered(env: Env, account: Account, by: Trip["by"]): Env {
   return {
     ...env,
@@ -33,7 +38,7 @@ export function metered(env: Env, account: Account, by: Trip["by"]): Env {
         const value = Reflect.get(namespace, member);
         if (typeof value !== "function") return value;
         return (...args: unknown[]) => {
-          if (member === "getByName") account.calendarCalls += 1;
+          if (member === "getByName") account.coordinatorCalls += 1;
           return value.apply(namespace, args);
         };
       },
@@ -67,7 +72,7 @@ function meteredDatabase(d1: D1Database, account: Account, by: Trip["by"]): D1Da
       bind: (...params: unknown[]) => wrap(session, statement.bind(...params), { ...sent, params }),
       all,
       run: all,
-      // Its answer says nothing of the cost. A query is asked once more for that; a write gives its rows by name.
+      // Its answer does not contain the cost. A query is run again for that; a write returns its rows by name.
       async raw() {
         if (!/^\s*(select|with)\b/i.test(sent.sql))
           return (await all()).results.map((row) => Object.values(row as object));

@@ -1,4 +1,4 @@
-/** What is measured. */
+/** The measured operations. */
 import { uuidv7 } from "uuidv7";
 import { type Car, type Person, type Stage, spread } from "./stage.ts";
 
@@ -10,7 +10,7 @@ export type Call = {
   json?: unknown;
   headers?: Record<string, string>;
   about?: string[];
-  /** The car whose calendar is asked. */
+  /** The car whose coordinator is called. */
   car?: string;
 };
 
@@ -21,10 +21,10 @@ export type Operation = {
   against: "L1" | "L2" | "L2F" | "nothing";
   /** Each call can be made only once. */
   once?: boolean;
-  /** The calendar of the car was asked before. */
+  /** The coordinator has loaded the car. */
   isWarm?: boolean;
   /** L2 takes the answer's bytes out of a bare Durable Object. */
-  fromCalendar?: boolean;
+  fromCoordinator?: boolean;
   /** L2 takes the answer's bytes out of the bucket. */
   photo?: boolean;
   /** At least `count` calls, where each can be made only once; else as many as there are. */
@@ -50,11 +50,11 @@ const MAKES = ["bmw", "toyota", "volkswagen", "audi", "ford", "fiat"];
 const ORDERS = ["year", "-mileage", "price", "-price", "base_price", "-created_at", "mileage"];
 const WORDS = ["matrix", "panorama", "heated", "golf", "wagon", "sport", "premium", "911"];
 
-/** How many slots of a stage are given away. */
+/** How many slots of a stage are booked. */
 const slotsUsed = new WeakMap<Stage, number>();
 
 const SLOTS = {
-  fromCalendar: true,
+  fromCoordinator: true,
   calls: async ({ popular }: Stage) =>
     Array.from({ length: DIFFERENT }, (_, i) => {
       const car = popular[i % popular.length]?.id ?? "";

@@ -1,5 +1,5 @@
 /**
- * One side of a comparison: sets the stage of one checkout, and sends it load when it is told to. Runs inside that
+ * One side of a comparison: prepares one checkout, and sends load to it on request. Runs inside that
  * checkout, with the tools that it has: `scripts/bench-against.ts` copies this file there.
  */
 import { fork } from "node:child_process";
@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 
 /** One round of one operation. */
 export type Round = { name: string; seconds: number; connections: number };
-/** What came of a round: requests per second, and the statuses that were not success. */
+/** The outcome of a round: requests per second, and the statuses that were not success. */
 export type RoundResult = { rate: number; strange: string[] };
 
 /** No write is faster than this. */

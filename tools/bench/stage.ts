@@ -31,7 +31,7 @@ export type Car = ReturnType<typeof demoCars>[number];
 export type Person = { id: string; username: string; role: Role; token: string };
 export type Booking = typeof bookings.$inferInsert;
 
-/** How much there is in the database; `popular`: how many cars people are looking at, so that their calendars are warm. */
+/** The size of the database; `popular`: the number of cars whose coordinators are loaded. */
 export type Size = { cars: number; customers: number; bookings: number; popular: number };
 
 const allWorkers = Object.keys(WORKERS) as Which[];
@@ -66,15 +66,15 @@ export async function setStage(
           // Few customers stand for many.
           MAX_ACTIVE_BOOKINGS: "100000",
           JWT_SECRET: secret,
-          // What a request costs is what it costs when nobody asked the same before.
+          // No cache: a request costs what the first of its kind costs.
           ...(name === "metered" ? { PUBLIC_FRESHNESS_SECONDS: "0" } : {}),
           ...vars,
         },
         d1Databases: { DB: `database-of-${name}` },
         r2Buckets: { PHOTOS: "photos" },
         durableObjects: { CAR_COORDINATOR: { className: "CarCoordinator", useSQLite: true } },
-        // Nobody takes out of the queue: what is told afterwards is not part of a request.
-        queueProducers: { NOTIFICATIONS: { queueName: `told-by-${name}` } },
+        // The queue has no consumer, because delivery is not part of a request.
+        queueProducers: { NOTIFICATIONS: { queueName: `queue-of-${name}` } },
         unsafeDirectSockets: [{ host: "127.0.0.1", port: ports[name] }],
       })),
     }),

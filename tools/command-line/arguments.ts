@@ -62,7 +62,7 @@ function hint(byDefault: Value): string {
 
 const refuse = (usage: string, message: string): never => fail(`${message}\n\n${usage}`);
 
-/** Ends the process with a message instead of a stack trace: for what the user can put right. */
+/** Ends the process with a message instead of a stack trace, for faults that the user can correct. */
 export function fail(message: string): never {
   console.error(message);
   process.exit(1);

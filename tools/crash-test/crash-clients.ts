@@ -1,4 +1,4 @@
-/** Clients who book, cancel, move and approve over HTTP while the server is killed, and remember what they were told. */
+/** Clients who book, cancel, move and approve over HTTP while the server is killed, and record the answers. */
 import { uuidv7 } from "uuidv7";
 import { Random } from "../random.ts";
 import type { KillableServer } from "../server/killable-server.ts";
@@ -6,7 +6,7 @@ import type { KillableServer } from "../server/killable-server.ts";
 /** Somebody who calls. */
 export type Person = { id: string; token: string };
 type Answer = { status: number; body: { id?: string; status?: string; start_at?: string } };
-/** What a client asked to book. */
+/** The booking in a client's request. */
 export type Try = { carId: string; customerId: string; startAt: number; key: string | undefined };
 
 /** A booking as its clients know it. `changes`: how many were acknowledged; `doubts`: how many may have happened. */
@@ -14,7 +14,7 @@ type Known = Try & {
   id: string;
   changes: number;
   doubts: number;
-  /** The starts that were ever asked for: each is asked for once, so that each move that succeeds is a change. */
+  /** All requested starts. Each is requested once, so that each successful move is a change. */
   starts: Set<number>;
   cancelled: boolean;
 };
@@ -28,7 +28,7 @@ export type Load = { calls: number; kills: number; clients: number; seed: number
 /** See the file's head. */
 export class Clients {
   readonly known = new Map<string, Known>();
-  /** Bookings asked for of which it is not known whether they were made. */
+  /** Requested bookings with an unknown outcome. */
   readonly doubtful: Try[] = [];
   /** What each Idempotency-Key came to. */
   readonly keys = new Map<string, Set<string>>();
@@ -118,7 +118,7 @@ export class Clients {
     const key = this.#random.chance(0.5) ? uuidv7() : undefined;
     const attempt: Try = { carId, customerId: customer.id, startAt, key };
     const json = { car: carId, start_at: new Date(startAt).toISOString() };
-    // Who has a key asks again until there is an answer; who has none gives up.
+    // With a key the client repeats the request until it is answered; without one it stops.
     for (let tries = 0; tries < 5; tries += 1) {
       const answer = await this.#call("book", "POST", "/api/bookings/", customer.token, json, key);
       if (answer?.status === 201) return this.#acknowledge(attempt, String(answer.body.id));

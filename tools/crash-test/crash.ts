@@ -15,10 +15,10 @@ import { addDays, localDate } from "../../src/shared/showroom-time.ts";
 import { freePort, KillableServer, withDatabase } from "../server/killable-server.ts";
 import { Clients, type Load, type Stage } from "./crash-clients.ts";
 
-/** How hard it is, and where storage and log go. A free port is looked for when none is given. */
+/** The number of calls and kills, and the folder of storage and log. Without a port a free one is used. */
 export type CrashOptions = Load & { cars: number; folder: string; port?: number | undefined };
 
-/** What came of it. `faults` is empty when every promise was kept. */
+/** The outcome. `faults` is empty when every promise was kept. */
 export type CrashReport = {
   options: CrashOptions;
   seconds: number;
@@ -120,7 +120,7 @@ async function setStage({ folder, cars: stock }: CrashOptions, secret: string): 
   return { customers, staff, carIds, slots };
 }
 
-/** Compares the database with what the clients were told. */
+/** Compares the database with the answers that clients got. */
 async function judge({ folder }: CrashOptions, { known, doubtful, keys, faults }: Clients) {
   return withDatabase(folder, async (d1) => {
     const rows = await drizzle(d1).select().from(bookings);
@@ -145,7 +145,7 @@ async function judge({ folder }: CrashOptions, { known, doubtful, keys, faults }
       if (row.sequence < changes || row.sequence > changes + doubts)
         faults.push(`${id}: ${changes} changes acknowledged, ${doubts} in doubt, ${row.sequence} stored`);
       if (cancelled && row.status !== "CANCELLED") faults.push(`${id} was cancelled and is ${row.status}`);
-      if (!starts.has(row.startAt)) faults.push(`${id} starts when nobody asked it to`);
+      if (!starts.has(row.startAt)) faults.push(`${id} starts at a time that nobody requested`);
     }
 
     const unanswered = rows.filter((row) => !known.has(row.id));
@@ -159,11 +159,11 @@ async function judge({ folder }: CrashOptions, { known, doubtful, keys, faults }
 
     for (const [key, ids] of keys) if (ids.size > 1) faults.push(`the key ${key} made ${ids.size} bookings`);
 
-    const untold = await first(
+    const unnotified = await first(
       `SELECT count(*) AS n FROM bookings b WHERE 1 <> (
          SELECT count(*) FROM notifications n WHERE n.booking_id = b.id AND n.kind = 'booking_received')`,
     );
-    if (untold > 0) faults.push(`${untold} bookings whose customer is not told exactly once`);
+    if (unnotified > 0) faults.push(`${unnotified} bookings whose customer is not notified exactly once`);
 
     const active = rows.filter(({ status }) => status === "PENDING" || status === "APPROVED").length;
     const counts = {

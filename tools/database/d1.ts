@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../command-line/programs.ts";
 
-/** Which database, and what else wrangler is told, such as `--env` or `--persist-to`. */
+/** The database, and other options of wrangler, such as `--env` or `--persist-to`. */
 export type Target = { remote: boolean; passedOn: readonly string[] };
 
 function execute(target: Target, ...more: string[]): { ok: boolean; output: string; stdout: string } {
@@ -33,7 +33,7 @@ export function executeSql(sql: string, target: Target): { ok: boolean; output: 
   }
 }
 
-/** The first row that a query gives. @throws when the database cannot be asked */
+/** The first row of a query. @throws when the database cannot be reached */
 export function queryRow(sql: string, target: Target): Record<string, unknown> {
   const { ok, output, stdout } = execute(target, "--json", "--command", sql);
   if (!ok) throw new Error(output);

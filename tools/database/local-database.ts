@@ -51,7 +51,7 @@ function counting(d1: D1Database, cost: Cost): D1Database {
         add([result]);
         return result;
       },
-      // Its answer has no account of the cost, so the query is asked once more for that.
+      // Its answer does not contain the cost, so the query is run again for that.
       async raw() {
         add([await statement.all()]);
         return statement.raw();

@@ -1,4 +1,4 @@
-/** The pages of docs/ that are made from the source. */
+/** The generated pages of docs/. */
 import { z } from "zod";
 
 type Problem = { status: number; title: string; when?: string };

@@ -9,10 +9,10 @@ import { PASSWORD, type Server } from "../server/server.ts";
 import { type Document, type Operation, readOperations, resolve } from "./document.ts";
 import { anything, goodValue, NASTY_TEXTS, wrongKind } from "./values.ts";
 
-/** Something that should not be. */
+/** A fault that the fuzzer found. */
 export type Finding = { operation: string; what: string; request: string; answer: string };
 
-/** What a run came to. */
+/** The result of a run. */
 export type Report = {
   requests: number;
   statuses: Record<string, number>;
@@ -100,13 +100,13 @@ export async function fuzz(server: Server, seed: number, milliseconds: number): 
   return report;
 }
 
-/** Mostly somebody who may, sometimes anybody. */
+/** Mostly a caller with an allowed role, sometimes any caller. */
 function pickCaller(operation: Operation, random: Random): Caller {
   const may = ROLES.filter((role) => !operation.roles || operation.roles.includes(role));
   return random.chance(0.8) ? random.pick(may) : random.pick(ROLES);
 }
 
-/** What is wrong with an answer. */
+/** The fault of an answer. */
 function fault(
   operation: Operation,
   caller: Caller,
@@ -284,7 +284,7 @@ async function renew(server: Server, person: { token: string; refresh: string })
   person.refresh = body.refresh;
 }
 
-/** Somebody who forgot their password; returns the token with which they can choose a new one. */
+/** Creates a user with a password reset; returns the token. */
 async function forgetful(server: Server, index: number): Promise<string> {
   const [id, token, name] = [crypto.randomUUID(), crypto.randomUUID(), `fuzz-forgetful-${index}`];
   const tokenHash = createHash("sha256").update(token).digest("hex");

@@ -2,7 +2,7 @@
 import type { Random } from "../random.ts";
 import { type Document, resolve, type Schema } from "./document.ts";
 
-/** Makes a good value for a member by its name, where a schema alone cannot tell (ids, names, times). */
+/** Makes a good value for a member by its name, where the schema does not suffice (ids, names, times). */
 export type Hints = (name: string) => unknown;
 
 /** A value that fits a schema. `undefined` leaves an optional member out. */
@@ -109,7 +109,7 @@ export function wrongKind(document: Document, given: Schema, random: Random): un
   return random.pick(fitting);
 }
 
-/** Anything at all. */
+/** Any value. */
 export const anything = (random: Random): unknown =>
   random.pick<unknown>([
     ...NASTY_TEXTS,

@@ -9,7 +9,7 @@ import { report, TOTALS_QUERY, totalsFrom, totalsOf } from "./report.ts";
 import { NOT_EMPTY, statementsOf } from "./sql.ts";
 import { findSources } from "./tables.ts";
 
-/** What the operator asks for. `names`: tables and columns that are called otherwise, as `NAME=NAME`. */
+/** The operator's options. `names`: tables and columns that are called otherwise, as `NAME=NAME`. */
 export type ImportOptions = {
   file: string;
   names: readonly string[];

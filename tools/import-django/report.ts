@@ -1,4 +1,4 @@
-/** What an operator is told about a dump: how much of it goes in, what does not and why, and whether the sums agree. */
+/** The report about a dump: what can be loaded, what is refused and why, and whether the sums agree. */
 import { formatCents } from "../../src/shared/money.ts";
 import type { Conversion, Rows } from "./convert.ts";
 import { AREAS, type Area, type Sources } from "./tables.ts";

@@ -114,7 +114,7 @@ export function rowReaders({
       .check(
         rule(
           "above_base_price",
-          "Must not be more than base_price",
+          "Must not exceed base_price",
           ({ base_price, discount_price }) => (discount_price ?? 0) <= base_price,
           "discount_price",
         ),

@@ -15,7 +15,7 @@ const reference = (refersTo: readonly Area[], ...names: string[]): Field => ({
   refersTo,
 });
 
-/** What is read, by area. The first name is the seed's own, as far as its API tells. */
+/** The fields by area. The first name is the Django service's own, as far as its API shows it. */
 const FIELDS = {
   users: {
     id: required("id"),

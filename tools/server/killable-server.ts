@@ -67,7 +67,7 @@ export class KillableServer {
     throw new Error("the server does not answer; see server.log");
   }
 
-  /** SIGKILL to all of it: nothing is flushed, nobody says goodbye. */
+  /** Sends SIGKILL to the process group: nothing is flushed, no connection is closed. */
   kill(): void {
     const pid = this.#process?.pid;
     this.#process = undefined;

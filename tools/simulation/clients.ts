@@ -1,4 +1,4 @@
-/** What clients of one car ask, what they are told, and what they make of it. */
+/** The clients of one car: their requests, the answers, and their conclusions. */
 
 import type { Booking } from "../../src/bookings/booking.ts";
 import type { Outcome } from "../../src/car-coordinator/car-writer.ts";
@@ -9,7 +9,7 @@ import type { Observed } from "./linearizability.ts";
 import type { Operation, Result, StatusChange } from "./specification.ts";
 import { CALM, HOUR, MAX_SKEW_MS, SLOTS, type World } from "./world.ts";
 
-/** For whom all commands are. */
+/** The caller of all commands. */
 const CONTEXT = { caller: { id: "customer", role: "CUSTOMER", sessionId: "session" } } as const;
 
 /** A client: one request after the other, repeated or doubled at times. */
@@ -77,7 +77,7 @@ async function observe<Kind extends Operation["type"]>(
   return result.type;
 }
 
-/** What a client makes of an outcome: a 503 promises nothing, except that `busy` means untouched. */
+/** What a client concludes from an outcome: a 503 promises nothing, except that `busy` means unchanged. */
 function resultOf<Ok>(outcome: Outcome | undefined, ok: (done: Outcome & { ok: true }) => Ok): Result<Ok> {
   if (!outcome) return { type: "unknown" };
   if (outcome.ok) return { type: "ok", value: ok(outcome) };
@@ -149,7 +149,7 @@ function setStatus(world: World, by: StatusChange) {
 }
 
 function statusCommand(by: StatusChange): Command {
-  // What is recorded of a sale is of no consequence here.
+  // The record of a sale does not matter here.
   const [sale, entry] = [{} as Sale, {} as Commission];
   if (by === "sell") return { type: "sell", sale, commission: entry };
   if (by === "void_sale") return { type: "void_sale", sale, reversal: entry };
@@ -161,15 +161,15 @@ const lines = (bookings: Iterable<Booking>): string[] =>
 
 const read = (world: World) =>
   observe<"read">(world, { type: "read" }, async () => {
-    const calendar = await world.call((writer) => writer.read());
-    if (!calendar) return { type: "unknown" };
+    const state = await world.call((writer) => writer.read());
+    if (!state) return { type: "unknown" };
     return {
       type: "ok",
-      value: { status: String(calendar.status), active: lines(calendar.active.values()) },
+      value: { status: String(state.status), active: lines(state.active.values()) },
     };
   });
 
-/** Asks the database itself, as the routes that read bookings do. */
+/** Reads the database itself, as the routes that read bookings do. */
 export const inspect = (world: World) =>
   observe<"inspect">(world, { type: "inspect" }, async () => {
     await world.pause();

@@ -4,7 +4,7 @@ import { bookingsOf, type CarState, type Change } from "../../src/car-coordinato
 import type { Violation } from "../../src/db/violations.ts";
 import type { CarStatus } from "../../src/shared/enums.ts";
 
-/** Which rules hold; all of them do, unless a test shows what one is for. */
+/** The active rules: all, unless a test shows the effect of one. */
 export type Rules = {
   /** No two active bookings overlap, the states are gone through in order, only cars in stock are booked. */
   bookings: boolean;
@@ -21,7 +21,7 @@ const TRANSITIONS: Record<string, string[]> = {
 
 const active = ({ status }: Booking): boolean => status === "PENDING" || status === "APPROVED";
 
-/** See the file's head. Each method is one transaction. */
+/** The database. Each method is one transaction. */
 export class Ledger {
   readonly #rules: Rules;
   status: CarStatus = "AVAILABLE";

@@ -7,7 +7,7 @@
 export type Observed<Operation> = {
   operation: Operation;
   called: number;
-  /** `undefined`: the client never learned what became of it; it may have happened at any time since, or never. */
+  /** `undefined`: the client does not know the outcome; the operation may have happened at any time since, or never. */
   answered: number | undefined;
 };
 

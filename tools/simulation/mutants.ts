@@ -1,4 +1,4 @@
-/** Deliberate mistakes, made in copies of the real source, to show that the checks see them. */
+/** Deliberate mistakes in copies of the real source, to show that the checks detect them. */
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import type { CarWriter } from "../../src/car-coordinator/car-writer.ts";
@@ -18,7 +18,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: "if (taken.length < 0)",
   },
   {
-    name: "takes touching slots for overlapping (< becomes <=)",
+    name: "treats touching slots as overlapping (< becomes <=)",
     file: "shared/showroom-time.ts",
     from: "a.startAt < b.endAt && b.startAt < a.endAt",
     to: "a.startAt <= b.endAt && b.startAt <= a.endAt",
@@ -37,13 +37,13 @@ export const MUTANTS: readonly Mutant[] = [
     to: "return",
   },
   {
-    name: "takes an unknown outcome for a success",
+    name: "treats an unknown outcome as a success",
     file: "car-coordinator/car-writer.ts",
     from: "(await this.#store.holds(change)) ?",
     to: "change ?",
   },
   {
-    name: "keeps its memory when the store knew better",
+    name: "keeps its memory after a refusal by the store",
     file: "car-coordinator/car-writer.ts",
     from: "this.#state = undefined;\n          if (tries",
     to: "if (tries",
@@ -67,13 +67,13 @@ export const MUTANTS: readonly Mutant[] = [
     to: "this.#store.commit(change, { caller: context.caller })",
   },
   {
-    name: "leaves the bookings of a car that is sold",
+    name: "does not cancel the bookings of a sold car",
     file: "car-coordinator/commands.ts",
     from: ".filter((booking) => booking.startAt > now)",
     to: ".filter((booking) => booking.startAt < 0)",
   },
   {
-    name: "lets a customer's own move stay approved",
+    name: "keeps a booking approved when its customer moves it",
     file: "car-coordinator/commands.ts",
     from: 'command.confirmed ? before.status : "PENDING"',
     to: "before.status",

@@ -1,6 +1,6 @@
 /**
- * What one car's calendar does when commands come one at a time, as clients see it. Written from the contract
- * alone: it shares no code with the calendar it judges.
+ * What the writer of one car does when commands come one at a time, as clients see it. Written from the contract
+ * alone: it shares no code with the writer that it judges.
  */
 import type { Specification } from "./linearizability.ts";
 
@@ -16,7 +16,7 @@ export type State = {
   keys: Readonly<Record<string, number>>;
 };
 
-/** What a client learned. `unknown`: no answer, or one that promises nothing (503). */
+/** What a client knows. `unknown`: no answer, or one that promises nothing (503). */
 export type Result<Ok> = { type: "ok"; value: Ok } | { type: "refused"; code: string } | { type: "unknown" };
 
 /** How the status of the car is changed: by a sale, by its void, or by hand to a status. */
@@ -159,8 +159,8 @@ function setStatus(state: State, { by, at, result }: Of<"set_status">): State[] 
   return when(equal(cancelled, result.value.cancelled.toSorted()), next);
 }
 
-/** The specification of a calendar whose car is for sale and which nobody booked yet. */
-export const calendarSpecification: Specification<State, Operation> = {
+/** The specification of a car that is for sale and has no bookings. */
+export const carSpecification: Specification<State, Operation> = {
   initial: { status: "AVAILABLE", entries: [], keys: {} },
   step(state, operation) {
     switch (operation.type) {

@@ -10,7 +10,7 @@ import { Ledger, type Rules } from "./ledger.ts";
 import type { Observed } from "./linearizability.ts";
 import type { Operation } from "./specification.ts";
 
-/** What is put to the test. */
+/** The subject of the test. */
 export type Subject = { Writer: typeof CarWriter; rules?: Partial<Rules> };
 
 /** An hour in milliseconds. */
@@ -19,9 +19,9 @@ export const HOUR = 3_600_000;
 const CAR = "car";
 /** Six in the morning; the first slot is at nine. */
 const DAWN = Date.UTC(2026, 11, 1, 6);
-/** The slots that clients are after. */
+/** The slots that clients want. */
 export const SLOTS = [9, 10, 11, 12].map((hour) => Date.UTC(2026, 11, 1, hour));
-/** A slot that nobody asks for during the storm. */
+/** A slot that no client requests while faults are injected. */
 export const EVENING = Date.UTC(2026, 11, 1, 16);
 const HOURS = { timeZone: "UTC", horizonDays: 1 };
 /** How far the clocks of two machines may be apart. */
@@ -32,7 +32,7 @@ const MAX_STEPS = 20_000;
 /** An instance of the Durable Object. One that was killed never runs again, whatever is still on its way. */
 type Instance = { writer: CarWriter; alive: boolean; clients: Set<() => void> };
 
-/** How a request to the store fares. `late`: the sender is told of a failure before the store does the work. */
+/** The fate of a request to the store. `late`: the sender gets an error before the store does the work. */
 type Fate = "fine" | "lost_before" | "lost_after" | "late";
 
 type FaultRates = {
@@ -43,7 +43,7 @@ type FaultRates = {
   capacity: number;
 };
 
-/** Nothing goes wrong. */
+/** No faults. */
 export const CALM: FaultRates = { fault: 0, lostAnswer: 0, evictions: 0, zombies: false, capacity: 1000 };
 
 const drawFaultRates = (random: Random): FaultRates => ({
@@ -54,7 +54,7 @@ const drawFaultRates = (random: Random): FaultRates => ({
   capacity: random.chance(0.1) ? 1 : 1000,
 });
 
-/** See the file's head. */
+/** The world of one schedule. */
 export class World {
   readonly random: Random;
   readonly ledger: Ledger;

@@ -17,7 +17,7 @@ const ADVICE: Record<Status, string> = {
   412: "Read the resource again, apply the change to it, and send its new `ETag` in `If-Match`.",
   413: "Send less. `detail` names the largest size.",
   415: "Set `Content-Type` to the type that [the reference](/docs) names for the operation.",
-  416: "Ask for a range inside the file, or for the whole file.",
+  416: "Request a range inside the file, or for the whole file.",
   422: "Use a new `Idempotency-Key` for a new request, and repeat a key only with the same request.",
   429: "Wait for the seconds that `Retry-After` names, then send the request again.",
   500: "Send the request again, with the same `Idempotency-Key` if it had one. If it fails again, report the `request_id`.",
