@@ -21,6 +21,6 @@ const [limitJson, limitForm] = [atMost(MAX_JSON_BYTES), atMost(MAX_FILE_BYTES + 
 /** Refuses a larger body with `too_large`. Only operations that take a file read forms. */
 export const limitBody: MiddlewareHandler<AppEnv> = (c, next) => {
   if (c.req.method === "GET") return next();
-  const isForm = c.req.header("Content-Type")?.startsWith("multipart/form-data");
+  const isForm = /^multipart\/form-data\b/i.test(c.req.header("Content-Type") ?? "");
   return (isForm ? limitForm : limitJson)(c, next);
 };

@@ -289,6 +289,23 @@ describe("an uploaded file", () => {
     expect(refused.body.detail).not.toMatch(/Vips|Sharp|node_modules/);
   });
 
+  test("is held to the limit of files, however the media type of its form is spelled", async () => {
+    const [staff, carId] = [await person("SALES"), await car()];
+    const form = new FormData();
+    form.set("file", new File([join(await png(), new Uint8Array(100_000))], "photo.png"));
+    const sent = new Response(form);
+    const type = String(sent.headers.get("Content-Type")).replace(
+      "multipart/form-data",
+      "Multipart/Form-Data",
+    );
+    const headers = { "Content-Type": type };
+    const body = await sent.arrayBuffer();
+    const refused = await answer(
+      call("POST", `/api/cars/${carId}/photos`, { token: staff.token, body, headers }),
+    );
+    expect(refused.body).toMatchObject({ code: "invalid_image", detail: "Something follows the image" });
+  });
+
   test("may be a JPEG with a second one appended by a phone, which is dropped", async () => {
     const [staff, carId] = [await person("SALES"), await car()];
     const [first, second] = [await jpeg(), withSegment(await jpeg(), 0xfe, latin1("FINDME"))];
