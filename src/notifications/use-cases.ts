@@ -3,6 +3,7 @@ import { and, desc, eq, lte, not, sql } from "drizzle-orm";
 import { counted, listing } from "../db/listing.ts";
 import { notifications, users } from "../db/schema.ts";
 import { build, columnsOf, compile, statementOf } from "../db/statement.ts";
+import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import { enqueue } from "../outbox/outbox.ts";
 import type { VerifiedCaller } from "../shared/callers.ts";
@@ -68,10 +69,16 @@ export async function replayNotification(
       recipient: sql`coalesce((${present}), ${notifications.recipient})`,
     })
     .where(and(eq(notifications.id, id), eq(notifications.status, "FAILED")));
-  const [, [row]] = await db.commit(caller, "notification.replay", `notification:${id}`, [
-    statementOf(replay),
-    notificationById({ id }),
-  ] as const);
+  let row: Notification | undefined;
+  try {
+    [, [row]] = await db.commit(caller, "notification.replay", `notification:${id}`, [
+      statementOf(replay),
+      notificationById({ id }),
+    ] as const);
+  } catch (error) {
+    if (violationOf(error) === "not_signed_in") return refuse("invalid_token");
+    throw error;
+  }
   if (!row) return refuse("not_found");
   if (row.status === "SENT") return refuse("already_sent");
   await enqueue(env.NOTIFICATIONS, [id], requestId);

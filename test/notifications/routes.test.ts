@@ -1,9 +1,13 @@
+import { createExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
-import { notifications, users } from "../../src/db/schema.ts";
+import { createApp } from "../../src/app.ts";
+import { notifications, sessions, users } from "../../src/db/schema.ts";
 import { pageOf } from "../../src/http/pagination.ts";
 import { deliver } from "../../src/notifications/deliver.ts";
 import { notificationSchema } from "../../src/notifications/schemas.ts";
+import { databaseWith } from "../support/faults.ts";
 import {
   booked,
   mailbox,
@@ -122,6 +126,26 @@ describe("replaying a notification", () => {
     const right = `right-${customer.email}`;
     await db.update(users).set({ email: right, emailKey: right }).where(eq(users.id, customer.id));
     expect((await replay(admin.token, first)).body.to).toBe(right);
+  });
+
+  test("has no effect when the caller signs out between the verification and the write", async () => {
+    const admin = await person("ADMIN");
+    const { first } = await failed();
+    const DB = databaseWith(async (batch, index) => {
+      if (index === 2)
+        await db.update(sessions).set({ endedAt: Date.now() }).where(eq(sessions.id, admin.caller.sessionId));
+      return batch();
+    });
+    const context = createExecutionContext();
+    const request = new Request(`http://dealership.test/api/notifications/${first}/replay`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${admin.token}` },
+    });
+    const { status, body } = await answer(
+      Promise.resolve(createApp().fetch(request, { ...env, DB }, context)),
+    );
+    expect([status, body.code]).toEqual([401, "invalid_token"]);
+    expect(await statusOf(first)).toBe("FAILED");
   });
 
   test("that was delivered is refused, so that nobody is notified twice", async () => {
