@@ -162,7 +162,7 @@ function changeStatements(change: Change): Statement[] {
 function refusedBy(violation: Violation, change: Change): Commit {
   const final = (refusal: Refusal): Commit => ({ type: "refused", refusal, isFinal: true });
   if (violation === KEY_TAKEN) return final({ code: "duplicate_request" });
-  if (violation === "not_signed_in") return final({ code: "forbidden" });
+  if (violation === "not_signed_in") return final({ code: "invalid_token" });
   if (violation === "too_many_bookings") return final({ code: "too_many_bookings" });
   const known =
     change.type !== "status_changed"

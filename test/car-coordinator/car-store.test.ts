@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { MAX_WAITING } from "../../src/car-coordinator/car-writer.ts";
 import type { Command } from "../../src/car-coordinator/commands.ts";
-import { bookings, calendars, idempotencyKeys, notifications } from "../../src/db/schema.ts";
+import { bookings, calendars, idempotencyKeys, notifications, sessions } from "../../src/db/schema.ts";
 import { databaseWith, storeOf, writerOf } from "../support/faults.ts";
 import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
 
@@ -84,6 +84,16 @@ describe("the store of a car", () => {
     expect(await storeOf(carId).load()).toEqual({ status: undefined, active: new Map() });
     expect(await db.select().from(calendars).where(eq(calendars.carId, carId))).toEqual([]);
   });
+});
+
+test("a command of a caller who has signed out is refused as their token is elsewhere, and changes nothing", async () => {
+  const { carId, book, context } = await stage();
+  await db.update(sessions).set({ endedAt: 1 }).where(eq(sessions.id, context.caller.sessionId));
+  expect(await writerOf(carId).execute(book(), context)).toEqual({
+    ok: false,
+    refusal: { code: "invalid_token" },
+  });
+  expect(await bookingsOf(carId)).toEqual([]);
 });
 
 test("the bookings of a car that is removed are cancelled under a higher sequence, and the customer learns why", async () => {
