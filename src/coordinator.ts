@@ -44,8 +44,8 @@ export async function openSlots(
 }
 
 /**
- * Calls a car's object. What it throws itself is a fault of ours. That it cannot be reached is an outage, and so is that
- * it does not have the method: during a deploy it may run another version.
+ * Calls the coordinator. An error inside it is a bug and passes through. A failure to reach it is an outage, and so is
+ * a missing method: during a deploy it may run another version.
  */
 async function reach<Answer>(
   deps: Deps,

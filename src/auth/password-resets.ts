@@ -80,7 +80,7 @@ export async function spendResetToken(
   return changed.length > 0;
 }
 
-/** The statement that invalidates all reset tokens of a user. @param onlyIf a condition on the rest of the transaction */
+/** The statement that invalidates all reset tokens of a user. @param onlyIf a further condition */
 export const voidResetTokens = (userId: string, now: number, onlyIf?: SQL): Statement =>
   statementOf(
     build

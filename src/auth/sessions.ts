@@ -21,10 +21,9 @@ type TokenPair = { access: string; refresh: string };
 type Holder = { id: string; role: Role };
 
 /**
- * Starts a session of a user, if their password is still the one that was verified: verifying it takes a quarter of a
- * second, in which another request may have changed it.
+ * Starts a session of a user, unless the password changed during its verification, which takes a quarter of a second.
  * @param verifiedHash the hash that the password was verified against
- * @param newHash replaces it, when it was made with older parameters
+ * @param newHash replaces a hash with older parameters
  * @param now in milliseconds
  */
 export async function startSession(
@@ -91,7 +90,7 @@ const holderOfToken = compile(
  * Exchanges a refresh token for the next pair. A second use of a token ends its session, unless it comes within the
  * grace period and the successor is unused: then a lost response is more likely than a theft. Returns `undefined` when
  * the token is not valid.
- * @param secrets the present secret, and those whose successors are still accepted within the grace
+ * @param secrets the current secret, and earlier ones whose successors are accepted within the grace period
  */
 export async function renewSession(
   db: Database,

@@ -11,7 +11,7 @@ const AUDIENCE = "dealership-api";
 const ACCESS_TOKEN_SECONDS = 30 * 60;
 /** How long a refresh token is valid. */
 export const REFRESH_TOKEN_MS = 7 * 24 * 60 * 60 * 1000;
-/** How long a session lasts at most, however often it is refreshed: then its user logs in again. */
+/** The maximum duration of a session, for any number of refreshes. After it the user must log in again. */
 export const SESSION_MAX_MS = 30 * 24 * 60 * 60 * 1000;
 /**
  * Time after its first use in which a refresh token may be used again, by a client that did not receive the response.

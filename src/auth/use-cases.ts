@@ -110,7 +110,7 @@ export async function changePassword(
   const passwordHash = await hashPassword(replacement);
   const { db, now } = deps;
   try {
-    // Only over the password that was verified: another request may have changed or reset it since.
+    // Only if the verified password is still current: another request may have changed or reset it.
     const change = build
       .update(users)
       .set({ passwordHash, updatedAt: now })

@@ -28,7 +28,7 @@ export const bookingById = compile(
     .where(eq(bookings.id, sql.placeholder("id"))),
 );
 
-/** The active bookings of a car. The statuses are part of the text, or the index of active bookings would not serve it. */
+/** The active bookings of a car. The statuses are in the SQL text, so that the index of active bookings serves it. */
 export const activeBookings = compile(
   build
     .select(columnsOf(bookings))
@@ -44,7 +44,7 @@ export const activeBookings = compile(
 /** The statement that stores a new booking. */
 export const insertBooking = (booking: Booking): Statement => insertInto(bookings, booking);
 
-/** The statement that fails its batch with `too_many_bookings` when the customer has more active bookings than `most`. */
+/** The statement that fails its batch with `too_many_bookings` above `most` active bookings of the customer. */
 export const checkBookingCap = ({ customerId, createdAt }: Booking, most: number): Statement => ({
   sql: "INSERT INTO booking_caps (customer_id, most, now) VALUES (?, ?, ?)",
   params: [customerId, most, createdAt],

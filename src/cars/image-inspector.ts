@@ -9,7 +9,7 @@ type ImageType = "image/jpeg" | "image/png" | "image/webp" | "image/avif";
 /** Images with a longer side or more pixels are not decoded. Phones make photos of up to 50 megapixels. */
 const MAX_SIDE = 12_000;
 const MAX_PIXELS = 50_000_000;
-/** More segments, chunks or boxes than any camera or program writes: PNGs of 10 MB have up to 1,300 chunks. */
+/** The maximum number of segments, chunks or boxes. Real files have fewer: PNGs of 10 MB have up to 1,300 chunks. */
 const MAX_PARTS = 4000;
 
 /** A still image. `end` is where it ends; the bytes after it are dropped. */

@@ -1,9 +1,9 @@
-/** Whom a rate limit counts. */
+/** The client address that a rate limit counts. */
 import type { Context } from "hono";
 
 /**
- * The address that a request counts against: an IPv4 address, or the /64 network of an IPv6 address, because whoever has
- * one address of such a network has all of them. Cloudflare sets the header; a client cannot.
+ * The address that a request counts against: an IPv4 address, or the /64 network of an IPv6 address, because a client
+ * with one address of such a network has all of them. Cloudflare sets the header; a client cannot.
  */
 export function clientAddress(c: Context): string {
   const address = c.req.header("CF-Connecting-IP") ?? "unknown";

@@ -8,7 +8,7 @@ type Issue = z.core.$ZodIssue;
 
 const REQUIRED = "Required";
 
-/** How many faults a response names, and how much of a field's name: a response must not be far larger than its request. */
+/** The maximum number of faults in a response, and length of a field's name: they limit the size of a response. */
 const MAX_FAULTS = 20;
 const MAX_FIELD = 100;
 
@@ -23,7 +23,7 @@ function faultsOf(issue: Issue): FieldFault[] {
     return issue.keys.slice(0, MAX_FAULTS).map((key, index) => ({
       field: (path ? `${path}.${key}` : key).slice(0, MAX_FIELD),
       code: "unknown_field",
-      // The known members once, however many are unknown.
+      // Names the known members only once.
       message: index === 0 ? issue.message : "Unknown",
     }));
   return [{ field: path || "(body)", code: codeOf(issue), message: issue.message }];

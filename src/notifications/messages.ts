@@ -114,8 +114,8 @@ function bookingContent({ kind, booking, car, customer, showroom }: About<Bookin
 }
 
 /**
- * Greets by name if it is one. Anything else could be another person's message to the reader, from the showroom's own
- * address: somebody can register with the reader's address and any text as the name.
+ * Greets by name only if the text is a name. An attacker can register with the reader's address and any text as the
+ * name, so that the showroom would send that text to the reader.
  */
 const greeting = (name: string): string =>
   /^[\p{L}\p{M}][\p{L}\p{M}' -]{0,39}$/u.test(name) ? `Hello ${name},` : "Hello,";

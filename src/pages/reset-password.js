@@ -2,7 +2,7 @@
 const [reset, again, password, show, outcome] = ["reset", "again", "password", "show", "outcome"].map((id) =>
   document.getElementById(id),
 );
-// In the fragment, which no server and no log ever sees.
+// The token is in the fragment, which no server and no log receives.
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 
 /** Sends JSON; returns undefined when it was accepted, or the problem. */
