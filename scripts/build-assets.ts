@@ -3,15 +3,15 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { renderErrors } from "../src/pages/docs/render-errors.ts";
-import { renderReference } from "../src/pages/docs/render-reference.ts";
+import { renderErrors } from "../tools/docs/render-errors.ts";
+import { renderReference } from "../tools/docs/render-reference.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const assets = join(root, "public");
 
 rmSync(assets, { recursive: true, force: true });
 mkdirSync(assets, { recursive: true });
-cpSync(join(root, "src", "pages"), assets, { recursive: true, filter: (path) => !path.endsWith(".ts") });
+cpSync(join(root, "src", "pages"), assets, { recursive: true });
 const openApi = JSON.parse(readFileSync(join(root, "openapi.json"), "utf8"));
 writeFileSync(join(assets, "docs", "index.html"), String(await renderReference(openApi)));
 writeFileSync(join(assets, "docs", "errors.html"), String(await renderErrors()));

@@ -85,7 +85,13 @@ function guard(rule: Exclude<Rule, "public">): MiddlewareHandler<AppEnv> {
     if (!allowedRoles.includes(caller.role)) await verifiedCaller(c);
     await next();
     // If the handler ended before the caller was verified, 401 and 403 take precedence over its response.
-    await verifiedCaller(c);
+    try {
+      await verifiedCaller(c);
+    } catch (error) {
+      // The answer that is replaced leaves its headers behind, and these speak of what the caller may not see.
+      for (const name of ["Location", "ETag", "Idempotency-Replayed"]) c.res.headers.delete(name);
+      throw error;
+    }
   };
 }
 

@@ -103,3 +103,20 @@ test("the database accepts the write of a signed-in caller and of no other calle
   await expect(check("CUSTOMER")).resolves.toMatchObject({ success: true });
   await expect(check("ADMIN")).rejects.toThrow(/not_signed_in/);
 });
+
+test("a repeated request of a caller who has signed out is refused without a header of the stored answer", async () => {
+  const [customer, carId] = [await person(), await car()];
+  const request = {
+    token: customer.token,
+    json: { car: carId, start_at: iso(slot(2)) },
+    headers: { "Idempotency-Key": crypto.randomUUID() },
+  };
+  expect((await call("POST", "/api/bookings/", request)).status).toBe(201);
+  await db.update(sessions).set({ endedAt: 1 }).where(eq(sessions.userId, customer.id));
+  const refused = await call("POST", "/api/bookings/", request);
+  expect(refused.status).toBe(401);
+  expect([refused.headers.get("Location"), refused.headers.get("Idempotency-Replayed")]).toEqual([
+    null,
+    null,
+  ]);
+});

@@ -27,8 +27,9 @@ function copyMutant(): string {
   mutate("auth/verification.ts", "role: user.role", "role: user?.role ?? claimed.role");
   mutate(
     "auth/operation.ts",
-    /await next\(\);\s+(?:\/\/.*\s+)*await verifiedCaller\(c\);/,
+    /await next\(\);[\s\S]*?await verifiedCaller\(c\);/,
     `await next();
+    try {
     const { results } = await c.env.DB.prepare("SELECT 1 FROM signed_in WHERE session_id = ?")
       .bind(caller.sessionId)
       .run();

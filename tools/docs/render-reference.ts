@@ -1,6 +1,6 @@
 /** Renders the OpenAPI document as the reference page; reference.js makes it interactive in the browser. */
 import { html } from "hono/html";
-import { PROBLEMS } from "../../http/problems.ts";
+import { PROBLEMS } from "../../src/http/problems.ts";
 import { codeSpans, type Html, layout, prose } from "./layout.ts";
 
 type Schema = {

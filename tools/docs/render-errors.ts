@@ -1,7 +1,7 @@
 /** Renders the table of errors as a page. A problem's `type` links to it. */
 import { STATUS_CODES } from "node:http";
 import { html } from "hono/html";
-import { PROBLEMS, type ProblemCode } from "../../http/problems.ts";
+import { PROBLEMS, type ProblemCode } from "../../src/http/problems.ts";
 import { codeSpans, type Html, layout } from "./layout.ts";
 
 type Status = (typeof PROBLEMS)[ProblemCode]["status"];
