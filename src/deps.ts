@@ -1,4 +1,4 @@
-/** The dependencies of use cases. They know no HTTP: any adapter can create them; the routes do so for each request. */
+/** The dependencies of use cases. They know no HTTP. The routes create them for each request, and so can another adapter. */
 import type { Config } from "./config.ts";
 import type { Database } from "./db/client.ts";
 import type { VerifiedCaller } from "./shared/callers.ts";
