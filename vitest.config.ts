@@ -17,6 +17,7 @@ const inWorkerd = (main?: string) =>
         RATE_LIMITS: "off",
         // Few customers stand for many in tests.
         MAX_ACTIVE_BOOKINGS: "1000",
+        MAX_ACTIVE_BOOKINGS_UNVERIFIED: "1000",
         // Tests write behind the API's back, and read at once.
         PUBLIC_FRESHNESS_SECONDS: "0",
         CORS_ORIGINS: "http://shop.example",

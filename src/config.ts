@@ -36,6 +36,26 @@ export const variables = z.object({
     .max(100_000)
     .default(5)
     .describe("How many active bookings a customer may have at the same time"),
+  MAX_ACTIVE_BOOKINGS_UNVERIFIED: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(2)
+    .describe("The same for a customer whose e-mail address is not verified"),
+  EMAIL_VERIFICATION: z
+    .enum(["optional", "required"])
+    .default("optional")
+    .describe("`required`: a customer can book only with a verified e-mail address"),
+  MAX_MAILS_PER_DAY: z.coerce
+    .number()
+    .int()
+    .min(10)
+    .max(1_000_000)
+    .default(5000)
+    .describe(
+      "How many mails may be sent on one day (UTC); the rest waits, password resets and verifications last",
+    ),
   DEFAULT_CURRENCY: z
     .string()
     .refine((code) => currencies.has(code), "not an ISO 4217 code")
@@ -72,7 +92,16 @@ const configuration = variables.transform((v) => ({
   publicUrl: v.PUBLIC_URL,
   showroom: { name: v.SHOWROOM_NAME, timeZone: v.SHOWROOM_TIME_ZONE },
   bookingHorizonDays: v.BOOKING_HORIZON_DAYS,
-  maxActiveBookings: v.MAX_ACTIVE_BOOKINGS,
+  emailVerificationRequired: v.EMAIL_VERIFICATION === "required",
+  /** How many active bookings a customer may have, with and without a verified address. 0: they cannot book. */
+  activeBookings: {
+    most: v.MAX_ACTIVE_BOOKINGS,
+    mostUnverified:
+      v.EMAIL_VERIFICATION === "required"
+        ? 0
+        : Math.min(v.MAX_ACTIVE_BOOKINGS, v.MAX_ACTIVE_BOOKINGS_UNVERIFIED),
+  },
+  maxMailsPerDay: v.MAX_MAILS_PER_DAY,
   defaultCurrency: v.DEFAULT_CURRENCY,
   email: { from: v.EMAIL_FROM, staff: v.EMAIL_STAFF },
   publicFreshnessSeconds: v.PUBLIC_FRESHNESS_SECONDS,

@@ -48,7 +48,7 @@ export async function startSession(
       build
         .insert(sessions)
         .select(
-          sql`SELECT ${sessionId}, id, ${now}, ${expiresAt}, NULL FROM ${users}
+          sql`SELECT ${sessionId}, id, ${now}, ${expiresAt}, NULL, NULL FROM ${users}
             WHERE id = ${user.id} AND password_hash = ${verifiedHash} AND is_active = 1`,
         )
         .returning({ id: sessions.id }),

@@ -43,6 +43,7 @@ export const bookingRoutes = createRouter()
         "car_not_found",
         "car_not_bookable",
         "slot_taken",
+        "email_not_verified",
         "too_many_bookings",
         "idempotency_key_reused",
         "busy",

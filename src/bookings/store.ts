@@ -44,10 +44,19 @@ export const activeBookings = compile(
 /** The statement that stores a new booking. */
 export const insertBooking = (booking: Booking): Statement => insertInto(bookings, booking);
 
-/** The statement that fails its batch with `too_many_bookings` above `most` active bookings of the customer. */
-export const checkBookingCap = ({ customerId, createdAt }: Booking, most: number): Statement => ({
-  sql: "INSERT INTO booking_caps (customer_id, most, now) VALUES (?, ?, ?)",
-  params: [customerId, most, createdAt],
+/** How many active bookings a customer may have, with and without a verified address. 0: they cannot book. */
+export type BookingCaps = { most: number; mostUnverified: number };
+
+/**
+ * The statement that fails its batch with `too_many_bookings` above the cap, or with `email_not_verified` when the
+ * customer needs a verified address.
+ */
+export const checkBookingCap = (
+  { customerId, createdAt }: Booking,
+  { most, mostUnverified }: BookingCaps,
+): Statement => ({
+  sql: "INSERT INTO booking_caps (customer_id, most, most_unverified, now) VALUES (?, ?, ?, ?)",
+  params: [customerId, most, mostUnverified, createdAt],
 });
 
 /** The statement that stores a changed booking. */

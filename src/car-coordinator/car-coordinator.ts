@@ -34,7 +34,7 @@ export class CarCoordinator extends DurableObject<Env> {
     const store = new D1CarStore(env.DB, {
       carId,
       staffAddress: config.email.staff,
-      maxActiveBookings: config.maxActiveBookings,
+      activeBookings: config.activeBookings,
       answerOf: (booking) => ({
         status: 201,
         body: bookingBody(booking),

@@ -3,6 +3,7 @@ import { eq, sql } from "drizzle-orm";
 import type { Booking } from "../bookings/booking.ts";
 import {
   activeBookings,
+  type BookingCaps,
   bookingById,
   cancelBookings,
   checkBookingCap,
@@ -26,8 +27,7 @@ import { noticesOf } from "./notices.ts";
 export type CarStoreOptions = {
   carId: string;
   staffAddress: string;
-  /** How many active bookings a customer may have at the same time. */
-  maxActiveBookings: number;
+  activeBookings: BookingCaps;
   /** Builds the stored answer of a new booking. */
   answerOf: (booking: Booking) => StoredAnswer;
   /** Called with the ids of the notifications that a commit wrote. */
@@ -80,14 +80,14 @@ export class D1CarStore implements CarStore {
 
   async commit(change: Change, { caller, requestId, idempotency }: CommandContext): Promise<Commit> {
     const db = this.#open(requestId);
-    const { carId, staffAddress, maxActiveBookings, answerOf, onOutbox } = this.#options;
+    const { carId, staffAddress, activeBookings: caps, answerOf, onOutbox } = this.#options;
     const notices = outgoing(noticesOf(change, staffAddress));
     const at = timeOf(change);
     const answer = change.type === "booked" ? answerOf(change.booking) : idempotency?.answer;
     const statements: Statement[] = [
       this.#fence(),
       ...changeStatements(change),
-      ...(change.type === "booked" ? [checkBookingCap(change.booking, maxActiveBookings)] : []),
+      ...(change.type === "booked" ? [checkBookingCap(change.booking, caps)] : []),
       ...(notices.length > 0 ? [outboxStatement(notices, at)] : []),
       ...(answer ? storeAnswer(idempotency?.key, answer, at) : []),
     ];
@@ -163,7 +163,8 @@ function refusedBy(violation: Violation, change: Change): Commit {
   const final = (refusal: Refusal): Commit => ({ type: "refused", refusal, isFinal: true });
   if (violation === KEY_TAKEN) return final({ code: "duplicate_request" });
   if (violation === "not_signed_in") return final({ code: "invalid_token" });
-  if (violation === "too_many_bookings") return final({ code: "too_many_bookings" });
+  if (violation === "too_many_bookings" || violation === "email_not_verified")
+    return final({ code: violation });
   const known =
     change.type !== "status_changed"
       ? undefined

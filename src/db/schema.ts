@@ -42,7 +42,10 @@ const between = (column: AnySQLiteColumn, low: number, high: number): SQL =>
 const atMost = (column: AnySQLiteColumn, characters: number): SQL =>
   sql`length(${column}) <= ${sql.raw(String(characters))}`;
 
-/** Users. `usernameKey` and `emailKey` are case-folded and must be unique. */
+/**
+ * Users. `usernameKey` and `emailKey` are case-folded. A username is unique. An address is unique once it is verified:
+ * before that it may be another person's, so it reserves nothing.
+ */
 export const users = sqliteTable(
   "users",
   {
@@ -51,6 +54,10 @@ export const users = sqliteTable(
     usernameKey: text("username_key").notNull(),
     email: text(),
     emailKey: text("email_key"),
+    /** When the user proved that they read the mails to `email`. */
+    emailVerifiedAt: integer("email_verified_at"),
+    /** The new address of a change that waits for verification. `email` stays in use until then. */
+    pendingEmail: text("pending_email"),
     passwordHash: text("password_hash").notNull(),
     firstName: text("first_name").notNull().default(""),
     lastName: text("last_name").notNull().default(""),
@@ -59,10 +66,16 @@ export const users = sqliteTable(
     isActive: integer("is_active", { mode: "boolean" }).notNull().default(true),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
+    /** When the personal data was erased. The row stays for bookings and sales. */
+    erasedAt: integer("erased_at"),
   },
   (t) => [
     uniqueIndex("users_username_key").on(t.usernameKey),
-    uniqueIndex("users_email_key").on(t.emailKey),
+    uniqueIndex("users_verified_email_key").on(t.emailKey).where(sql`${t.emailVerifiedAt} IS NOT NULL`),
+    index("users_email").on(t.emailKey),
+    index("users_unverified")
+      .on(t.createdAt)
+      .where(sql`${t.emailVerifiedAt} IS NULL AND ${t.erasedAt} IS NULL`),
     index("users_role").on(t.role, t.isActive),
     check("users_role_known", oneOf(t.role, ROLES)),
     check("users_is_active_boolean", between(t.isActive, 0, 1)),
@@ -108,6 +121,8 @@ export const sessions = sqliteTable(
     /** When the newest refresh token of the session expires, and with it the session. */
     expiresAt: integer("expires_at").notNull(),
     endedAt: integer("ended_at"),
+    /** Hash of the user and the client address of the login: a later login from there comes from a known place. */
+    addressHash: text("address_hash"),
   },
   (t) => [index("sessions_user").on(t.userId), index("sessions_expiry").on(t.expiresAt)],
 );
@@ -147,6 +162,52 @@ export const passwordResets = sqliteTable(
     usedAt: integer("used_at"),
   },
   (t) => [index("password_resets_user").on(t.userId), index("password_resets_expiry").on(t.expiresAt)],
+);
+
+/** Single-use tokens that prove the ownership of an e-mail address, stored as hashes. */
+export const emailVerifications = sqliteTable(
+  "email_verifications",
+  {
+    tokenHash: text("token_hash").primaryKey(),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    /** The address that the token was sent to. */
+    email: text().notNull(),
+    createdAt: integer("created_at").notNull(),
+    expiresAt: integer("expires_at").notNull(),
+    usedAt: integer("used_at"),
+  },
+  (t) => [
+    index("email_verifications_user").on(t.userId),
+    index("email_verifications_expiry").on(t.expiresAt),
+  ],
+);
+
+/**
+ * The number of wrong passwords on one day, by account and source. `account` is a hash of what was named, `source` a
+ * known address, or empty for all unknown addresses together. `day`: days since 1970 UTC.
+ */
+export const failedLogins = sqliteTable(
+  "failed_logins",
+  {
+    account: text().notNull(),
+    source: text().notNull(),
+    day: integer().notNull(),
+    n: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.account, t.source, t.day] }), index("failed_logins_day").on(t.day)],
+);
+
+/** The number of mails on one day, by reader: a hash of the address, or `*` for all. `day`: days since 1970 UTC. */
+export const mailCounts = sqliteTable(
+  "mail_counts",
+  {
+    day: integer().notNull(),
+    reader: text().notNull(),
+    n: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.day, t.reader] })],
 );
 
 type FilterColumn =
@@ -339,6 +400,8 @@ export const bookings = sqliteTable(
     notes: text().notNull().default(""),
     /** The staff member who made the last decision: approved, declined, completed, … */
     handledBy: text("handled_by").references(() => users.id),
+    /** Why it was declined or cancelled, as the customer is informed. */
+    reason: text().notNull().default(""),
     /** Raised on every change. It is SEQUENCE in the calendar file. */
     sequence: integer().notNull().default(0),
     createdAt: integer("created_at").notNull(),
@@ -438,8 +501,10 @@ export const notifications = sqliteTable(
   "notifications",
   {
     id: text().primaryKey(),
+    /** A trigger refuses unknown kinds, because a CHECK could not be changed without a rebuild of the table. */
     kind: text({ enum: NOTIFICATION_KINDS }).notNull(),
-    recipient: text().notNull(),
+    /** The address. Deleted some time after the mail was sent. */
+    recipient: text(),
     userId: text("user_id").references(() => users.id),
     bookingId: text("booking_id").references(() => bookings.id),
     saleId: text("sale_id").references(() => sales.id),
@@ -453,15 +518,17 @@ export const notifications = sqliteTable(
     sentAt: integer("sent_at"),
   },
   (t) => [
-    index("notifications_booking").on(t.bookingId),
-    index("notifications_sale").on(t.saleId),
+    index("notifications_booking").on(t.bookingId).where(sql`${t.bookingId} IS NOT NULL`),
+    index("notifications_sale").on(t.saleId).where(sql`${t.saleId} IS NOT NULL`),
+    // For the export and the erasure of personal data.
+    index("notifications_user").on(t.userId).where(sql`${t.userId} IS NOT NULL`),
     // Also serves the cron: at any time few rows are waiting.
     index("notifications_status").on(t.status, t.id),
     // One reminder per start, even when two runs of the cron overlap.
     uniqueIndex("notifications_one_reminder")
       .on(t.bookingId, sql`${t.facts} ->> '$.startAt'`)
       .where(sql`${t.kind} = 'booking_reminder'`),
-    check("notifications_kind_known", oneOf(t.kind, NOTIFICATION_KINDS)),
+    check("notifications_pending_has_recipient", sql`${t.recipient} IS NOT NULL OR ${t.status} <> 'PENDING'`),
     check("notifications_status_known", oneOf(t.status, NOTIFICATION_STATUSES)),
     check("notifications_attempts_range", sql`${t.attempts} >= 0`),
     check("notifications_sent_at_goes_with_sent", sql`(${t.status} = 'SENT') = (${t.sentAt} IS NOT NULL)`),

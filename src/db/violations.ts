@@ -13,6 +13,8 @@ const RAISED = [
   "immutable",
   "not_signed_in",
   "too_many_bookings",
+  "email_not_verified",
+  "unknown_kind",
 ] as const;
 
 /** A code raised by a trigger, a unique index (first column as `table.column`), a CHECK, a foreign key, or other. */

@@ -22,6 +22,7 @@ export const PROBLEMS = {
   invalid_credentials: { status: 401, title: "The username or the password is wrong" },
   invalid_refresh_token: { status: 401, title: "The refresh token is not valid" },
   forbidden: { status: 403, title: "This caller may not do this" },
+  email_not_verified: { status: 403, title: "The e-mail address must be verified first" },
   not_found: { status: 404, title: "Not found" },
   car_not_found: { status: 404, title: "There is no such car" },
   photo_not_found: { status: 404, title: "There is no such photo" },

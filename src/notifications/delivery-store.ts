@@ -38,7 +38,8 @@ const notificationWithSubject = compile(
     .select({
       id: sql<string>`${notifications.id}`.as("id"),
       kind: notifications.kind,
-      recipient: notifications.recipient,
+      // A pending notification has a recipient.
+      recipient: sql<string>`${notifications.recipient}`.as("recipient"),
       userId: sql<string | null>`${notifications.userId}`.as("userId"),
       bookingId: sql<string | null>`${notifications.bookingId}`.as("bookingId"),
       facts: sql<string>`${notifications.facts}`.as("facts"),

@@ -10,7 +10,10 @@ export const notificationSchema = z
   .object({
     id,
     kind: z.enum(NOTIFICATION_KINDS),
-    to: z.string().openapi({ description: "An e-mail address", example: "carol@example.com" }),
+    to: z.string().nullable().openapi({
+      description: "An e-mail address; null once it was deleted, some time after the mail was sent",
+      example: "carol@example.com",
+    }),
     booking: id.nullable(),
     sale: id.nullable(),
     status: z.enum(NOTIFICATION_STATUSES),

@@ -9,6 +9,7 @@ export type RefusalCode =
   | "invalid_credentials"
   | "invalid_refresh_token"
   | "forbidden"
+  | "email_not_verified"
   | "not_found"
   | "car_not_found"
   | "photo_not_found"

@@ -355,7 +355,8 @@ describe("the cap on active bookings", () => {
   /** The app with a cap of three. Commands go to a writer with the same cap. */
   function capped(customerToken: string) {
     const CAR_COORDINATOR = {
-      getByName: (carId: string) => writerOf(carId, env.DB, { maxActiveBookings: 3 }),
+      getByName: (carId: string) =>
+        writerOf(carId, env.DB, { activeBookings: { most: 3, mostUnverified: 3 } }),
     } as unknown as Env["CAR_COORDINATOR"];
     return (carId: string, startAt: number) =>
       answer(

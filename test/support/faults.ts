@@ -35,7 +35,7 @@ export const storeOf = (carId: string, d1 = env.DB, more: Partial<CarStoreOption
   new D1CarStore(d1, {
     carId,
     staffAddress: "sales@example.com",
-    maxActiveBookings: 1000,
+    activeBookings: { most: 1000, mostUnverified: 1000 },
     answerOf: (booking) => ({ status: 201, body: booking }),
     onOutbox: () => {},
     ...more,

@@ -21,6 +21,7 @@ export async function startServer(vars: Record<string, string> = {}, configPath 
           ENVIRONMENT: "development",
           RATE_LIMITS: "off",
           MAX_ACTIVE_BOOKINGS: "1000",
+          MAX_ACTIVE_BOOKINGS_UNVERIFIED: "1000",
           PUBLIC_FRESHNESS_SECONDS: "0",
           ...vars,
         },
