@@ -20,7 +20,14 @@ for (const [prefix, messages] of [
   ["", sampleMessages()],
   [
     "hostile-",
-    sampleMessages({ showroom: hostile, customer: hostile, car: hostile, notes: hostile, contract: hostile }),
+    sampleMessages({
+      showroom: hostile,
+      customer: hostile,
+      car: hostile,
+      notes: hostile,
+      reason: hostile,
+      contract: hostile,
+    }),
   ],
 ] as const)
   for (const [name, message] of messages) {

@@ -3,6 +3,7 @@ import { createRoute, type RouteConfig } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import type { AppEnv } from "../http/context.ts";
 import { Problem, type ProblemCode, problemResponses, unwrap } from "../http/problems.ts";
+import { allowNoBody, refuseBody } from "../http/request-body.ts";
 import { depsOf } from "../http/request-deps.ts";
 import { sharedHeaders, sharedParameters } from "../http/shared-headers.ts";
 import { closed } from "../http/validation.ts";
@@ -59,7 +60,7 @@ export function operation<P extends string, R extends Operation<P>>(
     // An operation without a query schema accepts no parameter.
     request: { query: NO_QUERY, ...route.request },
     operationId,
-    middleware: rule === "public" ? [] : guard(rule),
+    middleware: [...(rule === "public" ? [] : [guard(rule)]), ...bodyRule(route)],
     security: rule === "public" ? [] : rule === "optional" ? [{}, { bearer: [] }] : [{ bearer: [] }],
     "x-roles": guarded ? rule : undefined,
     parameters: sharedParameters("X-D1-Bookmark", ...(isKeyed ? (["Idempotency-Key"] as const) : [])),
@@ -68,6 +69,13 @@ export function operation<P extends string, R extends Operation<P>>(
   // The additions are for the document and the router. The handler's types are those of the original route.
   return createRoute<P, R>(whole as unknown as R);
 }
+
+/** What a body of an operation that does not need one may be. */
+const bodyRule = ({
+  method,
+  request,
+}: Pick<RouteConfig, "method" | "request">): MiddlewareHandler<AppEnv>[] =>
+  method === "get" || request?.body?.required ? [] : request?.body ? [allowNoBody] : [refuseBody];
 
 /**
  * Reads the token, and ensures that no caller is answered before verification. A handler verifies the caller first

@@ -9,6 +9,8 @@ export type Booking = TimeSpan & {
   customerId: string;
   status: BookingStatus;
   notes: string;
+  /** Why it was declined or cancelled, in the words of who did it. May be empty. */
+  reason: string;
   /** The staff member who made the last decision. */
   handledBy: string | null;
   /** The number of changes since creation. */
@@ -30,6 +32,20 @@ const TRANSITIONS: Readonly<Record<BookingStatus, readonly BookingStatus[]>> = {
 /** Whether the transition is allowed. */
 export const canTransition = (from: BookingStatus, to: BookingStatus): boolean =>
   TRANSITIONS[from].includes(to);
+
+/** Why a transition is too early or too late. A drive can be completed, or missed, only once it has begun. */
+export function checkTime(
+  { startAt, endAt }: TimeSpan,
+  to: BookingStatus,
+  now: number,
+): "too_early" | "too_late" | undefined {
+  if ((to === "COMPLETED" || to === "NO_SHOW") && now < startAt) return "too_early";
+  if (to === "CANCELLED" && isOver({ endAt }, now)) return "too_late";
+  return undefined;
+}
+
+/** Whether the time of a booking has passed, so that nobody can move or cancel it. */
+export const isOver = ({ endAt }: Pick<TimeSpan, "endAt">, now: number): boolean => endAt <= now;
 
 /** Whether a booking with this status occupies its slot. */
 export const isActive = (status: BookingStatus): boolean =>

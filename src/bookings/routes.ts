@@ -1,7 +1,6 @@
 /** /api/bookings, and the slots of a car. */
 import type { Context } from "hono";
 import type { z } from "zod";
-import type { OperationId } from "../auth/access.ts";
 import { claimedCaller, operation } from "../auth/operation.ts";
 import { openSlots } from "../coordinator.ts";
 import type { AppEnv } from "../http/context.ts";
@@ -9,7 +8,7 @@ import { once } from "../http/idempotency.ts";
 import { framePage, pageOf, window } from "../http/pagination.ts";
 import { unwrap } from "../http/problems.ts";
 import { depsOf } from "../http/request-deps.ts";
-import { createRouter, jsonAnswer, jsonBody, jsonText } from "../http/router.ts";
+import { createRouter, jsonAnswer, jsonBody, jsonText, optionalJsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
 import type { BookingStatus } from "../shared/enums.ts";
 import {
@@ -20,6 +19,7 @@ import {
   myBookingsQuery,
   newBooking,
   newStart,
+  refusal,
   slotSchema,
   slotsQuery,
 } from "./schemas.ts";
@@ -33,6 +33,17 @@ import {
 } from "./use-cases.ts";
 
 const tags = ["Bookings"];
+
+const TRANSITION_PROBLEMS = ["not_found", "illegal_transition", "busy"] as const;
+
+/** What the operations of all transitions have in common. */
+const transition = <Verb extends string>(verb: Verb) =>
+  ({
+    method: "patch",
+    path: `/{id}/${verb}`,
+    tags,
+    responses: { 200: jsonAnswer("The booking as it is now", bookingSchema) },
+  }) as const;
 
 /** The routes under /api/bookings. */
 export const bookingRoutes = createRouter()
@@ -111,25 +122,53 @@ export const bookingRoutes = createRouter()
       return c.json(bookingBody(booking), 200);
     },
   )
-  .openapi(transition("approveBooking", "approve", "Approve a test drive"), async (c) =>
-    c.json(await transitionTo(c, c.req.valid("param").id, "APPROVED"), 200),
+  .openapi(
+    operation("approveBooking", TRANSITION_PROBLEMS, {
+      ...transition("approve"),
+      summary: "Approve a test drive",
+      request: { params: idParam },
+    }),
+    async (c) => c.json(await transitionTo(c, c.req.valid("param").id, "APPROVED"), 200),
   )
-  .openapi(transition("declineBooking", "decline", "Decline a test drive"), async (c) =>
-    c.json(await transitionTo(c, c.req.valid("param").id, "DECLINED"), 200),
+  .openapi(
+    operation("declineBooking", TRANSITION_PROBLEMS, {
+      ...transition("decline"),
+      summary: "Decline a test drive",
+      request: { params: idParam, body: optionalJsonBody(refusal) },
+    }),
+    async (c) =>
+      c.json(await transitionTo(c, c.req.valid("param").id, "DECLINED", c.req.valid("json").reason), 200),
   )
-  .openapi(transition("completeBooking", "complete", "Mark a test drive as completed"), async (c) =>
-    c.json(await transitionTo(c, c.req.valid("param").id, "COMPLETED"), 200),
+  .openapi(
+    operation("completeBooking", [...TRANSITION_PROBLEMS, "too_early"], {
+      ...transition("complete"),
+      summary: "Mark a test drive as completed",
+      request: { params: idParam },
+    }),
+    async (c) => c.json(await transitionTo(c, c.req.valid("param").id, "COMPLETED"), 200),
   )
-  .openapi(transition("markBookingNoShow", "no-show", "Mark a test drive as no-show"), async (c) =>
-    c.json(await transitionTo(c, c.req.valid("param").id, "NO_SHOW"), 200),
+  .openapi(
+    operation("markBookingNoShow", [...TRANSITION_PROBLEMS, "too_early"], {
+      ...transition("no-show"),
+      summary: "Mark a test drive as no-show",
+      request: { params: idParam },
+    }),
+    async (c) => c.json(await transitionTo(c, c.req.valid("param").id, "NO_SHOW"), 200),
   )
-  .openapi(transition("cancelBooking", "cancel", "Cancel a test drive"), async (c) =>
-    c.json(await transitionTo(c, c.req.valid("param").id, "CANCELLED"), 200),
+  .openapi(
+    operation("cancelBooking", [...TRANSITION_PROBLEMS, "too_late"], {
+      ...transition("cancel"),
+      summary: "Cancel a test drive",
+      description: "Until it is over.",
+      request: { params: idParam, body: optionalJsonBody(refusal) },
+    }),
+    async (c) =>
+      c.json(await transitionTo(c, c.req.valid("param").id, "CANCELLED", c.req.valid("json").reason), 200),
   )
   .openapi(
     operation(
       "rescheduleBooking",
-      ["not_found", "car_not_bookable", "slot_taken", "illegal_transition", "busy"],
+      ["not_found", "car_not_bookable", "slot_taken", "illegal_transition", "too_late", "busy"],
       {
         method: "patch",
         path: "/{id}/reschedule",
@@ -169,17 +208,5 @@ export const slotRoutes = createRouter().openapi(
   },
 );
 
-/** Describes the operation of one transition. */
-function transition<Verb extends string>(id: OperationId, verb: Verb, summary: string) {
-  return operation(id, ["not_found", "illegal_transition", "busy"], {
-    method: "patch",
-    path: `/{id}/${verb}`,
-    tags,
-    summary,
-    request: { params: idParam },
-    responses: { 200: jsonAnswer("The booking as it is now", bookingSchema) },
-  });
-}
-
-const transitionTo = async (c: Context<AppEnv>, id: string, to: BookingStatus) =>
-  bookingBody(unwrap(c, await transitionBooking(depsOf(c), claimedCaller(c), id, to)));
+const transitionTo = async (c: Context<AppEnv>, id: string, to: BookingStatus, reason?: string) =>
+  bookingBody(unwrap(c, await transitionBooking(depsOf(c), claimedCaller(c), id, to, reason)));

@@ -17,6 +17,9 @@ export const bookingSchema = z
     end_at: instant,
     status: z.enum(BOOKING_STATUSES),
     notes: z.string(),
+    reason: z.string().openapi({
+      description: "Why it was declined or cancelled, if whoever did it gave a reason; else empty",
+    }),
     created_at: instant,
   })
   .openapi("Booking");
@@ -30,6 +33,8 @@ export const bookingBody = (booking: Booking): z.infer<typeof bookingSchema> => 
   end_at: formatInstant(booking.endAt),
   status: booking.status,
   notes: booking.notes,
+  // During a deploy, a coordinator of the previous version sends bookings without it.
+  reason: booking.reason ?? "",
   created_at: formatInstant(booking.createdAt),
 });
 
@@ -51,6 +56,14 @@ export const newBooking = closed({
 
 /** Body of `PATCH {id}/reschedule/`. */
 export const newStart = closed({ start_at: start }).openapi("NewStart");
+
+/** Body of `PATCH {id}/decline/` and `PATCH {id}/cancel/`. It may be left out. */
+export const refusal = closed({
+  reason: prose(500).optional().openapi({
+    description: "Sent to the customer, or to the sales team when the customer cancels",
+    example: "The car is in the workshop that day.",
+  }),
+}).openapi("BookingRefusal");
 
 /** Query of `GET me/`. */
 export const myBookingsQuery = closed({ ...pageQuery, status: z.enum(BOOKING_STATUSES).optional() });

@@ -65,6 +65,7 @@ export const updateBooking = ({
   status,
   startAt,
   endAt,
+  reason,
   handledBy,
   sequence,
   updatedAt,
@@ -72,7 +73,7 @@ export const updateBooking = ({
   statementOf(
     build
       .update(bookings)
-      .set({ status, startAt, endAt, handledBy, sequence, updatedAt })
+      .set({ status, startAt, endAt, reason, handledBy, sequence, updatedAt })
       .where(eq(bookings.id, id)),
   );
 

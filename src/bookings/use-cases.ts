@@ -96,18 +96,20 @@ async function findVisible(
   return ok({ caller, booking });
 }
 
-/** Changes the status of a booking that the caller may see. */
+/** Changes the status of a booking that the caller may see. `reason`: why, in the words of the caller. */
 export async function transitionBooking(
   deps: Deps,
   claimed: ClaimedCaller,
   id: string,
   to: BookingStatus,
+  reason?: string | undefined,
 ): Promise<Result<Booking>> {
   const found = await findVisible(deps, claimed, id);
   if (!found.ok) return found;
   const { caller, booking } = found.value;
   const by = isStaff(caller) ? caller.id : undefined;
-  return bookingOf(await execute(deps, booking.carId, caller, { type: "transition", bookingId: id, to, by }));
+  const command = { type: "transition", bookingId: id, to, by, reason } as const;
+  return bookingOf(await execute(deps, booking.carId, caller, command));
 }
 
 /** Moves a booking that the caller may see. The old slot is kept until the new slot is booked. */

@@ -2,7 +2,7 @@
  * The decisions about one car. Pure: time and new ids are passed in. `decide` returns the change of a command, or a
  * refusal. After the change is committed, `apply` makes the same change in memory.
  */
-import { type Booking, canTransition, isActive } from "../bookings/booking.ts";
+import { type Booking, canTransition, checkTime, isActive, isOver } from "../bookings/booking.ts";
 import { checkStart, type Hours, nearestFree, START_MESSAGES, slotAt } from "../bookings/slots.ts";
 import type { CarFields } from "../cars/car-writes.ts";
 import type { Commission, Sale } from "../sales/store.ts";
@@ -20,7 +20,13 @@ export type CarState = {
 export type BookingCommand =
   | { type: "book"; customerId: string; startAt: number; notes: string }
   /** `by`: the staff member who decides; absent when the customer does. */
-  | { type: "transition"; bookingId: string; to: BookingStatus; by?: string | undefined }
+  | {
+      type: "transition";
+      bookingId: string;
+      to: BookingStatus;
+      by?: string | undefined;
+      reason?: string | undefined;
+    }
   /** `confirmed`: staff moved it, so it needs no approval. */
   | { type: "reschedule"; bookingId: string; startAt: number; confirmed: boolean };
 
@@ -42,7 +48,7 @@ export type Command = BookingCommand | StatusCommand;
 /** The change of a command. `before` is the booking before it. */
 export type Change =
   | { type: "booked"; booking: Booking }
-  | { type: "transitioned"; booking: Booking; before: Booking }
+  | { type: "transitioned"; booking: Booking; before: Booking; by: "customer" | "staff" }
   | { type: "rescheduled"; booking: Booking; before: Booking }
   | {
       type: "status_changed";
@@ -96,6 +102,7 @@ function decideBook(state: CarState, command: Of<"book">, context: DecisionConte
     ...slotAt(startAt),
     status: "PENDING",
     notes,
+    reason: "",
     handledBy: null,
     sequence: 0,
     createdAt: now,
@@ -105,22 +112,20 @@ function decideBook(state: CarState, command: Of<"book">, context: DecisionConte
 }
 
 function decideTransition(state: CarState, command: Of<"transition">, { now }: DecisionContext): Decision {
+  const { bookingId, to: status, by, reason = "" } = command;
   // A booking that is not active has reached its last status.
-  const before = state.active.get(command.bookingId);
-  if (!before || !canTransition(before.status, command.to)) return refuse("illegal_transition");
-  return {
-    ok: true,
-    change: {
-      type: "transitioned",
-      before,
-      booking: changed(before, now, { status: command.to, handledBy: command.by ?? before.handledBy }),
-    },
-  };
+  const before = state.active.get(bookingId);
+  if (!before || !canTransition(before.status, status)) return refuse("illegal_transition");
+  const fault = checkTime(before, status, now);
+  if (fault) return refuse(fault);
+  const booking = changed(before, now, { status, reason, handledBy: by ?? before.handledBy });
+  return { ok: true, change: { type: "transitioned", before, booking, by: by ? "staff" : "customer" } };
 }
 
 function decideReschedule(state: CarState, command: Of<"reschedule">, context: DecisionContext): Decision {
   const before = state.active.get(command.bookingId);
   if (!before) return refuse("illegal_transition");
+  if (isOver(before, context.now)) return refuse("too_late");
   // The command was repeated, because its first response was lost.
   if (before.startAt === command.startAt) return { ok: true, change: undefined, booking: before };
   const refusal = checkSlot(state, command.startAt, context, before.id);

@@ -1,5 +1,5 @@
 /** The notices of each change of a car. Pure. */
-import type { Booking } from "../bookings/booking.ts";
+import { type Booking, isOver } from "../bookings/booking.ts";
 import type { BookingFacts, BookingKind, Notice } from "../outbox/notices.ts";
 import type { BookingStatus } from "../shared/enums.ts";
 import type { Change } from "./commands.ts";
@@ -22,9 +22,16 @@ export function noticesOf(change: Change, staffAddress: string): Notice[] {
       ];
     }
     case "transitioned": {
-      const { booking } = change;
+      const { booking, by } = change;
       const kind = KIND_OF_STATUS[booking.status];
-      return kind ? [notice(kind, customerOf(booking), booking)] : [];
+      // An approval after the drive only allows staff to complete it. The customer has nothing to look forward to.
+      if (!kind || (booking.status === "APPROVED" && isOver(booking, booking.updatedAt))) return [];
+      const facts = booking.status === "APPROVED" ? {} : { by };
+      const isNewsToStaff = booking.status === "CANCELLED" && by === "customer";
+      return [
+        notice(kind, customerOf(booking), booking, facts),
+        ...(isNewsToStaff ? [notice("staff_booking", staff, booking, facts)] : []),
+      ];
     }
     case "rescheduled": {
       const { booking, before } = change;

@@ -32,6 +32,8 @@ export const PROBLEMS = {
   too_many_bookings: { status: 409, title: "The customer has the maximum number of active bookings" },
   already_sent: { status: 409, title: "This notification has been sent" },
   illegal_transition: { status: 409, title: "The status of the booking does not allow this" },
+  too_early: { status: 409, title: "The test drive has not begun yet" },
+  too_late: { status: 409, title: "The test drive is over" },
   car_not_sellable: { status: 409, title: "This car is not for sale" },
   already_void: { status: 409, title: "This sale is void already" },
   last_admin: { status: 409, title: "The last active administrator must stay" },

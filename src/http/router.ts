@@ -13,6 +13,10 @@ export const createRouter = () =>
 export const jsonBody = <S>(schema: S) =>
   ({ required: true, content: { "application/json": { schema } } }) as const;
 
+/** The JSON body of a request that may have none (`allowNoBody` in request-body.ts). */
+export const optionalJsonBody = <S>(schema: S) =>
+  ({ required: false, content: { "application/json": { schema } } }) as const;
+
 /** Answers with text that is already JSON: that of a T. */
 export const jsonText = <T extends object>(c: Context, text: string) =>
   c.body(text, 200, { "Content-Type": "application/json" }) as unknown as ReturnType<typeof c.json<T, 200>>;

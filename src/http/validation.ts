@@ -20,14 +20,20 @@ z.config({
 function faultsOf(issue: Issue): FieldFault[] {
   const path = issue.path.map(String).join(".");
   if (issue.code === "unrecognized_keys")
-    return issue.keys.slice(0, MAX_FAULTS).map((key, index) => ({
-      field: (path ? `${path}.${key}` : key).slice(0, MAX_FIELD),
-      code: "unknown_field",
-      // Names the known members only once.
-      message: index === 0 ? issue.message : "Unknown",
-    }));
+    return unknownMembers(
+      issue.keys.map((key) => (path ? `${path}.${key}` : key)),
+      issue.message,
+    );
   return [{ field: path || "(body)", code: codeOf(issue), message: issue.message }];
 }
+
+/** The faults of unknown members. Only the first one says which members are known. */
+export const unknownMembers = (names: string[], message = "Unknown; allowed are none"): FieldFault[] =>
+  names.slice(0, MAX_FAULTS).map((name, index) => ({
+    field: name.slice(0, MAX_FIELD),
+    code: "unknown_field",
+    message: index === 0 ? message : "Unknown",
+  }));
 
 function codeOf(issue: Issue): string {
   if (issue.code === "custom") return issue.params?.["code"] ?? "invalid_value";

@@ -77,8 +77,9 @@ async function messageOf(row: Row, config: Config, db: Database, now: number): P
   };
   if (kind === "sale_confirmed") return { ...common, kind, car, sale: factsOf(row, kind) };
   const booking = factsOf(row, kind);
-  if (kind === "staff_booking") return { ...common, kind, car, booking, notes: row.notes ?? "" };
+  const reason = row.reason ?? "";
+  if (kind === "staff_booking") return { ...common, kind, car, booking, notes: row.notes ?? "", reason };
   if (kind === "booking_reminder" && booking.startAt <= now)
     throw new Undeliverable("the test drive had begun before the reminder could be sent");
-  return { ...common, kind, car, booking };
+  return { ...common, kind, car, booking, reason };
 }

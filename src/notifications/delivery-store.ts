@@ -51,6 +51,7 @@ const notificationWithSubject = compile(
       bookingStatus: sql<BookingStatus | null>`${bookings.status}`.as("bookingStatus"),
       startAt: sql<number | null>`${bookings.startAt}`.as("startAt"),
       notes: sql<string | null>`${bookings.notes}`.as("notes"),
+      reason: sql<string | null>`${bookings.reason}`.as("reason"),
       carId: sql<string | null>`${cars.id}`.as("carId"),
       make: cars.make,
       model: cars.model,

@@ -9,10 +9,13 @@ type CarMention = { name: string; url: string };
 
 type BookingKind = Extract<NotificationKind, `booking_${string}`>;
 
-/** The input of one message. `customer` is the customer's first name or username. */
+/**
+ * The input of one message. `customer` is the customer's first name or username. `reason`: the words of the person who
+ * declined or cancelled the booking.
+ */
 export type Message = { showroom: { name: string; timeZone: string }; customer: string } & (
-  | { kind: BookingKind; car: CarMention; booking: BookingFacts }
-  | { kind: "staff_booking"; car: CarMention; booking: BookingFacts; notes: string }
+  | { kind: BookingKind; car: CarMention; booking: BookingFacts; reason: string }
+  | { kind: "staff_booking"; car: CarMention; booking: BookingFacts; notes: string; reason: string }
   | { kind: "sale_confirmed"; car: CarMention; sale: SaleFacts }
   | { kind: "password_reset"; url: string; token: string; validMinutes: number }
 );
@@ -39,7 +42,7 @@ type About<Kind extends NotificationKind> = Message & { kind: Kind };
 const formatTimeRange = (startAt: number, endAt: number, timeZone: string): string =>
   `${formatDay(startAt, timeZone)}, ${formatHour(startAt, timeZone)} to ${formatHour(endAt, timeZone)}`;
 
-function bookingContent({ kind, booking, car, customer, showroom }: About<BookingKind>): Content {
+function bookingContent({ kind, booking, car, customer, reason, showroom }: About<BookingKind>): Content {
   const { timeZone } = showroom;
   const { startAt, endAt, previousStartAt } = booking;
   const day = formatDay(startAt, timeZone);
@@ -49,6 +52,8 @@ function bookingContent({ kind, booking, car, customer, showroom }: About<Bookin
     footnotes: [zoneNote(timeZone)],
   };
   const hello = greeting(customer);
+  // Only words of the showroom. The address may belong to somebody else, whom a customer must not reach through us.
+  const quote = booking.by === "staff" ? quoted("The showroom writes", reason) : undefined;
   switch (kind) {
     case "booking_received":
       return {
@@ -76,6 +81,7 @@ function bookingContent({ kind, booking, car, customer, showroom }: About<Bookin
           hello,
           "We are sorry: the test drive you asked for cannot take place at this time. You are welcome to choose another one.",
         ],
+        quote,
       };
     case "booking_cancelled":
       return {
@@ -85,6 +91,7 @@ function bookingContent({ kind, booking, car, customer, showroom }: About<Bookin
         subject: `Cancelled: your test drive on ${day}`,
         heading: "Your test drive is cancelled",
         paragraphs: [hello, whyCancelled(booking.reason)],
+        quote,
       };
     case "booking_rescheduled":
       return {
@@ -120,22 +127,41 @@ function bookingContent({ kind, booking, car, customer, showroom }: About<Bookin
 const greeting = (name: string): string =>
   /^[\p{L}\p{M}][\p{L}\p{M}' -]{0,39}$/u.test(name) ? `Hello ${name},` : "Hello,";
 
-function staffContent({ booking, car, customer, notes, showroom }: About<"staff_booking">): Content {
+/** The words of a person, if there are any. */
+const quoted = (label: string, words: string): Content["quote"] =>
+  words.trim() === "" ? undefined : { label, words };
+
+function staffContent({ booking, car, customer, notes, reason, showroom }: About<"staff_booking">): Content {
   const { timeZone } = showroom;
-  const { startAt, status, previousStartAt } = booking;
-  const moved = previousStartAt !== undefined;
+  const { startAt, previousStartAt } = booking;
   const when = `${formatDay(startAt, timeZone)}, ${formatHour(startAt, timeZone)}`;
+  const { event, heading, paragraph } = staffNews(booking);
   return {
-    subject: `${moved ? "Moved" : "New"} test drive: ${car.name} on ${when}`,
-    heading: moved ? "A test drive was moved" : "New test drive request",
-    paragraphs: [
-      status === "APPROVED" ? "It is confirmed; there is nothing to do." : "Please approve or decline it.",
-    ],
+    subject: `${event} test drive: ${car.name} on ${when}`,
+    heading,
+    paragraphs: [paragraph],
     details: [["Customer", customer], ...timesOf(booking, car, timeZone, previousStartAt)],
-    quote: notes.trim() === "" ? undefined : { label: "The customer's notes", words: notes },
+    quote:
+      booking.status === "CANCELLED"
+        ? quoted("The customer's reason", reason)
+        : quoted("The customer's notes", notes),
     link: { label: "See the car", url: car.url },
     footnotes: [zoneNote(timeZone)],
   };
+}
+
+function staffNews({ status, previousStartAt }: BookingFacts) {
+  if (status === "CANCELLED")
+    return {
+      event: "Cancelled",
+      heading: "A test drive was cancelled",
+      paragraph: "The customer cancelled it. The slot is free again.",
+    };
+  const paragraph =
+    status === "APPROVED" ? "It is confirmed; there is nothing to do." : "Please approve or decline it.";
+  return previousStartAt === undefined
+    ? { event: "New", heading: "New test drive request", paragraph }
+    : { event: "Moved", heading: "A test drive was moved", paragraph };
 }
 
 function saleContent({ car, customer, sale }: About<"sale_confirmed">): Content {

@@ -7,6 +7,8 @@ export type BookingFacts = {
   endAt: number;
   sequence: number;
   status: BookingStatus;
+  /** Who declined or cancelled it, when a person did. Their words are the booking's own `reason`. */
+  by?: "customer" | "staff";
   /** The reason of a cancellation that no person requested. */
   reason?: "car_sold" | "car_removed";
   /** The start before the booking was moved. */

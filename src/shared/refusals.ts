@@ -18,6 +18,8 @@ export type RefusalCode =
   | "too_many_bookings"
   | "already_sent"
   | "illegal_transition"
+  | "too_early"
+  | "too_late"
   | "car_not_sellable"
   | "already_void"
   | "last_admin"

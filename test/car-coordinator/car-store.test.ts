@@ -62,6 +62,7 @@ describe("the store of a car", () => {
         ...row,
         id: crypto.randomUUID(),
         status: "PENDING",
+        reason: "",
         handledBy: null,
         sequence: 0,
         createdAt: 1,

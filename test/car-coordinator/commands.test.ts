@@ -35,7 +35,8 @@ const mayStart = (at: number, now: number): boolean =>
   at > now && at <= now + HOURS.horizonDays * 24 * HOUR && isSlot(at);
 
 /** What a client would have seen of this decision, for the specification to judge. */
-function operationOf(command: Command, decision: Decision): Operation {
+function operationOf(command: Command, decision: Decision, now: number): Operation {
+  const clock = { from: now, to: now };
   const refusal = decision.ok ? undefined : ({ type: "refused", code: decision.refusal.code } as const);
   const booking = decision.ok ? decisionBooking(decision) : undefined;
   const ok = <T>(value: T) => refusal ?? ({ type: "ok", value } as const);
@@ -51,12 +52,13 @@ function operationOf(command: Command, decision: Decision): Operation {
         type: "transition",
         id: command.bookingId,
         to: command.to,
+        clock,
         result: ok({ status: booking?.status ?? "" }),
       };
     case "reschedule": {
       const { bookingId: id, startAt, confirmed } = command;
       const value = { status: booking?.status ?? "", startAt: booking?.startAt ?? 0 };
-      return { type: "reschedule", id, startAt, confirmed, result: ok(value) };
+      return { type: "reschedule", id, startAt, confirmed, clock, result: ok(value) };
     }
     case "set_status":
     case "sell":
@@ -103,7 +105,7 @@ class Step implements fc.Command<Model, World> {
     });
     expect(JSON.stringify([world.state.status, ...world.state.active.values()])).toBe(before);
 
-    const [next, ...others] = carSpecification.step(model.state, operationOf(command, decision));
+    const [next, ...others] = carSpecification.step(model.state, operationOf(command, decision, world.now));
     expect(others).toEqual([]);
     if (!next) throw new Error(`the specification does not allow ${JSON.stringify(decision)}`);
     model.state = next;

@@ -85,6 +85,9 @@ test("hono's client, with the types of the package, reads the stock and books a 
   });
   const booking = await made.json();
   expect([made.status, booking.status satisfies string]).toEqual([201, "PENDING"]);
-  const cancelled = await client.api.bookings[":id"].cancel.$patch({ param: { id: booking.id } });
+  const cancelled = await client.api.bookings[":id"].cancel.$patch({
+    param: { id: booking.id },
+    json: { reason: "We bought another one." },
+  });
   expect((await cancelled.json()).status).toBe("CANCELLED");
 });

@@ -44,6 +44,23 @@ describe("an e-mail", () => {
     expect(textOf("booking_cancelled-removed")).toContain("the car is no longer for sale");
   });
 
+  test("about a declined or cancelled test drive quotes the showroom, and never the customer's own words", () => {
+    const words = "> The car is in the workshop that day.\n> Any day of the next week is fine.";
+    for (const name of ["booking_declined-reason", "booking_cancelled-by-staff"])
+      expect(textOf(name)).toContain(`The showroom writes:\n${words}`);
+    for (const name of ["booking_cancelled-by-customer", "booking_declined", "booking_cancelled"])
+      expect(textOf(name)).not.toContain(">");
+  });
+
+  test("to staff about a test drive that its customer cancelled contains the reason", () => {
+    expect(mails["staff_booking-cancelled"]?.subject).toMatch(/^Cancelled test drive: /);
+    expect(textOf("staff_booking-cancelled")).toContain("A test drive was cancelled");
+    expect(textOf("staff_booking-cancelled")).toContain(
+      "The customer's reason:\n> The car is in the workshop",
+    );
+    expect(textOf("staff_booking-cancelled")).not.toContain("child seat");
+  });
+
   test("about a moved test drive contains the old and the new time, and whether it is confirmed", () => {
     for (const name of ["booking_rescheduled", "booking_rescheduled-approved", "staff_booking-moved"]) {
       expect(textOf(name)).toContain("New time: Tuesday, 1 December 2026, 09:00 to 10:00");
@@ -70,7 +87,14 @@ test.each([
 });
 
 const hostile = `"><script>alert('1')</script>\r\nBcc: everybody@example.com\u2028\u0000\u202e--\r`;
-const words = { showroom: hostile, customer: hostile, car: hostile, notes: hostile, contract: hostile };
+const words = {
+  showroom: hostile,
+  customer: hostile,
+  car: hostile,
+  notes: hostile,
+  reason: hostile,
+  contract: hostile,
+};
 
 describe.each(sampleMessages(words))("hostile text in every field of %s", (name, message) => {
   const { subject, text, html } = writeMail(message);
@@ -80,7 +104,14 @@ describe.each(sampleMessages(words))("hostile text in every field of %s", (name,
     expect(html).toContain("&quot;&gt;&lt;script&gt;");
     // No element or attribute is left early: the page has the tags that it has around harmless words.
     const tags = (page: string) => page.match(/<[a-z][^>]*>/g);
-    const harmless = { showroom: "x", customer: "x", car: "x", notes: "x\nx\nx\nx", contract: "x" };
+    const harmless = {
+      showroom: "x",
+      customer: "x",
+      car: "x",
+      notes: "x\nx\nx\nx",
+      reason: "x\nx\nx\nx",
+      contract: "x",
+    };
     const plain = new Map(sampleMessages(harmless)).get(name);
     expect(tags(html)).toEqual(plain && tags(writeMail(plain).html));
   });

@@ -26,17 +26,20 @@ const inspect = (...all: string[]): Operation => ({
   type: "inspect",
   result: { type: "ok", value: { status: "AVAILABLE", all } },
 });
-const become = (id: string, to: string, done = true): Operation => ({
+const at = (now: number) => ({ from: now, to: now });
+const become = (id: string, to: string, answer: true | string = true, now = 0): Operation => ({
   type: "transition",
   id,
   to,
-  result: done ? { type: "ok", value: { status: to } } : refused("illegal_transition"),
+  clock: at(now),
+  result: answer === true ? { type: "ok", value: { status: to } } : refused(answer),
 });
-const move = (id: string, startAt: number, status: string, confirmed = false): Operation => ({
+const move = (id: string, startAt: number, status: string, confirmed = false, now = 0): Operation => ({
   type: "reschedule",
   id,
   startAt,
   confirmed,
+  clock: at(now),
   result: { type: "ok", value: { status, startAt } },
 });
 const sell = (...cancelled: number[]): Operation => ({
@@ -112,7 +115,11 @@ describe("an impossible history is detected:", () => {
       [become("a", "CANCELLED"), 3, 4],
       [become("a", "APPROVED"), 5, 6],
     ],
-    ["a legal step refused", [book(NINE, won("a")), 1, 2], [become("a", "APPROVED", false), 3, 4]],
+    [
+      "a legal step refused",
+      [book(NINE, won("a")), 1, 2],
+      [become("a", "APPROVED", "illegal_transition"), 3, 4],
+    ],
     ["two bookings for one key", [book(NINE, won("a"), "k"), 1, 2], [book(TEN, won("b"), "k"), 3, 4]],
     [
       "a key that answers with another booking",
@@ -136,6 +143,33 @@ describe("an impossible history is detected:", () => {
       [book(NINE, won("a")), 1, 2],
       [become("a", "APPROVED"), 3, 4],
       [move("a", TEN, "APPROVED"), 5, 6],
+    ],
+    [
+      "a drive completed before it begins",
+      [book(NINE, won("a")), 1, 2],
+      [become("a", "APPROVED"), 3, 4],
+      [become("a", "COMPLETED", true, NINE - 1), 5, 6],
+    ],
+    [
+      "a drive that has begun refused as too early",
+      [book(NINE, won("a")), 1, 2],
+      [become("a", "APPROVED"), 3, 4],
+      [become("a", "NO_SHOW", "too_early", NINE), 5, 6],
+    ],
+    [
+      "a drive cancelled after it is over",
+      [book(NINE, won("a")), 1, 2],
+      [become("a", "CANCELLED", true, TEN), 3, 4],
+    ],
+    [
+      "a drive under way refused as too late",
+      [book(NINE, won("a")), 1, 2],
+      [become("a", "CANCELLED", "too_late", TEN - 1), 3, 4],
+    ],
+    [
+      "a drive moved after it is over",
+      [book(NINE, won("a")), 1, 2],
+      [move("a", TEN + 3_600_000, "PENDING", false, TEN), 3, 4],
     ],
     ["a booking that outlives the sale of its car", [book(NINE, won("a")), 1, 2], [sell(), 3, 4]],
     ["a booking of a sold car", [sell(), 1, 2], [book(NINE, won("a")), 3, 4]],
@@ -184,10 +218,28 @@ describe("a possible history is accepted:", () => {
       [move("a", TEN, "APPROVED", true), 5, 6],
     ],
     [
+      "a drive completed as soon as it begins",
+      [book(NINE, won("a")), 1, 2],
+      [become("a", "APPROVED"), 3, 4],
+      [become("a", "COMPLETED", "too_early", NINE - 1), 5, 6],
+      [become("a", "COMPLETED", true, NINE), 7, 8],
+    ],
+    [
+      "a drive that is over and only declined",
+      [book(NINE, won("a")), 1, 2],
+      [become("a", "CANCELLED", "too_late", TEN), 3, 4],
+      [become("a", "DECLINED", true, TEN), 5, 6],
+    ],
+    [
+      "a drive cancelled while it is under way",
+      [book(NINE, won("a")), 1, 2],
+      [become("a", "CANCELLED", true, TEN - 1), 3, 4],
+    ],
+    [
       "a sale that calls bookings off",
       [book(NINE, won("a")), 1, 2],
       [sell(NINE), 3, 4],
-      [become("a", "APPROVED", false), 5, 6],
+      [become("a", "APPROVED", "illegal_transition"), 5, 6],
     ],
   ])("%s", (_, ...spans) => expect(explained(...spans)).toBe(true));
 });

@@ -4,13 +4,21 @@ import type { Message } from "../../src/notifications/messages.ts";
 import type { BookingFacts } from "../../src/outbox/notices.ts";
 
 /** The words people can put into a message. */
-export type Words = { showroom: string; customer: string; car: string; notes: string; contract: string };
+export type Words = {
+  showroom: string;
+  customer: string;
+  car: string;
+  notes: string;
+  reason: string;
+  contract: string;
+};
 
 const PLAIN: Words = {
   showroom: "Edge Motors",
   customer: "Anneliese",
   car: "2024 Škoda Octavia Combi",
   notes: "We come with a child seat and a large dog.\n\nCould we also look at the estate next to it?",
+  reason: "The car is in the workshop that day.\nAny day of the next week is fine.",
   contract: "EM-2026-00417",
 };
 
@@ -28,14 +36,33 @@ export function sampleMessages(words: Words = PLAIN): Array<[name: string, messa
       url: "https://dealership.example/api/cars/01936f7e-8a3b-7c4d-9e5f-123456789abc/",
     },
   };
-  const about = (more: Partial<BookingFacts>) => ({ ...common, booking: { ...facts, ...more } });
+  const about = (more: Partial<BookingFacts>, reason = "") => ({
+    ...common,
+    booking: { ...facts, ...more },
+    reason,
+  });
   const off = { status: "CANCELLED", sequence: 2 } as const;
   const token = "Zk3v0cXq1tY8r5uJ2mN7pB4sD6fG9hL-wE_aQxCiKoR";
   return [
     ["booking_received", { kind: "booking_received", ...about({}) }],
     ["booking_approved", { kind: "booking_approved", ...about({ status: "APPROVED", sequence: 1 }) }],
     ["booking_declined", { kind: "booking_declined", ...about({ status: "DECLINED", sequence: 1 }) }],
+    [
+      "booking_declined-reason",
+      {
+        kind: "booking_declined",
+        ...about({ status: "DECLINED", sequence: 1, by: "staff" }, words.reason),
+      },
+    ],
     ["booking_cancelled", { kind: "booking_cancelled", ...about(off) }],
+    [
+      "booking_cancelled-by-staff",
+      { kind: "booking_cancelled", ...about({ ...off, by: "staff" }, words.reason) },
+    ],
+    [
+      "booking_cancelled-by-customer",
+      { kind: "booking_cancelled", ...about({ ...off, by: "customer" }, words.reason) },
+    ],
     ["booking_cancelled-sold", { kind: "booking_cancelled", ...about({ ...off, reason: "car_sold" }) }],
     ["booking_cancelled-removed", { kind: "booking_cancelled", ...about({ ...off, reason: "car_removed" }) }],
     ["booking_rescheduled", { kind: "booking_rescheduled", ...about({ previousStartAt, sequence: 1 }) }],
@@ -46,6 +73,14 @@ export function sampleMessages(words: Words = PLAIN): Array<[name: string, messa
     ["booking_reminder", { kind: "booking_reminder", ...about({ status: "APPROVED", sequence: 1 }) }],
     ["staff_booking", { kind: "staff_booking", ...about({}), notes: words.notes }],
     ["staff_booking-moved", { kind: "staff_booking", ...about({ previousStartAt, sequence: 1 }), notes: "" }],
+    [
+      "staff_booking-cancelled",
+      {
+        kind: "staff_booking",
+        ...about({ ...off, by: "customer" }, words.reason),
+        notes: words.notes,
+      },
+    ],
     [
       "sale_confirmed",
       {

@@ -35,7 +35,14 @@ function drawRequest(world: World): Request {
     return () => book(world, startAt + odd, key);
   }
   if (dice < 0.7) {
-    const to = random.pick<BookingStatus>(["APPROVED", "CANCELLED", "DECLINED", "COMPLETED", "CANCELLED"]);
+    const to = random.pick<BookingStatus>([
+      "APPROVED",
+      "CANCELLED",
+      "DECLINED",
+      "COMPLETED",
+      "NO_SHOW",
+      "CANCELLED",
+    ]);
     const id = random.pick(known);
     return () => transition(world, id, to);
   }
@@ -53,12 +60,14 @@ function drawRequest(world: World): Request {
 /** Records a call and its answer. The answer may get lost on its last way. */
 async function observe<Kind extends Operation["type"]>(
   world: World,
-  what: Omit<Extract<Operation, { type: Kind }>, "result"> & { type: Kind },
+  what: Omit<Extract<Operation, { type: Kind }>, "clock" | "result"> & { type: Kind },
   ask: () => Promise<Extract<Operation, { type: Kind }>["result"]>,
 ): Promise<Result<unknown>["type"]> {
   const called = world.tick();
+  // Without an answer the decision may still come, at any time.
+  const clock = { from: world.now - MAX_SKEW_MS, to: Number.POSITIVE_INFINITY };
   const observed: Observed<Operation> = {
-    operation: { ...what, result: { type: "unknown" } } as unknown as Operation,
+    operation: { ...what, clock, result: { type: "unknown" } } as unknown as Operation,
     called,
     answered: undefined,
   };
@@ -68,12 +77,13 @@ async function observe<Kind extends Operation["type"]>(
   const lost = world.random.chance(world.faultRates.lostAnswer);
   const result = lost ? { type: "unknown" as const } : answer;
   world.trace.push(`client: ${JSON.stringify(what)}: ${lost ? "answer lost" : JSON.stringify(result)}`);
-  observed.operation = { ...what, result } as unknown as Operation;
   if (result.type !== "unknown") {
     observed.answered = world.tick();
+    clock.to = world.now + MAX_SKEW_MS;
   } else if (world.faultRates === CALM) {
     world.faults.push(`nothing went wrong, and yet there was no answer to ${JSON.stringify(what)}`);
   }
+  observed.operation = { ...what, clock, result } as unknown as Operation;
   return result.type;
 }
 

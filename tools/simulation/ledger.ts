@@ -6,7 +6,10 @@ import type { CarStatus } from "../../src/shared/enums.ts";
 
 /** The active rules: all, unless a test shows the effect of one. */
 export type Rules = {
-  /** No two active bookings overlap, the states are gone through in order, only cars in stock are booked. */
+  /**
+   * No two active bookings overlap, the states are gone through in order, only cars in stock are booked. Whether a drive
+   * has begun or is over is not looked at, so that the writer alone must keep these rules.
+   */
   bookings: boolean;
   /** A commit of an earlier epoch is refused. */
   fence: boolean;

@@ -84,6 +84,30 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'if (startAt <= now) return "in_the_past";',
     to: "",
   },
+  {
+    name: "completes a drive before it begins",
+    file: "bookings/booking.ts",
+    from: '&& now < startAt) return "too_early"',
+    to: '&& now < 0) return "too_early"',
+  },
+  {
+    name: "cancels a drive after it is over",
+    file: "bookings/booking.ts",
+    from: 'to === "CANCELLED" && isOver',
+    to: 'to === "PENDING" && isOver',
+  },
+  {
+    name: "moves a drive after it is over",
+    file: "car-coordinator/commands.ts",
+    from: 'if (isOver(before, context.now)) return refuse("too_late");',
+    to: "",
+  },
+  {
+    name: "treats a drive as over when it begins",
+    file: "bookings/booking.ts",
+    from: "endAt <= now",
+    to: "endAt <= now + 3_600_000",
+  },
   { name: "lets late and displaced writers commit", rules: { fence: false } },
 ];
 

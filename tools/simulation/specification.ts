@@ -22,6 +22,9 @@ export type Result<Ok> = { type: "ok"; value: Ok } | { type: "refused"; code: st
 /** How the status of the car is changed: by a sale, by its void, or by hand to a status. */
 export type StatusChange = "sell" | "void_sale" | "AVAILABLE" | "RESERVED" | "REMOVED";
 
+/** The earliest and the latest time that the clock of the decision may have shown. */
+export type Clock = { from: number; to: number };
+
 /** A command with the answer it got. */
 export type Operation =
   /** `made`: the id of the booking whose maker never heard of it, if others may have. */
@@ -32,12 +35,13 @@ export type Operation =
       made?: string | undefined;
       result: Result<{ id: string; replayed: boolean }>;
     }
-  | { type: "transition"; id: string; to: string; result: Result<{ status: string }> }
+  | { type: "transition"; id: string; to: string; clock: Clock; result: Result<{ status: string }> }
   | {
       type: "reschedule";
       id: string;
       startAt: number;
       confirmed: boolean;
+      clock: Clock;
       result: Result<{ status: string; startAt: number }>;
     }
   /** `at`: what the clock may have said. `cancelled`: the starts of the bookings that were cancelled. */
@@ -104,22 +108,38 @@ function book(state: State, { startAt, key, made, result }: Of<"book">): State[]
   ];
 }
 
-function transition(state: State, { id, to, result }: Of<"transition">): State[] {
+const endOf = ({ startAt }: Entry): number => startAt + HOUR;
+
+function transition(state: State, { id, to, clock, result }: Of<"transition">): State[] {
   const entry = state.entries.find((e) => e.id === id);
-  const possible = entry !== undefined && (TRANSITIONS[entry.status] ?? []).includes(to);
+  const legal = entry !== undefined && (TRANSITIONS[entry.status] ?? []).includes(to);
+  const needsBegin = to === "COMPLETED" || to === "NO_SHOW";
   if (result.type === "refused")
-    return when(result.code === "busy" || (result.code === "illegal_transition" && !possible), state);
-  if (!possible || (result.type === "ok" && result.value.status !== to)) return [];
+    switch (result.code) {
+      case "illegal_transition":
+        return when(!legal, state);
+      case "too_early":
+        return when(legal && needsBegin && clock.from < entry.startAt, state);
+      case "too_late":
+        return when(legal && to === "CANCELLED" && clock.to >= endOf(entry), state);
+      default:
+        return when(result.code === "busy", state);
+    }
+  if (!legal || (result.type === "ok" && result.value.status !== to)) return [];
+  if (needsBegin && clock.to < entry.startAt) return [];
+  if (to === "CANCELLED" && clock.from >= endOf(entry)) return [];
   return [replace(state, entry, { status: to })];
 }
 
-function reschedule(state: State, { id, startAt, confirmed, result }: Of<"reschedule">): State[] {
+function reschedule(state: State, { id, startAt, confirmed, clock, result }: Of<"reschedule">): State[] {
   const entry = state.entries.find((e) => e.id === id);
   const active = entry !== undefined && isActive(entry);
   if (result.type === "refused")
     switch (result.code) {
       case "illegal_transition":
         return when(!active, state);
+      case "too_late":
+        return when(active && clock.to >= endOf(entry), state);
       case "slot_taken":
         return when(active && isForSale(state) && isTaken(state, startAt, entry), state);
       case "car_not_bookable":
@@ -127,7 +147,7 @@ function reschedule(state: State, { id, startAt, confirmed, result }: Of<"resche
       default:
         return when(result.code === "busy" || (result.code === "invalid_request" && active), state);
     }
-  if (!active) return [];
+  if (!active || clock.from >= endOf(entry)) return [];
   const stays = entry.startAt === startAt;
   if (!stays && (!isForSale(state) || isTaken(state, startAt, entry))) return [];
   const status = stays || confirmed ? entry.status : "PENDING";
