@@ -131,3 +131,21 @@ WHEN NOT (
     coalesce(NEW.most_unverified, NEW.most), NEW.most
   )
 BEGIN SELECT RAISE(ABORT, 'too_many_bookings'); END;
+--> statement-breakpoint
+
+-- A drive is completed or missed only once it has begun, and neither moved nor cancelled once it is over. The database
+-- cannot know when a decision was made. It refuses a write that itself says a wrong time (updated_at).
+CREATE TRIGGER bookings_not_before_they_begin BEFORE UPDATE OF status ON bookings
+WHEN NEW.status IN ('COMPLETED', 'NO_SHOW') AND OLD.status <> NEW.status AND NEW.updated_at < OLD.start_at
+BEGIN SELECT RAISE(ABORT, 'too_early'); END;
+--> statement-breakpoint
+CREATE TRIGGER bookings_not_after_they_end BEFORE UPDATE OF status, start_at ON bookings
+WHEN ((NEW.status = 'CANCELLED' AND OLD.status <> NEW.status) OR NEW.start_at <> OLD.start_at)
+  AND NEW.updated_at >= OLD.end_at
+BEGIN SELECT RAISE(ABORT, 'too_late'); END;
+--> statement-breakpoint
+
+-- A new sale is in the currency of its car. The currency of a car may change after its sale.
+CREATE TRIGGER sales_in_the_currency_of_their_car BEFORE INSERT ON sales
+WHEN NEW.currency <> (SELECT currency FROM cars WHERE id = NEW.car_id)
+BEGIN SELECT RAISE(ABORT, 'not_the_cars_currency'); END;

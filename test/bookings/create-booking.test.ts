@@ -238,7 +238,8 @@ describe("the status of a booking", () => {
     const id = await booking({
       carId,
       customerId: customer.id,
-      startAt: slot(-3),
+      // Under way: begun, so that it can be completed, and not over, so that it can be cancelled.
+      startAt: Date.now() - 60_000,
       status: from as typeof bookings.$inferSelect.status,
     });
     const result = await answer(call("PATCH", `/api/bookings/${id}/${verb}/`, { token: staff.token }));
@@ -257,7 +258,7 @@ describe("the status of a booking", () => {
       await person("SALES"),
       await car(),
     ];
-    const { id } = (await book(customer.token, carId, slot(2))).body;
+    const id = await booking({ carId, customerId: customer.id, startAt: slot(-1), status: "PENDING" });
     const handledBy = async () =>
       (await db.select().from(bookings).where(eq(bookings.id, id)).get())?.handledBy;
     expect(await handledBy()).toBeNull();
@@ -265,6 +266,48 @@ describe("the status of a booking", () => {
     expect(await handledBy()).toBe(first.id);
     await call("PATCH", `/api/bookings/${id}/complete/`, { token: second.token });
     expect(await handledBy()).toBe(second.id);
+  });
+
+  test.each(["complete", "no-show"])("cannot become that of %s before the drive begins", async (verb) => {
+    const [customer, staff, carId] = [await person(), await person("SALES"), await car()];
+    const startAt = Math.max(slot(0, 7), Date.now()) + 60_000;
+    const id = await booking({ carId, customerId: customer.id, startAt, status: "APPROVED" });
+    const refused = await answer(call("PATCH", `/api/bookings/${id}/${verb}/`, { token: staff.token }));
+    expect([refused.status, refused.body.code]).toEqual([409, "too_early"]);
+    expect(await db.select().from(bookings).where(eq(bookings.id, id)).get()).toMatchObject({
+      status: "APPROVED",
+      sequence: 0,
+    });
+  });
+
+  test("cannot be cancelled by anybody once the drive is over, but staff can still complete or decline it", async () => {
+    const [customer, staff, carId] = [await person(), await person("ADMIN"), await car()];
+    const over = async (status: "PENDING" | "APPROVED", hour: number) => {
+      const startAt = slot(-2, hour);
+      return `/api/bookings/${await booking({ carId, customerId: customer.id, startAt, status })}/`;
+    };
+    const [asked, approved, missed] = [
+      await over("PENDING", 0),
+      await over("APPROVED", 1),
+      await over("APPROVED", 2),
+    ];
+    for (const path of [asked, approved])
+      for (const { token } of [customer, staff]) {
+        const refused = await answer(call("PATCH", `${path}cancel/`, { token }));
+        expect([refused.status, refused.body.code]).toEqual([409, "too_late"]);
+      }
+    const { token } = staff;
+    expect((await answer(call("PATCH", `${asked}decline/`, { token }))).body.status).toBe("DECLINED");
+    expect((await answer(call("PATCH", `${approved}complete/`, { token }))).body.status).toBe("COMPLETED");
+    expect((await answer(call("PATCH", `${missed}no-show/`, { token }))).body.status).toBe("NO_SHOW");
+  });
+
+  test("can become APPROVED and then COMPLETED after an unanswered drive, without a mail that confirms it", async () => {
+    const [customer, staff, carId] = [await person(), await person("SALES"), await car()];
+    const id = await booking({ carId, customerId: customer.id, startAt: slot(-1), status: "PENDING" });
+    for (const verb of ["approve", "complete"])
+      expect((await call("PATCH", `/api/bookings/${id}/${verb}/`, { token: staff.token })).status).toBe(200);
+    expect(await db.select().from(notifications).where(eq(notifications.bookingId, id))).toEqual([]);
   });
 
   test("can be cancelled by its customer, and by no other customer", async () => {
@@ -305,6 +348,107 @@ describe("the status of a booking", () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(19).fill(409)]);
     const notified = await db.select().from(notifications).where(eq(notifications.bookingId, made.body.id));
     expect(notified.filter((row) => row.kind === "booking_approved")).toHaveLength(1);
+  });
+});
+
+describe("the reason of a decline or a cancellation", () => {
+  const REASON = "The car is in the workshop.\nAny day next week is fine 🚗";
+
+  async function booked() {
+    const [customer, staff, carId] = [await person(), await person("SALES"), await car()];
+    const id = await booking({ carId, customerId: customer.id, startAt: slot(2), status: "PENDING" });
+    const path = `/api/bookings/${id}/`;
+    const send = (verb: string, token: string, more: Parameters<typeof call>[2] = {}) =>
+      answer(call("PATCH", `${path}${verb}/`, { token, ...more }));
+    return { customer, staff, id, path, send };
+  }
+
+  const noticesOf = async (id: string) =>
+    (await db.select().from(notifications).where(eq(notifications.bookingId, id)))
+      .map(({ kind, recipient, facts }) => [kind, recipient, (facts as { by?: string }).by])
+      .sort();
+
+  test.each([
+    ["decline", "booking_declined"],
+    ["cancel", "booking_cancelled"],
+  ])("by staff (%s) is on the booking, and reaches the customer", async (verb, kind) => {
+    const { customer, staff, id, path, send } = await booked();
+    const done = await send(verb, staff.token, { json: { reason: REASON } });
+    expect([done.status, bookingSchema.parse(done.body).reason]).toEqual([200, REASON]);
+    expect((await answer(call("GET", path, { token: customer.token }))).body.reason).toBe(REASON);
+    const mine = await answer(call("GET", "/api/bookings/me/", { token: customer.token }));
+    expect(mine.body.results[0].reason).toBe(REASON);
+    expect(await noticesOf(id)).toEqual([[kind, customer.email, "staff"]]);
+  });
+
+  test("by the customer reaches staff", async () => {
+    const { customer, id, send } = await booked();
+    const done = await send("cancel", customer.token, { json: { reason: REASON } });
+    expect([done.status, done.body.reason]).toEqual([200, REASON]);
+    expect(await noticesOf(id)).toEqual([
+      ["booking_cancelled", customer.email, "customer"],
+      ["staff_booking", env.EMAIL_STAFF, "customer"],
+    ]);
+  });
+
+  test.each<[string, Parameters<typeof call>[2]]>([
+    ["no body", {}],
+    ["an empty object", { json: {} }],
+    ["a media type without a body", { headers: { "Content-Type": "application/json" } }],
+    [
+      "a media type of forms without a body",
+      { headers: { "Content-Type": "application/x-www-form-urlencoded" } },
+    ],
+    ["an empty body", { body: "", headers: { "Content-Type": "application/json" } }],
+    ["an empty reason", { json: { reason: "" } }],
+  ])("may be missing: %s", async (_, more) => {
+    for (const verb of ["decline", "cancel"]) {
+      const { staff, send } = await booked();
+      const done = await send(verb, staff.token, more);
+      expect([done.status, done.body.reason]).toEqual([200, ""]);
+    }
+  });
+
+  test("may have 500 characters", async () => {
+    const { staff, send } = await booked();
+    expect((await send("decline", staff.token, { json: { reason: "é".repeat(500) } })).status).toBe(200);
+  });
+
+  test.each<[string, Parameters<typeof call>[2], number, string | undefined]>([
+    ["of 501 characters", { json: { reason: "x".repeat(501) } }, 400, "reason"],
+    ["that is no text", { json: { reason: 5 } }, 400, "reason"],
+    ["that turns the text around", { json: { reason: "a\u202eb" } }, 400, "reason"],
+    ["with another member beside it", { json: { reason: "x", status: "APPROVED" } }, 400, "status"],
+    ["in an array", { json: ["x"] }, 400, "(body)"],
+    ["in broken JSON", { body: "{", headers: { "Content-Type": "application/json" } }, 400, undefined],
+    ["in plain text", { body: "x", headers: { "Content-Type": "text/plain" } }, 415, undefined],
+  ])("is refused %s, and nothing changes", async (_, more, status, field) => {
+    for (const verb of ["decline", "cancel"]) {
+      const { staff, id, send } = await booked();
+      const refused = await send(verb, staff.token, more);
+      expect([refused.status, refused.body.errors?.[0].field]).toEqual([status, field]);
+      expect((await db.select().from(bookings).where(eq(bookings.id, id)).get())?.status).toBe("PENDING");
+      expect(await noticesOf(id)).toEqual([]);
+    }
+  });
+
+  test.each(["approve", "complete", "no-show"])("is refused by %s, which takes no body", async (verb) => {
+    const { staff, id, send } = await booked();
+    const refused = await send(verb, staff.token, { json: { reason: "x", note: "y" } });
+    expect([refused.status, refused.body.errors]).toEqual([
+      400,
+      [
+        { field: "reason", code: "unknown_field", message: "Unknown; allowed are none" },
+        { field: "note", code: "unknown_field", message: "Unknown" },
+      ],
+    ]);
+    for (const body of ["[]", "7", "null", "not JSON"]) {
+      const odd = await send(verb, staff.token, { body });
+      expect([odd.status, odd.body.errors[0].field]).toEqual([400, "(body)"]);
+    }
+    expect((await db.select().from(bookings).where(eq(bookings.id, id)).get())?.status).toBe("PENDING");
+    // The status refuses two of them, and no more the body.
+    expect((await send(verb, staff.token, { json: {} })).status).toBe(verb === "approve" ? 200 : 409);
   });
 });
 

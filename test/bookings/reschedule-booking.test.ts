@@ -106,6 +106,17 @@ describe("rescheduling a test drive", () => {
     },
   );
 
+  test("does not move a booking that is over, for anybody, and moves one that is under way", async () => {
+    const staff = await person("SALES");
+    const { customer, id } = await booked("APPROVED", slot(-1));
+    for (const { token } of [customer, staff]) {
+      const refused = await move(token, id, slot(3));
+      expect([refused.status, refused.body.code]).toEqual([409, "too_late"]);
+    }
+    const begun = await booked("APPROVED", Date.now() - 59 * 60_000);
+    expect((await move(begun.customer.token, begun.id, slot(3))).status).toBe(200);
+  });
+
   test("of another customer's booking gets 404, and an anonymous caller gets 401", async () => {
     const [{ id }, other] = [await booked(), await person()];
     expect((await move(other.token, id, slot(3))).status).toBe(404);

@@ -27,7 +27,7 @@ interface Things {
   description(): object;
   photo(): Promise<{ car: string; photo: string }>;
   upload(): Promise<FormData>;
-  booking(status?: string): Promise<string>;
+  booking(status?: string, startAt?: number): Promise<string>;
   sale(): Promise<string>;
   failedNotification(): Promise<string>;
   customer(): string;
@@ -36,6 +36,9 @@ interface Things {
   refresh(): Promise<string>;
   name(): string;
 }
+
+/** A drive that began then can be completed. */
+const YESTERDAY = Date.now() - 86_400_000;
 
 type Row = [ask: (things: Things) => Promise<Asked> | Asked, statuses: string];
 
@@ -139,11 +142,11 @@ export const MATRIX: Record<string, Row> = {
     "401 403 403 200 200 200 401 401 401",
   ],
   completeBooking: [
-    async (t) => ({ path: `/api/bookings/${await t.booking("APPROVED")}/complete/` }),
+    async (t) => ({ path: `/api/bookings/${await t.booking("APPROVED", YESTERDAY)}/complete/` }),
     "401 403 403 200 200 200 401 401 401",
   ],
   markBookingNoShow: [
-    async (t) => ({ path: `/api/bookings/${await t.booking("APPROVED")}/no-show/` }),
+    async (t) => ({ path: `/api/bookings/${await t.booking("APPROVED", YESTERDAY)}/no-show/` }),
     "401 403 403 200 200 200 401 401 401",
   ],
   cancelBooking: [
@@ -322,9 +325,8 @@ export async function stageMatrix(server: Server) {
       form.set("file", new File([await png(4, 3)], "car.png"));
       return form;
     },
-    async booking(status = "PENDING") {
+    async booking(status = "PENDING", start = Date.now() + 86_400_000) {
       const id = crypto.randomUUID();
-      const start = Date.now() + 86_400_000;
       await server.db
         .prepare(
           "INSERT INTO bookings (id, car_id, customer_id, start_at, end_at, status, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 0, 0)",

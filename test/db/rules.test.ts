@@ -69,6 +69,41 @@ describe("the database, for any writer,", () => {
     expect(await sql("UPDATE bookings SET status = 'PENDING' WHERE id = ?", over)).toBe("illegal_transition");
   });
 
+  test("refuses to complete a drive before it begins, and to move or cancel one that is over, by the time that the write says", async () => {
+    const [{ id: customerId }, carId] = [await person(), await car()];
+    const startAt = slot(2);
+    const write = async (status: string, at: number, start = startAt) => {
+      const id = await booking({ carId, customerId, startAt, status: "APPROVED" });
+      const set = "UPDATE bookings SET status = ?, updated_at = ?, start_at = ?, end_at = ? WHERE id = ?";
+      const outcome = await sql(set, status, at, start, start + HOUR, id);
+      await env.DB.prepare("DELETE FROM bookings WHERE id = ?").bind(id).run();
+      return outcome;
+    };
+    for (const status of ["COMPLETED", "NO_SHOW"]) {
+      expect(await write(status, startAt - 1)).toBe("too_early");
+      expect(await write(status, startAt)).toBe("accepted");
+    }
+    expect(await write("CANCELLED", startAt + HOUR - 1)).toBe("accepted");
+    expect(await write("CANCELLED", startAt + HOUR)).toBe("too_late");
+    expect(await write("PENDING", startAt + HOUR - 1, slot(3))).toBe("accepted");
+    expect(await write("PENDING", startAt + HOUR, slot(3))).toBe("too_late");
+  });
+
+  test("refuses a sale in another currency than its car's, which may change afterwards", async () => {
+    const [{ id: customer }, { id: seller }, carId] = [await person(), await person("SALES"), await car()];
+    const inUsd = INSERT_SALE.replace("'EUR'", "'USD'");
+    expect(await sql(inUsd, crypto.randomUUID(), carId, customer, seller)).toBe("not_the_cars_currency");
+    expect(await sql(INSERT_SALE, crypto.randomUUID(), carId, customer, seller)).toBe("accepted");
+    expect(await sql("UPDATE cars SET currency = 'USD' WHERE id = ?", carId)).toBe("accepted");
+    expect(
+      await sql(
+        "UPDATE sales SET voided_at = 1, void_reason = 'x', voided_by = ? WHERE car_id = ?",
+        seller,
+        carId,
+      ),
+    ).toBe("accepted");
+  });
+
   test("refuses an active booking of a removed car, an end before the start, a duration of two days, and an unknown status", async () => {
     const [{ id: customerId }, removed, carId] = [
       await person(),
