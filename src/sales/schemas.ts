@@ -49,7 +49,7 @@ export const newSale = closed({
   payment_method: z.enum(PAYMENT_METHODS),
   sale_datetime: z.string().max(40).optional().openapi({
     description:
-      "Default: now. It must not be in the future. Without an offset it is the showroom's local time.",
+      "Default: now. It must not be in the future, nor before the car was in stock (`created_at`). Without an offset it is the showroom's local time.",
     example: "2026-12-01T15:30:00Z",
   }),
   contract_number: line(50).optional(),

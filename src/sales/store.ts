@@ -101,10 +101,10 @@ export const commissionOfSale = compile(
     .where(and(eq(commissions.saleId, sql.placeholder("id")), isNull(commissions.reverses))),
 );
 
-/** The currency of the car. */
+/** The currency of the car, and since when it is in stock. */
 export const carForSale = compile(
   build
-    .select({ currency: cars.currency })
+    .select({ currency: cars.currency, createdAt: sql<number>`${cars.createdAt}`.as("createdAt") })
     .from(cars)
     .where(eq(cars.id, sql.placeholder("car"))),
 );
@@ -156,6 +156,12 @@ export function refusalOf(violation: Violation): Refusal | undefined {
     case "immutable":
       // Another request voided the sale, and the car was sold again, after this one read it.
       return { code: "already_void" };
+    case "not_the_cars_currency":
+      // The currency of the car was changed after this request read it.
+      return {
+        code: "invalid_request",
+        faults: [{ field: "currency", code: "not_the_cars", message: "Must be the car's currency" }],
+      };
     case "foreign_key":
       return {
         code: "invalid_request",

@@ -39,14 +39,16 @@ export async function createSale(
   if (!saleAt.ok) return saleAt;
   const parties = await checkParties(deps, claimed, input);
   if (!parties.ok) return parties;
-  const { caller, currency, salesperson } = parties.value;
+  const { caller, car, salesperson } = parties.value;
+  if (saleAt.value < wholeSeconds(car.createdAt))
+    return refuseField("sale_datetime", "before_stock", "Must not be before the car was in stock");
   const sale: Sale = {
     id: uuidv7(),
     carId: input.car,
     customerId: input.customer,
     salespersonId: salesperson.userId,
     salePriceCents: input.sale_price,
-    currency,
+    currency: car.currency,
     paymentMethod: input.payment_method,
     saleAt: saleAt.value,
     contractNumber: input.contract_number ?? "",
@@ -135,7 +137,10 @@ function readSaleTime({ config, now }: Deps, text: string | undefined): Result<n
   return ok(at);
 }
 
-/** Returns the car's currency and the salesperson with their rate, when the caller may make this sale. */
+/** An instant as clients see it. The first whole second of a car's time in stock may begin before the car did. */
+const wholeSeconds = (at: number): number => at - (at % 1000);
+
+/** Returns the car and the salesperson with their rate, when the caller may make this sale. */
 async function checkParties(deps: Deps, claimed: ClaimedCaller, input: NewSale) {
   const read = await readAs(
     deps,
@@ -157,7 +162,7 @@ async function checkParties(deps: Deps, claimed: ClaimedCaller, input: NewSale) 
   if (!car) return refuse("car_not_found");
   if (input.currency !== undefined && input.currency !== car.currency)
     return refuseField("currency", "not_the_cars", `Must be the car's currency, ${car.currency}`);
-  return ok({ caller, currency: car.currency, salesperson });
+  return ok({ caller, car, salesperson });
 }
 
 /** The only salesperson whose sales the caller sees; undefined for all. */

@@ -66,12 +66,18 @@ export const staffSchema = z
   })
   .openapi("Staff");
 
+/** The sums of one currency. Amounts of different currencies are never added. */
+const totalSchema = z
+  .object({ currency: z.string(), sales_count: z.int(), revenue: money, commission: money })
+  .openapi("CurrencyTotal");
+
 /** The metrics of a staff member. */
 export const metricsSchema = z
   .object({
-    total_sales_count: z.int(),
-    total_revenue: money,
-    total_commission: money,
+    total_sales_count: z.int().openapi({ description: "The number of open sales in all currencies" }),
+    total_revenue: money.openapi({ description: "In the deployment's own currency (`DEFAULT_CURRENCY`)" }),
+    total_commission: money.openapi({ description: "In the deployment's own currency (`DEFAULT_CURRENCY`)" }),
+    totals: z.array(totalSchema).openapi({ description: "One per currency, ordered by currency" }),
     test_drives_completed: z.int(),
   })
   .openapi("StaffMetrics");

@@ -108,31 +108,41 @@ type Span = { from: number | undefined; to: number | undefined };
 
 /**
  * The metrics of a staff member within a span. They are always computed from the sales and the ledger, so they cannot
- * differ from them. One round trip.
+ * differ from them. Each currency has its own sums. One round trip.
+ * @param ownCurrency the currency of `total_revenue` and `total_commission`
  */
 export async function metricsOf(
   db: Reader,
   userId: string,
   { from, to }: Span,
+  ownCurrency: string,
 ): Promise<z.infer<typeof metricsSchema>> {
   const within = (at: Parameters<typeof gte>[0]): SQL | undefined =>
     and(from === undefined ? undefined : gte(at, from), to === undefined ? undefined : lt(at, to));
-  const [[sold], [earned], [driven]] = await db.ask(
+  const [sold, earned, [driven]] = await db.ask(
     queryOf(
       build
         .select({
+          currency: sql<string>`${sales.currency}`.as("currency"),
           ...counted,
-          revenue: sql<number>`coalesce(sum(${sales.salePriceCents}), 0)`.as("revenue"),
+          revenue: sql<number>`sum(${sales.salePriceCents})`.as("revenue"),
         })
         .from(sales)
-        .where(and(eq(sales.salespersonId, userId), isNull(sales.voidedAt), within(sales.saleAt))),
+        .where(and(eq(sales.salespersonId, userId), isNull(sales.voidedAt), within(sales.saleAt)))
+        .groupBy(sales.currency),
     ),
     queryOf(
       build
-        .select({ amount: sql<number>`coalesce(sum(${commissions.amountCents}), 0)`.as("amount") })
+        .select({
+          currency: sql<string>`${sales.currency}`.as("currency"),
+          amount: sql<number>`sum(${commissions.amountCents})`.as("amount"),
+        })
         .from(commissions)
         .innerJoin(sales, eq(sales.id, commissions.saleId))
-        .where(and(eq(commissions.salespersonId, userId), within(sales.saleAt))),
+        .where(and(eq(commissions.salespersonId, userId), within(sales.saleAt)))
+        .groupBy(sales.currency)
+        // The entries of void sales add up to nothing.
+        .having(sql`sum(${commissions.amountCents}) <> 0`),
     ),
     queryOf(
       build
@@ -143,10 +153,23 @@ export async function metricsOf(
         ),
     ),
   );
+  const totalOf = (currency: string) => {
+    const { count = 0, revenue = 0 } = sold.find((sum) => sum.currency === currency) ?? {};
+    const { amount = 0 } = earned.find((sum) => sum.currency === currency) ?? {};
+    return {
+      currency,
+      sales_count: count,
+      revenue: formatCents(revenue),
+      commission: formatCents(amount),
+    };
+  };
+  const currencies = new Set([...sold, ...earned].map(({ currency }) => currency));
+  const own = totalOf(ownCurrency);
   return {
-    total_sales_count: sold?.count ?? 0,
-    total_revenue: formatCents(sold?.revenue ?? 0),
-    total_commission: formatCents(earned?.amount ?? 0),
+    total_sales_count: sold.reduce((sum, { count }) => sum + count, 0),
+    total_revenue: own.revenue,
+    total_commission: own.commission,
+    totals: [...currencies].sort().map(totalOf),
     test_drives_completed: driven?.count ?? 0,
   };
 }

@@ -84,7 +84,7 @@ export async function getStaffMetrics(
   const found = await getStaff(deps, caller, id);
   if (!found.ok) return found;
   const span = daySpan(from, to, deps.config.showroom.timeZone);
-  return ok(await metricsOf(deps.db, found.value.userId, span));
+  return ok(await metricsOf(deps.db, found.value.userId, span, deps.config.defaultCurrency));
 }
 
 /** Changes a staff member's terms, role or access. Deactivation ends their sessions. */

@@ -132,6 +132,17 @@ describe("the imported data", () => {
     expect(other.commissions.filter(({ salespersonId }) => salespersonId === root)).toHaveLength(1);
   });
 
+  test("has each sale in the currency of its car: a blank one takes it, and another one is refused", () => {
+    const withCurrency = (currency: string) =>
+      convertedFrom(dump.replace(/^1\t11999\.00\tEUR/m, `1\t11999.00\t${currency}`)).conversion;
+    const currencyOf = ({ rows: { sales } }: typeof conversion) =>
+      sales.find(({ salePriceCents }) => salePriceCents === 1_199_900)?.currency;
+    expect(currencyOf(withCurrency(""))).toBe("EUR");
+    const other = withCurrency("USD");
+    expect(currencyOf(other)).toBeUndefined();
+    expect(reasonsFor("sales", "1", other)).toBe("is in USD, and its car in EUR");
+  });
+
   test("keeps ids that were UUIDs, has new ids for others, and keeps all references", () => {
     const car = rows.cars.find(({ vin }) => vin === "WVWZZZ1KZAW000004");
     expect(sources.cars.rows.some(({ id }) => id === car?.id)).toBe(true);

@@ -219,6 +219,56 @@ describe("a sale is refused for", () => {
     expect(await refusal(more)).toEqual([400, field]);
   });
 
+  test("a time before the car was in stock, in any zone, but not the second in which it came", async () => {
+    const [sam, buyer] = [await person("SALES"), await person()];
+    const createdAt = Date.parse("2026-03-01T10:00:00.900Z");
+    const sellAt = async (sale_datetime: string) => {
+      const sold = await sell(sam.token, await car({ createdAt }), buyer.id, { sale_datetime });
+      return sold.status === 201 ? sold.body.sale_datetime : sold.body.errors;
+    };
+    const refused = [{ field: "sale_datetime", code: "before_stock", message: expect.any(String) }];
+    for (const early of [
+      "1900-01-01T00:00:00Z",
+      "2026-03-01T09:59:59Z",
+      "2026-03-01T10:59:59+01:00",
+      "2026-03-01T04:59:59-05:00",
+    ])
+      expect(await sellAt(early)).toEqual(refused);
+    for (const first of ["2026-03-01T10:00:00Z", "2026-03-01T23:00:00+13:00", "2026-03-01T05:00:00-05:00"])
+      expect(await sellAt(first)).toBe("2026-03-01T10:00:00Z");
+  });
+
+  test("a car whose currency is changed between the reading and the writing", async () => {
+    const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
+    const d1 = databaseWith(async (batch) => {
+      await db.update(cars).set({ currency: "USD" }).where(eq(cars.id, carId));
+      return batch();
+    });
+    const CAR_COORDINATOR = { getByName: () => writerOf(carId, d1) } as unknown as Env["CAR_COORDINATOR"];
+    const refused = await answer(
+      Promise.resolve(
+        createApp().fetch(
+          new Request("http://dealership.test/api/sales/", {
+            method: "POST",
+            headers: { "Content-Type": "application/json", Authorization: `Bearer ${sam.token}` },
+            body: JSON.stringify({
+              car: carId,
+              customer: buyer.id,
+              sale_price: "20000.00",
+              payment_method: "CASH",
+            }),
+          }),
+          { ...env, CAR_COORDINATOR },
+        ),
+      ),
+    );
+    expect([refused.status, refused.body.errors]).toMatchObject([
+      400,
+      [{ field: "currency", code: "not_the_cars" }],
+    ]);
+    expect(await salesOf(carId)).toEqual([]);
+  });
+
   test("a buyer who is staff, a seller who is gone, and a seller who is a customer", async () => {
     const [admin, sam, sue, buyer] = [
       await person("ADMIN"),
@@ -334,7 +384,7 @@ describe("the list of sales", () => {
       await person("SALES"),
       await person(),
     ];
-    const [mine, hers] = [await car(), await car()];
+    const [mine, hers] = [await car({ createdAt: Date.UTC(2025, 0, 1) }), await car()];
     const first = await sell(sam.token, mine, buyer.id, { sale_datetime: "2025-05-05T12:00:00Z" });
     await sell(sue.token, hers, buyer.id);
     const list = async (token: string, query: string) =>

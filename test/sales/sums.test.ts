@@ -13,6 +13,8 @@ type Step =
   | { do: "rate"; seller: number; rate: number };
 
 const CARS = 3;
+/** Of the cars, in their order. */
+const CURRENCIES = ["EUR", "USD", "EUR"];
 const SELLERS = 2;
 const index = fc.nat({ max: 20 });
 
@@ -59,7 +61,7 @@ test("the sums agree after random sequences of selling, voiding, booking and cha
     fc.asyncProperty(
       fc.array(fc.array(step, { minLength: 1, maxLength: 3 }), { maxLength: 12 }),
       async (bursts) => {
-        const cars = await Promise.all(Array.from({ length: CARS }, () => car()));
+        const cars = await Promise.all(CURRENCIES.map((currency) => car({ currency })));
         const sellers = await Promise.all(Array.from({ length: SELLERS }, () => person("SALES")));
         const buyer = await person();
         const sold: string[] = [];
@@ -128,12 +130,13 @@ test("the sums agree after random sequences of selling, voiding, booking and cha
         const sales = await rows<{
           id: string;
           seller: string;
+          currency: string;
           price: number;
           voided: number | null;
           rates: string;
           amounts: string;
           confirmed: number;
-        }>(`SELECT s.id, s.salesperson_id AS seller, s.sale_price_cents AS price, s.voided_at AS voided,
+        }>(`SELECT s.id, s.salesperson_id AS seller, s.currency, s.sale_price_cents AS price, s.voided_at AS voided,
           (SELECT json_group_array(c.rate) FROM commissions c WHERE c.sale_id = s.id) AS rates,
           (SELECT json_group_array(c.amount_cents ORDER BY c.reverses IS NOT NULL) FROM commissions c WHERE c.sale_id = s.id) AS amounts,
           (SELECT count(*) FROM notifications n WHERE n.sale_id = s.id AND n.kind = 'sale_confirmed') AS confirmed
@@ -155,11 +158,21 @@ test("the sums agree after random sequences of selling, voiding, booking and cha
             await answer(call("GET", `/api/staff/${profile?.id}/metrics/`, { token: seller.token }))
           ).body;
           const open = sales.filter((sale) => sale.seller === seller.id && sale.voided === null);
-          const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
+          const money = (values: number[]) => (values.reduce((a, b) => a + b, 0) / 100).toFixed(2);
+          const sumsOf = (these: typeof sales) => ({
+            revenue: money(these.map(({ price }) => price)),
+            commission: money(these.map(({ amounts }) => JSON.parse(amounts)[0])),
+          });
+          const byCurrency = Map.groupBy(open, ({ currency }) => currency);
+          const own = sumsOf(byCurrency.get("EUR") ?? []);
           expect(metrics).toMatchObject({
             total_sales_count: open.length,
-            total_revenue: (sum(open.map(({ price }) => price)) / 100).toFixed(2),
-            total_commission: (sum(open.map(({ amounts }) => JSON.parse(amounts)[0])) / 100).toFixed(2),
+            total_revenue: own.revenue,
+            total_commission: own.commission,
+            totals: [...byCurrency.keys()].sort().map((currency) => {
+              const these = byCurrency.get(currency) ?? [];
+              return { currency, sales_count: these.length, ...sumsOf(these) };
+            }),
           });
         }
         // Each customer of a cancelled booking was notified exactly once.

@@ -204,6 +204,7 @@ describe("metrics", () => {
       total_sales_count: 0,
       total_revenue: "0.00",
       total_commission: "0.00",
+      totals: [],
       test_drives_completed: 1,
     });
     const day = (days: number) => new Date(slot(days)).toISOString().slice(0, 10);
@@ -219,7 +220,7 @@ describe("metrics", () => {
     await call("POST", "/api/sales/", {
       token: sam.token,
       json: {
-        car: await car(),
+        car: await car({ createdAt: Date.UTC(2025, 8, 1) }),
         customer: buyer.id,
         sale_price: "1000.00",
         payment_method: "CASH",
@@ -232,6 +233,43 @@ describe("metrics", () => {
       total_sales_count: 1,
       total_revenue: "1000.00",
       total_commission: "25.00",
+    });
+  });
+
+  test("have the sums of each currency, and never add different ones", async () => {
+    const [admin, sam, buyer] = [await person("ADMIN"), await person("SALES"), await person()];
+    const sell = async (currency: string, sale_price: string) =>
+      answer(
+        call("POST", "/api/sales/", {
+          token: sam.token,
+          json: {
+            car: await car({ currency }),
+            customer: buyer.id,
+            sale_price,
+            payment_method: "CASH",
+          },
+        }),
+      );
+    await sell("USD", "9999999999.99");
+    await sell("EUR", "100.00");
+    await sell("EUR", "200.00");
+    await sell("IRR", "9000000000.00");
+    const mistake = await sell("CHF", "5.00");
+    await call("POST", `/api/sales/${mistake.body.id}/void/`, {
+      token: admin.token,
+      json: { reason: "a typing error" },
+    });
+    const metrics = await answer(call("GET", `/api/staff/${sam.id}/metrics/`, { token: sam.token }));
+    expect(metricsSchema.parse(metrics.body)).toEqual({
+      total_sales_count: 4,
+      total_revenue: "300.00",
+      total_commission: "7.50",
+      totals: [
+        { currency: "EUR", sales_count: 2, revenue: "300.00", commission: "7.50" },
+        { currency: "IRR", sales_count: 1, revenue: "9000000000.00", commission: "225000000.00" },
+        { currency: "USD", sales_count: 1, revenue: "9999999999.99", commission: "250000000.00" },
+      ],
+      test_drives_completed: 0,
     });
   });
 

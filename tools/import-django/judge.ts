@@ -149,6 +149,10 @@ export function judge(sources: Sources, { now, hours, defaultCurrency }: Rules) 
         car !== undefined && car.status !== "SOLD" && `its car is ${car.status}, not SOLD`,
         !userOf.has(row.customer) && lost("users", row.customer),
         needsSeller("sales", row.salesperson),
+        car !== undefined &&
+          row.currency !== undefined &&
+          row.currency !== car.currency &&
+          `is in ${row.currency}, and its car in ${car.currency}`,
         there !== 1 && `has ${there} commissions, not one`,
         there === 1 && !earnedBy.has(row.seedId) && "its commission is refused",
       ];
@@ -210,7 +214,11 @@ export function judge(sources: Sources, { now, hours, defaultCurrency }: Rules) 
     withoutProfile,
     cars: shown,
     bookings: drives,
-    sales: made.map((row) => ({ ...row, seller: sellerOf("sales", row.salesperson) ?? row.salesperson })),
+    sales: made.map((row) => ({
+      ...row,
+      seller: sellerOf("sales", row.salesperson) ?? row.salesperson,
+      currency: row.currency ?? stockOf.get(row.car)?.currency ?? defaultCurrency,
+    })),
     commissions: ledger.map((row) => ({
       ...row,
       seller: sellerOf("commissions", row.salesperson) ?? row.salesperson,

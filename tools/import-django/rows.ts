@@ -134,7 +134,8 @@ export function rowReaders({
       customer: reference,
       salesperson: reference,
       sale_price: moneyQuery.check(rule("not_positive", "Must be more than zero", (cents) => cents > 0)),
-      currency: blankAs(currencyInput, defaultCurrency),
+      // Nothing stands for the currency of the car.
+      currency: blankAs(currencyInput, undefined),
       payment_method: word(PAYMENT_METHODS),
       sale_datetime: instant.check(rule("in_the_future", "Must not be in the future", (at) => at <= now)),
       contract_number: blankAs(line(50), ""),
