@@ -1,12 +1,29 @@
 /** What goes over the wire under /api/auth. */
 import { z } from "@hono/zod-openapi";
-import { closed, id, ignored, line } from "../http/validation.ts";
+import { closed, id, ignored, line, rule } from "../http/validation.ts";
 import { ROLES } from "../shared/enums.ts";
+import { isOneScript } from "../shared/text.ts";
 
-// As in the Django service: letters and digits of any script, and these signs.
+// As in the Django service: letters and digits, and these signs. A username that can be taken for another is refused.
 const username = line(150)
+  .normalize("NFC")
   .min(1)
   .regex(/^[\p{L}\p{N}_.@+-]+$/u, "Letters, digits and @ . + - _ only")
+  .check(
+    rule(
+      "invalid_characters",
+      "Must have a letter or a digit",
+      (name: string) => name === "" || /[\p{L}\p{N}]/u.test(name),
+    ),
+  )
+  .check(rule("invalid_characters", "Must not mix scripts", isOneScript))
+  .check(
+    rule(
+      "invalid_characters",
+      "Must not have variants of letters or digits",
+      (name: string) => name === name.normalize("NFKC"),
+    ),
+  )
   .openapi({ pattern: "^[\\p{L}\\p{N}_.@+-]+$", example: "carol" });
 
 // Front ends send an empty text for "no address".
@@ -25,7 +42,11 @@ const password = z
   .max(128)
   .openapi({ format: "password", example: "a long phrase of yours" });
 
-const names = { first_name: line(150).optional(), last_name: line(150).optional(), phone: phone.optional() };
+const name = line(150).check(
+  rule("invalid_characters", "Must have a letter", (text: string) => text === "" || /\p{L}/u.test(text)),
+);
+
+const names = { first_name: name.optional(), last_name: name.optional(), phone: phone.optional() };
 
 /** The members that make a new user. */
 export const newUserShape = { username, password, email: email.optional(), ...names };

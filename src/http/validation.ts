@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import type { FieldFault } from "../shared/refusals.ts";
 import { isDate } from "../shared/showroom-time.ts";
+import { isPlainLine, isPlainProse } from "../shared/text.ts";
 import { invalid, Problem } from "./problems.ts";
 
 type Issue = z.core.$ZodIssue;
@@ -88,27 +89,18 @@ export function rule<T>(
   };
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to refuse.
-const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
-const LINE_BREAK = /[\r\n]/;
-
-const printable = rule<string>(
-  "invalid_characters",
-  "Control characters and broken Unicode are not allowed",
-  (text) => !CONTROL.test(text) && text.isWellFormed(),
-);
+const plain = (isPlain: (text: string) => boolean) =>
+  rule<string>(
+    "invalid_characters",
+    "Control characters, invisible characters and broken Unicode are not allowed",
+    isPlain,
+  );
 
 /** Text of one line, at most `max` characters, without surrounding white space. */
-export const line = (max: number) =>
-  z
-    .string()
-    .trim()
-    .max(max)
-    .check(printable)
-    .check(rule("invalid_characters", "Line breaks are not allowed", (text) => !LINE_BREAK.test(text)));
+export const line = (max: number) => z.string().trim().max(max).check(plain(isPlainLine));
 
 /** Text of any number of lines, at most `max` characters. */
-export const prose = (max: number) => z.string().max(max).check(printable);
+export const prose = (max: number) => z.string().max(max).check(plain(isPlainProse));
 
 /** The id of anything: a UUID. */
 export const id = z.uuid().toLowerCase().openapi({ example: "01936f7e-8a3b-7c4d-9e5f-123456789abc" });
