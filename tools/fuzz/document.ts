@@ -32,7 +32,7 @@ export type Operation = {
   roles: string[] | undefined;
   isPublic: boolean;
   parameters: Parameter[];
-  body: { type: string; schema: Schema } | undefined;
+  body: { type: string; schema: Schema; isRequired: boolean } | undefined;
   /** Judges an answer: what is wrong with it by the document, or undefined. */
   judge(status: number, contentType: string | null, text: string): string | undefined;
 };
@@ -42,7 +42,7 @@ type Raw = {
   "x-roles"?: string[];
   security?: object[];
   parameters?: Array<{ $ref?: string } & Parameter>;
-  requestBody?: { content: Record<string, { schema: Schema }> };
+  requestBody?: { required?: boolean; content: Record<string, { schema: Schema }> };
   responses: Record<string, { content?: Record<string, { schema: Schema }> }>;
 };
 
@@ -86,7 +86,10 @@ export function readOperations(document: Document): Operation[] {
           const name = parameter.$ref?.replace("#/components/parameters/", "");
           return name ? (document.components.parameters[name] ?? parameter) : parameter;
         }),
-        body: type && content ? { type, schema: content.schema } : undefined,
+        body:
+          type && content
+            ? { type, schema: content.schema, isRequired: raw.requestBody?.required ?? false }
+            : undefined,
         judge(status, contentType, text) {
           const documented = raw.responses[String(status)];
           if (!documented) return `status ${status} is not documented`;

@@ -227,7 +227,7 @@ function prepare(document: Document, operation: Operation, world: World, random:
         },
         () => {
           raw = random.pick(["", "{", "[1,", "nul", "\u0000", '{"a":1}}', "{'a':1}", "[".repeat(5000)]);
-          mustFail = true;
+          mustFail = raw !== "" || operation.body?.isRequired === true;
         },
         () => {
           contentType = random.pick([
