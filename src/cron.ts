@@ -1,8 +1,6 @@
 /** The cron runs every minute. It sends late notifications, writes reminders and deletes expired rows. */
-import { pruneResetTokens } from "./auth/password-resets.ts";
-import { pruneSessions } from "./auth/sessions.ts";
 import { deleteOrphanedObjects } from "./cars/photo-store.ts";
-import { pruneIdempotencyKeys } from "./db/idempotency.ts";
+import { deleteExpired, deleteOldRecipients } from "./db/retention.ts";
 import { type DeliveryTools, deliverInOrder } from "./notifications/deliver.ts";
 import { type Delivery, enqueue, lateNotifications } from "./outbox/outbox.ts";
 import { writeReminders } from "./outbox/reminders.ts";
@@ -23,11 +21,7 @@ export async function runCron(queue: Queue<Delivery>, photos: R2Bucket, tools: D
       for (const id of late.slice(0, DIRECT_LIMIT)) await deliverInOrder(id, tools);
   }
   await enqueue(queue, await writeReminders(db, now));
-  await db.commit("system", "cron.prune", "-", [
-    pruneIdempotencyKeys(now),
-    ...pruneSessions(now),
-    pruneResetTokens(now),
-  ]);
+  await db.commit("system", "cron.prune", "-", [...deleteExpired(now), ...deleteOldRecipients(now)]);
   const orphaned = await deleteOrphanedObjects(db, photos, now);
   if (orphaned > 0) log.info("cron.orphaned_objects", { count: orphaned });
 }

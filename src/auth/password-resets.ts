@@ -1,5 +1,5 @@
 /** Password reset tokens. Only their hashes are stored. */
-import { and, eq, isNull, lt, type SQL, sql } from "drizzle-orm";
+import { and, eq, isNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { passwordResets, sessions, users } from "../db/schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
@@ -88,7 +88,3 @@ export const voidResetTokens = (userId: string, now: number, onlyIf?: SQL): Stat
       .set({ usedAt: now })
       .where(and(eq(passwordResets.userId, userId), isNull(passwordResets.usedAt), onlyIf)),
   );
-
-/** The statement that deletes expired reset tokens. */
-export const pruneResetTokens = (now: number): Statement =>
-  statementOf(build.delete(passwordResets).where(lt(passwordResets.expiresAt, now)));

@@ -1,5 +1,5 @@
 /** Sessions: a login starts one, a refresh extends it, and a logout, a stolen token or a new password ends it. */
-import { and, eq, gt, inArray, isNull, lt, ne, type SQL, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, isNull, ne, type SQL, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Database } from "../db/client.ts";
 import { refreshTokens, sessions, users } from "../db/schema.ts";
@@ -196,12 +196,6 @@ export const endSessions = (
       .set({ endedAt: now })
       .where(and(eq(sessions.userId, userId), ne(sessions.id, except), isNull(sessions.endedAt), onlyIf)),
   );
-
-/** The statements that delete expired sessions and refresh tokens. */
-export const pruneSessions = (now: number): Statement[] => [
-  statementOf(build.delete(refreshTokens).where(lt(refreshTokens.expiresAt, now))),
-  statementOf(build.delete(sessions).where(lt(sessions.expiresAt, now))),
-];
 
 const accessFor = (user: Holder, sessionId: string, secret: string, now: number): Promise<string> =>
   signAccessToken({ userId: user.id, role: user.role, sessionId }, secret, now);

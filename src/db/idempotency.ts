@@ -2,12 +2,9 @@
  * The rows that make retries safe. The stored answer is written in the batch of the effect, so there is no lock that
  * could stay behind: of two equal requests one commits, and the other finds the stored answer.
  */
-import { eq, lt, sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { idempotencyKeys } from "./schema.ts";
-import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "./statement.ts";
-
-/** Minimum time for which an answer is stored. The cron deletes it later. */
-const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;
+import { build, columnsOf, compile, insertInto, type Statement } from "./statement.ts";
 
 /** A request with an Idempotency-Key: a hash of caller and key, and a hash of operation and body. */
 export type IdempotencyKey = { id: string; fingerprint: string };
@@ -46,7 +43,3 @@ export const storedAnswer = compile(
     .from(idempotencyKeys)
     .where(eq(idempotencyKeys.id, sql.placeholder("id"))),
 );
-
-/** The statement that deletes expired answers. */
-export const pruneIdempotencyKeys = (now: number): Statement =>
-  statementOf(build.delete(idempotencyKeys).where(lt(idempotencyKeys.createdAt, now - IDEMPOTENCY_KEPT_MS)));

@@ -199,7 +199,10 @@ export const failedLogins = sqliteTable(
   (t) => [primaryKey({ columns: [t.account, t.source, t.day] }), index("failed_logins_day").on(t.day)],
 );
 
-/** The number of mails on one day, by reader: a hash of the address, or `*` for all. `day`: days since 1970 UTC. */
+/**
+ * The number of mails on one day, by reader: a hash of the address, or `*` for all; and of the notifications that wait
+ * for the next day (`waiting`, `waiting_account`). `day`: days since 1970 UTC.
+ */
 export const mailCounts = sqliteTable(
   "mail_counts",
   {

@@ -31,6 +31,7 @@ export const PROBLEMS = {
   car_not_bookable: { status: 409, title: "This car can no longer be booked" },
   too_many_bookings: { status: 409, title: "The customer has the maximum number of active bookings" },
   already_sent: { status: 409, title: "This notification has been sent" },
+  recipient_deleted: { status: 409, title: "The address of this notification was deleted" },
   illegal_transition: { status: 409, title: "The status of the booking does not allow this" },
   too_early: { status: 409, title: "The test drive has not begun yet" },
   too_late: { status: 409, title: "The test drive is over" },

@@ -8,15 +8,19 @@ import type { Database } from "../db/client.ts";
 import type { Delivery } from "../outbox/outbox.ts";
 import { describeError, log } from "../shared/log.ts";
 import { compose, factsOf, Undeliverable } from "./compose.ts";
+import { isAccountMail, limitOfAddress } from "./daily-limits.ts";
 import {
   claim,
   discard,
   MAX_ATTEMPTS,
+  postpone,
   type Row,
   recordExhausted,
   recordFailed,
   recordFailedAttempt,
+  recordRefused,
   recordSent,
+  reserveForAddress,
 } from "./delivery-store.ts";
 
 /** The dependencies of a delivery. */
@@ -29,7 +33,7 @@ export type DeliveryTools = {
 
 /**
  * The outcome of one attempt. `next`: the notification that can be delivered now. `waiting`: an earlier notification
- * waits, the time has not come, or another consumer has claimed it.
+ * waits, the time has not come, another consumer has claimed it, or the day has no room for it.
  */
 type Attempt =
   | { outcome: "sent" | "failed" | "nothing_to_do"; next?: string | undefined }
@@ -75,8 +79,8 @@ export async function deliver(
   tools: DeliveryTools,
   request?: string | undefined,
 ): Promise<Attempt> {
-  const { db, now } = tools;
-  const { claimed, row } = await claim(db, id, now());
+  const { db, config, now } = tools;
+  const { claimed, row } = await claim(db, id, now(), config.maxMailsPerDay);
   if (row?.status !== "PENDING") return { outcome: "nothing_to_do" };
   if (!claimed) {
     if (row.attempts < MAX_ATTEMPTS || row.nextAttemptAt > now()) return { outcome: "waiting" };
@@ -86,8 +90,31 @@ export async function deliver(
   if (isObsolete(row)) {
     // Obsolete rows are deleted: the row of a reminder would prevent a later reminder of the same start.
     log.info("notifications.obsolete", { notification: id, request, kind: row.kind });
-    return { outcome: "nothing_to_do", next: await discard(db, row) };
+    return { outcome: "nothing_to_do", next: await discard(db, row, previousStartOf(row)) };
   }
+  if (row.count.readers.length === 0) {
+    // Logged once a day. The message is done: the cron finds the row on the next day.
+    if (await postpone(db, row))
+      log.error("notifications.daily_limit_reached", {
+        limit: config.maxMailsPerDay,
+        accountMails: isAccountMail(row.kind),
+      });
+    return { outcome: "waiting" };
+  }
+  const limit = limitOfAddress(row);
+  const reserved = limit === undefined ? row : await reserveForAddress(db, row, limit);
+  if (!reserved) {
+    log.warn("notifications.address_limit_reached", { notification: id, request, kind: row.kind });
+    const lastError = `not sent: ${limit} mails were sent to this address on this day (UTC)`;
+    return { outcome: "failed", next: await recordRefused(db, row, lastError) };
+  }
+  return sendClaimed(reserved, tools, request);
+}
+
+/** Sends the mail of a claimed notification, and records the outcome. */
+async function sendClaimed(row: Row, tools: DeliveryTools, request: string | undefined): Promise<Attempt> {
+  const { db, now } = tools;
+  const { id } = row;
   try {
     await tools.send(await compose(row, tools.config, db, now()));
   } catch (error) {
@@ -158,9 +185,16 @@ export async function handleDeadLetters(batch: MessageBatch<Delivery>, db: Datab
 
 const after = (ms: number): QueueRetryOptions => ({ delaySeconds: Math.ceil(ms / 1000) });
 
-/** Whether the row is a reminder of a moved or cancelled test drive, or a reset for an address without an account. */
+/**
+ * Whether the row must not be sent any more: a later one replaces it, its test drive was moved or cancelled after the
+ * reminder was written, or it is a reset for an address without an account.
+ */
 function isObsolete(row: Row): boolean {
+  if (row.replacedBy !== null) return true;
   if (row.kind === "password_reset") return row.userId === null;
   if (row.kind !== "booking_reminder") return false;
   return row.bookingStatus !== "APPROVED" || row.startAt !== factsOf(row, "booking_reminder").startAt;
 }
+
+const previousStartOf = (row: Row): number | undefined =>
+  row.bookingId === null ? undefined : factsOf(row, "staff_booking").previousStartAt;

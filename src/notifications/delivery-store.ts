@@ -1,11 +1,24 @@
 /** The database side of a delivery: claims a notification and records the outcome. */
-import { and, asc, eq, ne, sql } from "drizzle-orm";
+import { and, asc, eq, ne, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { bookings, cars, notifications, sales, users } from "../db/schema.ts";
 import { build, compile, type Statement, statementOf } from "../db/statement.ts";
+import type { BookingKind } from "../outbox/notices.ts";
 import { anEarlierOneWaits } from "../outbox/outbox.ts";
 import type { BookingStatus } from "../shared/enums.ts";
 import { describeError, log } from "../shared/log.ts";
+import {
+  ALL_READERS,
+  countForAddress,
+  countForAll,
+  countWaiting,
+  dayOf,
+  endOf,
+  isAccountMail,
+  type MailCount,
+  readerOf,
+  uncount,
+} from "./daily-limits.ts";
 
 /** The lease: the time for which one consumer has a notification to itself. Longer than any send. */
 const LEASE_MS = 60_000;
@@ -14,6 +27,16 @@ export const MAX_ATTEMPTS = 30;
 /** How often the record of a sent mail is tried. If it fails, the mail is sent again. */
 const RECORD_TRIES = 3;
 
+const isClaimable = and(
+  eq(notifications.id, sql.placeholder("id")),
+  eq(notifications.status, "PENDING"),
+  sql`${notifications.nextAttemptAt} <= ${sql.placeholder("now")}`,
+  sql`${notifications.attempts} < ${MAX_ATTEMPTS}`,
+  sql`NOT ${anEarlierOneWaits}`,
+);
+
+const countClaim = countForAll(sql`FROM ${notifications} WHERE ${isClaimable}`);
+
 const claimStatement = compile(
   build
     .update(notifications)
@@ -21,17 +44,39 @@ const claimStatement = compile(
       attempts: sql`${notifications.attempts} + 1`,
       nextAttemptAt: sql`${sql.placeholder("now")} + ${LEASE_MS}`,
     })
-    .where(
-      and(
-        eq(notifications.id, sql.placeholder("id")),
-        eq(notifications.status, "PENDING"),
-        sql`${notifications.nextAttemptAt} <= ${sql.placeholder("now")}`,
-        sql`${notifications.attempts} < ${MAX_ATTEMPTS}`,
-        sql`NOT ${anEarlierOneWaits}`,
-      ),
-    )
+    .where(isClaimable)
     .returning({ id: notifications.id }),
 );
+
+/**
+ * The kinds that replace an earlier one. Each states the booking as it is, and with `inherited` also what the reader
+ * knew before. A reminder replaces nothing, because it does not say what has changed.
+ */
+const REPLACING = [
+  "booking_approved",
+  "booking_declined",
+  "booking_cancelled",
+  "booking_rescheduled",
+  "staff_booking",
+] as const satisfies readonly BookingKind[];
+
+/** The id of the next later notification that replaces this one. */
+const replacedBy = sql`(
+  SELECT later.id FROM notifications later
+  WHERE later.booking_id = "notifications"."booking_id" AND later.status = 'PENDING'
+    AND later.kind IN (${sql.raw(REPLACING.map((kind) => `'${kind}'`).join(", "))})
+    AND coalesce(later.user_id, later.recipient)
+      = coalesce("notifications"."user_id", "notifications"."recipient")
+    AND later.rowid > "notifications".rowid
+  ORDER BY later.rowid LIMIT 1)`;
+
+/**
+ * Whether the recipient is not verified: it is an address of a user who has verified none, or the new one of a change
+ * that waits for verification. Null for the fixed addresses of the showroom.
+ */
+const isUnverified = sql`(
+  SELECT owner.email_verified_at IS NULL OR owner.pending_email IS "notifications"."recipient"
+  FROM users owner WHERE owner.id = "notifications"."user_id")`;
 
 const notificationWithSubject = compile(
   build
@@ -60,6 +105,8 @@ const notificationWithSubject = compile(
       firstName: sql<string | null>`${users.firstName}`.as("firstName"),
       email: users.email,
       isActive: sql<0 | 1 | null>`${users.isActive}`.as("isActive"),
+      replacedBy: sql<string | null>`${replacedBy}`.as("replacedBy"),
+      isUnverified: sql<0 | 1 | null>`${isUnverified}`.as("isUnverified"),
     })
     .from(notifications)
     .leftJoin(bookings, eq(bookings.id, notifications.bookingId))
@@ -72,17 +119,39 @@ const notificationWithSubject = compile(
     .where(eq(notifications.id, sql.placeholder("id"))),
 );
 
-/** A notification with its subject. `facts` is JSON. */
+/** A notification with its subject. `facts` is JSON; `count`: what the claim counted. */
 export type Row = NonNullable<Awaited<ReturnType<typeof claim>>["row"]>;
 
 /**
  * Claims a notification for one attempt, unless it is done, not due, exhausted, or waiting for an earlier one. Reads
- * the row in the same transaction, after the claim.
+ * the row in the same transaction, after the claim, and counts the mail. Nothing is counted when the day has no room
+ * for it.
+ * @param most how many mails may be sent on one day
  */
-export async function claim(db: Database, id: string, now: number) {
-  const statements = [claimStatement({ id, now }), notificationWithSubject({ id })] as const;
-  const [taken, [row]] = await db.commit("system", "notification.claim", `notification:${id}`, statements);
-  return { claimed: taken.length > 0, row };
+export async function claim(db: Database, id: string, now: number, most: number) {
+  const statements = [
+    countClaim(most, { id, now }),
+    claimStatement({ id, now }),
+    notificationWithSubject({ id }),
+  ] as const;
+  const [counted, taken, [row]] = await db.commit(
+    "system",
+    "notification.claim",
+    `notification:${id}`,
+    statements,
+  );
+  const count: MailCount = { day: dayOf(now), readers: counted.map(() => ALL_READERS) };
+  return { claimed: taken.length > 0, row: row && { ...row, count } };
+}
+
+/** Counts the mail for its address. Returns the row with that count, or `undefined` when the limit is reached. */
+export async function reserveForAddress(db: Database, row: Row, most: number): Promise<Row | undefined> {
+  const { day, readers } = row.count;
+  const reader = await readerOf(row.recipient);
+  const [counted] = await db.commit("system", "notification.count", `notification:${row.id}`, [
+    countForAddress({ day, reader, most }),
+  ]);
+  return counted.length > 0 ? { ...row, count: { day, readers: [...readers, reader] } } : undefined;
 }
 
 /** The row, unless another consumer claimed it after our lease ended. */
@@ -93,7 +162,7 @@ const stillOurs = (row: Row) =>
     eq(notifications.attempts, row.attempts),
   );
 
-/** The earliest pending notification of the same booking and reader. */
+/** The earliest other pending notification of the same booking and reader. */
 const nextInOrder = compile(
   build
     .select({ id: notifications.id })
@@ -102,6 +171,7 @@ const nextInOrder = compile(
       and(
         eq(notifications.bookingId, sql.placeholder("bookingId")),
         eq(notifications.status, "PENDING"),
+        ne(notifications.id, sql.placeholder("id")),
         sql`coalesce(${notifications.userId}, ${notifications.recipient}) = ${sql.placeholder("reader")}`,
       ),
     )
@@ -110,10 +180,10 @@ const nextInOrder = compile(
 );
 
 /** Records an outcome. Returns the notification that is next in order. */
-async function record(db: Database, action: string, row: Row, statement: Statement) {
+async function record(db: Database, action: string, row: Row, ...statements: Statement[]) {
   const { id, bookingId, userId, recipient } = row;
-  const next = nextInOrder({ bookingId, reader: userId ?? recipient });
-  const [, [found]] = await db.commit("system", action, `notification:${id}`, [statement, next] as const);
+  const next = nextInOrder({ id, bookingId, reader: userId ?? recipient });
+  const [[found]] = await db.commit("system", action, `notification:${id}`, [next, ...statements] as const);
   return found?.id;
 }
 
@@ -121,12 +191,84 @@ async function record(db: Database, action: string, row: Row, statement: Stateme
 export async function recordFailedAttempt(db: Database, row: Row, lastError: string, nextAttemptAt: number) {
   await db.commit("system", "notification.fail_attempt", `notification:${row.id}`, [
     statementOf(build.update(notifications).set({ lastError, nextAttemptAt }).where(stillOurs(row))),
+    ...uncount(row.count),
   ]);
 }
 
-/** Deletes an obsolete notification. Returns the one that is next in order. */
-export const discard = (db: Database, row: Row): Promise<string | undefined> =>
-  record(db, "notification.discard", row, statementOf(build.delete(notifications).where(stillOurs(row))));
+/**
+ * Lets a claimed notification wait for the next day, as if it had not been claimed. Returns whether it is the first of
+ * its class on this day.
+ */
+export async function postpone(db: Database, row: Row): Promise<boolean> {
+  const { day } = row.count;
+  const [[waiting]] = await db.commit("system", "notification.postpone", `notification:${row.id}`, [
+    countWaiting(day, isAccountMail(row.kind)),
+    statementOf(
+      build
+        .update(notifications)
+        .set({
+          attempts: notAttempted,
+          nextAttemptAt: endOf(day),
+          lastError: "waits for the next day (UTC): the daily limit of mails is reached",
+        })
+        .where(stillOurs(row)),
+    ),
+  ]);
+  return waiting?.n === 1;
+}
+
+/**
+ * Deletes an obsolete notification. The one that replaces it gets what its reader knew before. Returns the one that is
+ * next in order.
+ * @param previousStartAt the start before the booking was moved, in the facts of the obsolete notification
+ */
+export const discard = (
+  db: Database,
+  row: Row,
+  previousStartAt: number | undefined,
+): Promise<string | undefined> =>
+  record(
+    db,
+    "notification.discard",
+    row,
+    ...(row.replacedBy === null ? [] : inherited(row, row.replacedBy, previousStartAt)),
+    statementOf(build.delete(notifications).where(stillOurs(row))),
+    ...uncount(row.count),
+  );
+
+/**
+ * The statements after which the facts of the replacing notification are those since the reader's last mail: the
+ * booking was moved from where that mail said, or, for staff who have had none, it is new. Customers know where their
+ * booking began.
+ */
+function inherited(row: Row, by: string, previousStartAt: number | undefined): Statement[] {
+  const write = (facts: SQL, when?: SQL) =>
+    statementOf(
+      build
+        .update(notifications)
+        .set({ facts })
+        .where(
+          and(
+            eq(notifications.id, by),
+            sql`EXISTS (${build.select({ one: sql`1` }).from(notifications).where(stillOurs(row))})`,
+            when,
+          ),
+        ),
+    );
+  if (previousStartAt !== undefined)
+    return [
+      write(
+        sql`json_set(${notifications.facts}, '$.previousStartAt', ${previousStartAt})`,
+        // Moved there and back: then the time between stays, so that the mail still says what happened.
+        sql`${notifications.facts} ->> '$.startAt' <> ${previousStartAt}`,
+      ),
+    ];
+  return row.kind === "staff_booking"
+    ? [write(sql`json_remove(${notifications.facts}, '$.previousStartAt')`)]
+    : [];
+}
+
+const notAttempted = sql`${notifications.attempts} - 1`;
 
 /** Records a permanent failure. Returns the notification that is next in order. */
 export const recordFailed = (db: Database, row: Row, lastError: string): Promise<string | undefined> =>
@@ -135,6 +277,22 @@ export const recordFailed = (db: Database, row: Row, lastError: string): Promise
     "notification.fail",
     row,
     statementOf(build.update(notifications).set({ status: "FAILED", lastError }).where(stillOurs(row))),
+    ...uncount(row.count),
+  );
+
+/** Records that a claimed notification may not be sent. Returns the notification that is next in order. */
+export const recordRefused = (db: Database, row: Row, lastError: string): Promise<string | undefined> =>
+  record(
+    db,
+    "notification.refuse",
+    row,
+    statementOf(
+      build
+        .update(notifications)
+        .set({ status: "FAILED", lastError, attempts: notAttempted })
+        .where(stillOurs(row)),
+    ),
+    ...uncount(row.count),
   );
 
 /**

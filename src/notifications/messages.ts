@@ -1,4 +1,5 @@
 /** The texts of the e-mails. Pure: `layout.ts` renders and escapes them. */
+import { isActive } from "../bookings/booking.ts";
 import type { BookingFacts, SaleFacts } from "../outbox/notices.ts";
 import type { NotificationKind } from "../shared/enums.ts";
 import { formatDay, formatHour } from "../shared/showroom-time.ts";
@@ -44,7 +45,8 @@ const formatTimeRange = (startAt: number, endAt: number, timeZone: string): stri
 
 function bookingContent({ kind, booking, car, customer, reason, showroom }: About<BookingKind>): Content {
   const { timeZone } = showroom;
-  const { startAt, endAt, previousStartAt } = booking;
+  const { startAt, previousStartAt } = booking;
+  const moved = previousStartAt !== undefined;
   const day = formatDay(startAt, timeZone);
   const content = {
     details: timesOf(booking, car, timeZone),
@@ -68,8 +70,8 @@ function bookingContent({ kind, booking, car, customer, reason, showroom }: Abou
     case "booking_approved":
       return {
         ...content,
-        subject: `Confirmed: your test drive of the ${car.name} on ${day}`,
-        heading: "Your test drive is confirmed",
+        subject: `${moved ? "Confirmed at a new time" : "Confirmed"}: your test drive of the ${car.name} on ${day}`,
+        heading: moved ? "Your test drive is confirmed at a new time" : "Your test drive is confirmed",
         paragraphs: [hello, "We look forward to seeing you. Please bring your driving licence."],
       };
     case "booking_declined":
@@ -104,7 +106,6 @@ function bookingContent({ kind, booking, car, customer, reason, showroom }: Abou
             ? "The new time is confirmed. We look forward to seeing you."
             : "The new time is held for you, and we will write again as soon as it is confirmed.",
         ],
-        details: timesOf(booking, car, timeZone, previousStartAt),
       };
     case "booking_reminder":
       return {
@@ -115,7 +116,6 @@ function bookingContent({ kind, booking, car, customer, reason, showroom }: Abou
           hello,
           "We look forward to seeing you. Please bring your driving licence. If you cannot come, please let us know.",
         ],
-        details: timesOf({ startAt, endAt }, car, timeZone),
       };
   }
 }
@@ -133,14 +133,14 @@ const quoted = (label: string, words: string): Content["quote"] =>
 
 function staffContent({ booking, car, customer, notes, reason, showroom }: About<"staff_booking">): Content {
   const { timeZone } = showroom;
-  const { startAt, previousStartAt } = booking;
+  const { startAt } = booking;
   const when = `${formatDay(startAt, timeZone)}, ${formatHour(startAt, timeZone)}`;
   const { event, heading, paragraph } = staffNews(booking);
   return {
     subject: `${event} test drive: ${car.name} on ${when}`,
     heading,
     paragraphs: [paragraph],
-    details: [["Customer", customer], ...timesOf(booking, car, timeZone, previousStartAt)],
+    details: [["Customer", customer], ...timesOf(booking, car, timeZone)],
     quote:
       booking.status === "CANCELLED"
         ? quoted("The customer's reason", reason)
@@ -206,19 +206,19 @@ function whyCancelled(reason: BookingFacts["reason"]): string {
   }
 }
 
-function timesOf(
-  { startAt, endAt }: { startAt: number; endAt: number },
-  car: CarMention,
-  timeZone: string,
-  previousStartAt?: number,
-): Content["details"] {
-  const now: [string, string] = ["When", formatTimeRange(startAt, endAt, timeZone)];
-  if (previousStartAt === undefined) return [["Car", car.name], now];
-  const before = formatTimeRange(previousStartAt, previousStartAt + (endAt - startAt), timeZone);
+/** The car and its times. A mail may be the first about a move, also when it is about something later. */
+function timesOf(booking: BookingFacts, car: CarMention, timeZone: string): Content["details"] {
+  const { startAt, endAt, previousStartAt, status } = booking;
+  const when = formatTimeRange(startAt, endAt, timeZone);
+  if (previousStartAt === undefined)
+    return [
+      ["Car", car.name],
+      ["When", when],
+    ];
   return [
     ["Car", car.name],
-    ["New time", now[1]],
-    ["Before", before],
+    [isActive(status) ? "New time" : "When", when],
+    ["Before", formatTimeRange(previousStartAt, previousStartAt + (endAt - startAt), timeZone)],
   ];
 }
 

@@ -28,13 +28,13 @@ export const notificationRoutes = createRouter()
     },
   )
   .openapi(
-    operation("replayNotification", ["not_found", "already_sent"], {
+    operation("replayNotification", ["not_found", "already_sent", "recipient_deleted"], {
       method: "post",
       path: "/{id}/replay",
       tags,
       summary: "Send a failed notification again",
       description:
-        "A failed notification becomes pending again, with all its attempts, and with the current address of its reader. It states the facts at the time it was written, even if later notifications have been sent. A pending notification is only queued again. A sent one is not sent again.",
+        "A failed notification becomes pending again, with all its attempts, and with the current address of its reader. It states the facts at the time it was written, even if later notifications have been sent. A pending notification is only queued again. A sent one is not sent again, nor one whose reader has no address any more.",
       request: { params: idParam },
       responses: { 200: jsonAnswer("The notification as it is now", notificationSchema) },
     }),

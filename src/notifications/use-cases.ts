@@ -53,22 +53,27 @@ export async function listNotifications(
   return { count: total?.count ?? 0, rows };
 }
 
-/** Makes a failed notification pending again, with all its attempts and the current address of its reader. */
+/**
+ * Makes a failed notification pending again, with all its attempts. It goes to the current address of its reader; one
+ * about an address goes to that address.
+ */
 export async function replayNotification(
   { db, now, env, requestId }: Deps,
   caller: VerifiedCaller,
   id: string,
 ): Promise<Result<Notification>> {
   const present = build.select({ email: users.email }).from(users).where(eq(users.id, notifications.userId));
+  const recipient = sql`iif(${notifications.kind} IN ('email_verification', 'email_changed'),
+    ${notifications.recipient}, coalesce((${present}), ${notifications.recipient}))`;
   const replay = build
     .update(notifications)
     .set({
       status: "PENDING",
       attempts: 0,
       nextAttemptAt: now,
-      recipient: sql`coalesce((${present}), ${notifications.recipient})`,
+      recipient,
     })
-    .where(and(eq(notifications.id, id), eq(notifications.status, "FAILED")));
+    .where(and(eq(notifications.id, id), eq(notifications.status, "FAILED"), sql`${recipient} IS NOT NULL`));
   let row: Notification | undefined;
   try {
     [, [row]] = await db.commit(caller, "notification.replay", `notification:${id}`, [
@@ -81,6 +86,7 @@ export async function replayNotification(
   }
   if (!row) return refuse("not_found");
   if (row.status === "SENT") return refuse("already_sent");
+  if (row.status === "FAILED") return refuse("recipient_deleted");
   await enqueue(env.NOTIFICATIONS, [id], requestId);
   return ok(row);
 }

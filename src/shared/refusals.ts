@@ -17,6 +17,7 @@ export type RefusalCode =
   | "car_not_bookable"
   | "too_many_bookings"
   | "already_sent"
+  | "recipient_deleted"
   | "illegal_transition"
   | "too_early"
   | "too_late"

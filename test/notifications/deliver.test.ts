@@ -4,21 +4,26 @@ import { eq } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import { describe, expect, test } from "vitest";
 import type { Database } from "../../src/db/client.ts";
-import { passwordResets, sales, users } from "../../src/db/schema.ts";
+import { notifications, passwordResets, sales, users } from "../../src/db/schema.ts";
 import {
   backoff,
   consume,
+  type DeliveryTools,
   deliver,
   deliverInOrder,
   handleDeadLetters,
 } from "../../src/notifications/deliver.ts";
 import { MAX_ATTEMPTS } from "../../src/notifications/delivery-store.ts";
+import type { BookingFacts, BookingKind } from "../../src/outbox/notices.ts";
 import type { Delivery } from "../../src/outbox/outbox.ts";
 import { DependencyDown } from "../../src/shared/dependency-down.ts";
 import { sha256 } from "../../src/shared/digest.ts";
+import type { BookingStatus } from "../../src/shared/enums.ts";
+import { formatDay } from "../../src/shared/showroom-time.ts";
 import wrangler from "../../wrangler.toml?raw";
 import {
   booked,
+  HOUR_MS,
   mailbox,
   noticeOf,
   notify,
@@ -29,7 +34,7 @@ import {
   statusOf,
   tools,
 } from "../support/outbox.ts";
-import { car, db, person } from "../support/world.ts";
+import { car, db, person, slot, ZONE } from "../support/world.ts";
 
 const LEASE_MS = 60_000;
 
@@ -50,6 +55,17 @@ async function atWork(id: string, now: number) {
       reject(error);
       await delivery;
     },
+  };
+}
+
+/** A mailbox during whose first mail something else happens. */
+function interrupted(send: DeliveryTools["send"], during: () => Promise<unknown>): DeliveryTools["send"] {
+  let begun = false;
+  return async (mail) => {
+    const isFirst = !begun;
+    begun = true;
+    if (isFirst) await during();
+    return send(mail);
   };
 }
 
@@ -90,16 +106,21 @@ describe("a notification", () => {
     expect(sent).toHaveLength(1);
   });
 
-  test("waits for an earlier one of the same booking, and is sent directly after it", async () => {
-    const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
+  test("that is written while an earlier one of the same booking is sent waits, and is sent directly after it", async () => {
+    const made = await booked();
+    const [first = ""] = await notify([noticeOf("booking_received", made)]);
     const { sent, send } = mailbox();
-    expect(await deliver(second, tools(send))).toEqual({ outcome: "waiting" });
-    expect(await deliverInOrder(first, tools(send))).toEqual({ outcome: "sent", next: second });
+    let second = "";
+    const slow = interrupted(send, async () => {
+      [second = ""] = await notify([noticeOf("booking_approved", made)]);
+      expect(await deliver(second, tools(send))).toEqual({ outcome: "waiting" });
+    });
+    expect(await deliverInOrder(first, tools(slow))).toEqual({ outcome: "sent", next: second });
     expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["We have your request", "Confirmed"]);
     expect(await statusOf(second)).toBe("SENT");
   });
 
-  test("waits for an earlier one also when the customer has changed their address", async () => {
+  test("waits for an earlier one, and replaces it, also when the customer has changed their address", async () => {
     const made = await booked();
     const [first = ""] = await notify([noticeOf("booking_received", made)]);
     await db
@@ -110,7 +131,7 @@ describe("a notification", () => {
     const { sent, send } = mailbox();
     expect(await deliver(second, tools(send))).toEqual({ outcome: "waiting" });
     await deliverInOrder(first, tools(send));
-    expect(sent.map(({ to }) => to)).toEqual([made.customer.email, "new@example.com"]);
+    expect(sent.map(({ to }) => to)).toEqual(["new@example.com"]);
   });
 
   test("to the staff does not wait for one to the customer, nor the reverse", async () => {
@@ -139,9 +160,14 @@ describe("a notification", () => {
   test.each(["E_RECIPIENT_SUPPRESSED", "E_RECIPIENT_NOT_ALLOWED", "E_VALIDATION_ERROR"])(
     "that the mail service refuses with %s is recorded as failed, and the next one is delivered",
     async (code) => {
-      const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
+      const made = await booked();
+      const [first = ""] = await notify([noticeOf("booking_received", made)]);
       const { sent, send } = mailbox(1, refusal(code));
-      expect(await deliverInOrder(first, tools(send))).toEqual({ outcome: "failed", next: second });
+      let second = "";
+      const slow = interrupted(send, async () => {
+        [second = ""] = await notify([noticeOf("booking_approved", made)]);
+      });
+      expect(await deliverInOrder(first, tools(slow))).toEqual({ outcome: "failed", next: second });
       expect(await rowOf(first)).toMatchObject({
         status: "FAILED",
         attempts: 1,
@@ -273,6 +299,141 @@ describe("a notification", () => {
   });
 });
 
+describe("of several unsent notifications of one booking to one reader, only the latest is sent", () => {
+  const at = (days: number) => ({ startAt: slot(days), endAt: slot(days) + HOUR_MS });
+  const dayOf = (days: number) => formatDay(slot(days), ZONE);
+  const moved = (from: number, to: number, sequence: number, status: BookingStatus = "PENDING") => ({
+    ...at(to),
+    previousStartAt: slot(from),
+    sequence,
+    status,
+  });
+
+  /** Delivers the notices of one booking, of which none could be sent before, and returns the mails. */
+  async function deliveredTogether(notices: [BookingKind, Partial<BookingFacts>][]) {
+    const made = await booked({ startAt: slot(2) });
+    const ids = await notify(notices.map(([kind, facts]) => noticeOf(kind, made, facts)));
+    const { sent, send } = mailbox();
+    await deliverInOrder(ids[0] ?? "", tools(send));
+    const kept = await db.select().from(notifications).where(eq(notifications.bookingId, made.bookingId));
+    return { sent, text: sent[0]?.text ?? "", ids, kept };
+  }
+  const calendarOf = (mail: EmailMessageBuilder | undefined) =>
+    new TextDecoder().decode(mail?.attachments?.[0]?.content as Uint8Array);
+
+  test("received, approved and moved: the move, with the last sequence, and the others are deleted", async () => {
+    const { sent, text, ids, kept } = await deliveredTogether([
+      ["booking_received", { sequence: 0 }],
+      ["booking_approved", { sequence: 1, status: "APPROVED" }],
+      ["booking_rescheduled", moved(2, 4, 2, "APPROVED")],
+    ]);
+    expect(sent).toHaveLength(1);
+    expect(text).toContain(`New time: ${dayOf(4)}`);
+    expect(text).toContain(`Before: ${dayOf(2)}`);
+    expect(text).toContain("The new time is confirmed");
+    expect(calendarOf(sent[0])).toContain("SEQUENCE:2\r\n");
+    expect(kept).toMatchObject([{ id: ids[2], status: "SENT", attempts: 1 }]);
+  });
+
+  test("moved twice: the time before is the one of the last mail, not one that nobody read", async () => {
+    const { text } = await deliveredTogether([
+      ["booking_rescheduled", moved(2, 3, 1)],
+      ["booking_rescheduled", moved(3, 4, 2)],
+    ]);
+    expect(text).toContain(`New time: ${dayOf(4)}`);
+    expect(text).toContain(`Before: ${dayOf(2)}`);
+  });
+
+  test("moved there and back: the mail says so", async () => {
+    const { text } = await deliveredTogether([
+      ["booking_rescheduled", moved(2, 3, 1)],
+      ["booking_rescheduled", moved(3, 2, 2)],
+    ]);
+    expect(text).toContain(`New time: ${dayOf(2)}`);
+    expect(text).toContain(`Before: ${dayOf(3)}`);
+  });
+
+  test("moved and approved: the approval has both times", async () => {
+    const { sent, text } = await deliveredTogether([
+      ["booking_rescheduled", moved(2, 4, 1)],
+      ["booking_approved", { ...at(4), sequence: 2, status: "APPROVED" }],
+    ]);
+    expect(sent[0]?.subject).toContain("Confirmed at a new time");
+    expect(text).toContain(`New time: ${dayOf(4)}`);
+    expect(text).toContain(`Before: ${dayOf(2)}`);
+  });
+
+  test.each(["booking_cancelled", "booking_declined"] as const)(
+    "moved and then %s: the mail has the time that the customer knew",
+    async (kind) => {
+      const status = kind === "booking_declined" ? "DECLINED" : "CANCELLED";
+      const { sent, text } = await deliveredTogether([
+        ["booking_rescheduled", moved(2, 4, 1)],
+        [kind, { ...at(4), sequence: 2, status }],
+      ]);
+      expect(sent).toHaveLength(1);
+      expect(text).toContain(`When: ${dayOf(4)}`);
+      expect(text).toContain(`Before: ${dayOf(2)}`);
+      expect(calendarOf(sent[0])).toContain("METHOD:CANCEL");
+    },
+  );
+
+  test("new and moved, for staff who have read neither: the test drive is new", async () => {
+    const { sent, text } = await deliveredTogether([
+      ["staff_booking", {}],
+      ["staff_booking", moved(2, 3, 1)],
+      ["staff_booking", moved(3, 4, 2)],
+    ]);
+    expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["New test drive"]);
+    expect(text).toContain(`When: ${dayOf(4)}`);
+    expect(text).not.toContain("Before");
+  });
+
+  test("moved twice, for staff who know the booking: it was moved from where they know it", async () => {
+    const { sent, text } = await deliveredTogether([
+      ["staff_booking", moved(2, 3, 1)],
+      ["staff_booking", moved(3, 4, 2)],
+    ]);
+    expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["Moved test drive"]);
+    expect(text).toContain(`Before: ${dayOf(2)}`);
+  });
+
+  test("but a reminder replaces nothing, because it does not say what changed", async () => {
+    const made = await booked({ startAt: slot(2), status: "APPROVED" });
+    const facts = { sequence: 1, status: "APPROVED" } as const;
+    const [first = ""] = await notify([
+      noticeOf("booking_approved", made, facts),
+      noticeOf("booking_reminder", made, facts),
+    ]);
+    const { sent, send } = mailbox();
+    await deliverInOrder(first, tools(send));
+    expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["Confirmed", "Reminder"]);
+  });
+
+  test("and a reminder is replaced by a later fact", async () => {
+    const made = await booked({ startAt: slot(2), status: "APPROVED" });
+    const [first = ""] = await notify([
+      noticeOf("booking_reminder", made, { status: "APPROVED" }),
+      noticeOf("booking_rescheduled", made, moved(3, 2, 2, "APPROVED")),
+    ]);
+    const { sent, send } = mailbox();
+    await deliverInOrder(first, tools(send));
+    expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["New time for your test drive"]);
+  });
+
+  test("and a mail that may not be sent yet is replaced when its time comes", async () => {
+    const made = await booked();
+    const now = Date.now();
+    const [first = ""] = await notify([noticeOf("booking_received", made)], now);
+    const { sent, send } = mailbox(1);
+    await deliver(first, tools(send, now));
+    await notify([noticeOf("booking_approved", made)], now);
+    await deliverInOrder(first, tools(send, now + backoff(1)));
+    expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["Confirmed"]);
+    expect(await rowOf(first)).toBeUndefined();
+  });
+});
+
 describe("a password reset", () => {
   const asked = async (customer: { id: string }) =>
     (await notify([{ kind: "password_reset", to: { userId: customer.id }, facts: {} }]))[0] ?? "";
@@ -336,14 +497,17 @@ describe("the queue", () => {
   });
 
   test("does not use a message's retries while its notification waits for an earlier one", async () => {
-    const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
+    const made = await booked();
+    const [first = ""] = await notify([noticeOf("booking_received", made)]);
     const { sent, send } = mailbox(1);
     const now = Date.now();
-    const away = await consumed([second, first, second], [send, now]);
-    expect(away.retryMessages.map(({ msgId }) => msgId)).toEqual([first]);
+    const failed = await consumed([first], [send, now]);
+    expect(failed.retryMessages.map(({ msgId }) => msgId)).toEqual([first]);
+    const [second = ""] = await notify([noticeOf("booking_approved", made)], now);
+    const away = await consumed([second, second], [send, now]);
     expect(away.explicitAcks).toEqual([second, second]);
     await consumed([first], [send, now + backoff(1)]);
-    expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["We have your request", "Confirmed"]);
+    expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["Confirmed"]);
   });
 
   test("retries a message when the database is down", async () => {
@@ -364,12 +528,15 @@ describe("the queue", () => {
     for (const block of main) {
       const [, queue] = /^queue = "(.*)"$/m.exec(block) ?? [];
       expect(block, queue).toContain(`\nmax_retries = ${MAX_ATTEMPTS - 1}\n`);
+      // As many consumers as the mail service's rate limit allows.
+      expect(block, queue).toMatch(/\nmax_concurrency = [2-5]\n/);
       expect(block, queue).toContain(`\ndead_letter_queue = "${queue}-dead"\n`);
     }
   });
 
   test("records a notification without attempts left as failed when its message is a dead letter", async () => {
-    const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
+    const made = await booked();
+    const [first = ""] = await notify([noticeOf("booking_received", made)]);
     const { send } = mailbox(MAX_ATTEMPTS);
     let now = Date.now();
     for (let tries = 1; tries <= MAX_ATTEMPTS; tries += 1, now += 3_600_000)
@@ -379,12 +546,15 @@ describe("the queue", () => {
       status: "FAILED",
       lastError: "Error: the mail server is away",
     });
+    const [second = ""] = await notify([noticeOf("booking_approved", made)]);
     expect(await deliver(second, tools(mailbox().send))).toMatchObject({ outcome: "sent" });
   });
 
   test("leaves a dead letter's notification unchanged when it has attempts left or was sent", async () => {
-    const { first, second } = await outboxOf(["booking_received", "booking_approved"]);
+    const made = await booked();
+    const [first = ""] = await notify([noticeOf("booking_received", made)]);
     await deliver(first, tools(mailbox().send));
+    const [second = ""] = await notify([noticeOf("booking_approved", made)]);
     const batch = batchOf("dealership-notifications-dead", [first, second]);
     await handleDeadLetters(batch, session());
     expect((await getQueueResult(batch, createExecutionContext())).explicitAcks).toEqual([first, second]);
