@@ -1,5 +1,5 @@
 /** The database side of a delivery: claims a notification and records the outcome. */
-import { and, asc, eq, ne, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, exists, ne, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { bookings, cars, notifications, sales, users } from "../db/schema.ts";
 import { build, compile, type Statement, statementOf } from "../db/statement.ts";
@@ -250,7 +250,7 @@ function inherited(row: Row, by: string, previousStartAt: number | undefined): S
         .where(
           and(
             eq(notifications.id, by),
-            sql`EXISTS (${build.select({ one: sql`1` }).from(notifications).where(stillOurs(row))})`,
+            exists(build.select({ id: notifications.id }).from(notifications).where(stillOurs(row))),
             when,
           ),
         ),

@@ -110,12 +110,13 @@ describe("a notification", () => {
     const made = await booked();
     const [first = ""] = await notify([noticeOf("booking_received", made)]);
     const { sent, send } = mailbox();
+    const now = Date.now();
     let second = "";
     const slow = interrupted(send, async () => {
-      [second = ""] = await notify([noticeOf("booking_approved", made)]);
-      expect(await deliver(second, tools(send))).toEqual({ outcome: "waiting" });
+      [second = ""] = await notify([noticeOf("booking_approved", made)], now);
+      expect(await deliver(second, tools(send, now))).toEqual({ outcome: "waiting" });
     });
-    expect(await deliverInOrder(first, tools(slow))).toEqual({ outcome: "sent", next: second });
+    expect(await deliverInOrder(first, tools(slow, now))).toEqual({ outcome: "sent", next: second });
     expect(sent.map(({ subject }) => subject.split(":")[0])).toEqual(["We have your request", "Confirmed"]);
     expect(await statusOf(second)).toBe("SENT");
   });
@@ -163,11 +164,12 @@ describe("a notification", () => {
       const made = await booked();
       const [first = ""] = await notify([noticeOf("booking_received", made)]);
       const { sent, send } = mailbox(1, refusal(code));
+      const now = Date.now();
       let second = "";
       const slow = interrupted(send, async () => {
-        [second = ""] = await notify([noticeOf("booking_approved", made)]);
+        [second = ""] = await notify([noticeOf("booking_approved", made)], now);
       });
-      expect(await deliverInOrder(first, tools(slow))).toEqual({ outcome: "failed", next: second });
+      expect(await deliverInOrder(first, tools(slow, now))).toEqual({ outcome: "failed", next: second });
       expect(await rowOf(first)).toMatchObject({
         status: "FAILED",
         attempts: 1,
