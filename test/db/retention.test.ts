@@ -110,11 +110,9 @@ test("a session stays until its last refresh token is deleted", async () => {
   const sessionId = uuidv7();
   const times = { createdAt: NOW - 9 * DAY_MS, expiresAt: NOW - DAY_MS };
   await db.insert(sessions).values({ id: sessionId, userId, ...times });
-  await insertAll(
-    env.DB,
-    refreshTokens,
-    Array.from({ length: 5 }, () => ({ tokenHash: uuidv7(), sessionId, ...times })),
-  );
+  await db
+    .insert(refreshTokens)
+    .values(Array.from({ length: 5 }, () => ({ tokenHash: uuidv7(), sessionId, ...times })));
   const left = () => db.$count(sessions, eq(sessions.id, sessionId));
   await commit(deleteExpired(NOW, 3));
   expect(await left()).toBe(1);
@@ -130,12 +128,8 @@ test("tokens of mails are deleted when they expire", async () => {
     createdAt: 0,
     expiresAt,
   }));
-  await insertAll(env.DB, passwordResets, rows);
-  await insertAll(
-    env.DB,
-    emailVerifications,
-    rows.map((row) => ({ ...row, email: "a@example.com" })),
-  );
+  await db.insert(passwordResets).values(rows);
+  await db.insert(emailVerifications).values(rows.map((row) => ({ ...row, email: "a@example.com" })));
   await commit(deleteExpired(NOW));
   const resets = await db.select().from(passwordResets).where(eq(passwordResets.userId, userId));
   const verifications = await db
@@ -149,16 +143,8 @@ test("tokens of mails are deleted when they expire", async () => {
 test("counts of mails and of failed logins are kept for the current day and two more", async () => {
   const today = Math.floor(NOW / DAY_MS);
   const days = [0, 1, 2, 3].map((age) => today - age);
-  await insertAll(
-    env.DB,
-    mailCounts,
-    days.map((day) => ({ day, reader: "kept", n: 1 })),
-  );
-  await insertAll(
-    env.DB,
-    failedLogins,
-    days.map((day) => ({ day, account: "kept", source: "", n: 1 })),
-  );
+  await db.insert(mailCounts).values(days.map((day) => ({ day, reader: "kept", n: 1 })));
+  await db.insert(failedLogins).values(days.map((day) => ({ day, account: "kept", source: "", n: 1 })));
   await commit(deleteExpired(NOW));
   const counts = await db.select().from(mailCounts).where(eq(mailCounts.reader, "kept"));
   const logins = await db.select().from(failedLogins).where(eq(failedLogins.account, "kept"));
@@ -179,6 +165,8 @@ test("every statement finds its rows along an index", async () => {
     [
       "SEARCH sessions USING INDEX sessions_expiry (expires_at<?)",
       "SEARCH t USING COVERING INDEX refresh_tokens_session (session_id=?)",
+      // The foreign key.
+      "SEARCH refresh_tokens USING COVERING INDEX refresh_tokens_session (session_id=?)",
     ],
     ["SEARCH password_resets USING COVERING INDEX password_resets_expiry (expires_at<?)"],
     ["SEARCH email_verifications USING COVERING INDEX email_verifications_expiry (expires_at<?)"],

@@ -301,7 +301,7 @@ describe("notifications under all injected faults", () => {
     expectDelivered(result);
     expect(result.deaths).toBeGreaterThan(0);
     expect(result.duplicates / result.facts).toBeLessThan(0.001);
-  }, 120_000);
+  }, 240_000);
 
   test.each([1, 2])(
     "are delivered twice only when a sent mail could not be recorded, with four concurrent consumers (seed %i)",
@@ -319,7 +319,7 @@ describe("notifications under all injected faults", () => {
       expect(result.deaths).toBeGreaterThan(5);
       expect(result.unrecorded).toBeGreaterThan(0);
     },
-    120_000,
+    240_000,
   );
 });
 
