@@ -66,6 +66,7 @@ ALTER TABLE `users` ADD `pending_email` text;--> statement-breakpoint
 ALTER TABLE `users` ADD `erased_at` integer;--> statement-breakpoint
 CREATE UNIQUE INDEX `users_verified_email_key` ON `users` (`email_key`) WHERE "users"."email_verified_at" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX `users_email` ON `users` (`email_key`);--> statement-breakpoint
+CREATE INDEX `users_pending_email` ON `users` (lower("pending_email")) WHERE "users"."pending_email" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX `users_unverified` ON `users` (`created_at`) WHERE "users"."email_verified_at" IS NULL AND "users"."erased_at" IS NULL;--> statement-breakpoint
 ALTER TABLE `bookings` ADD `reason` text DEFAULT '' NOT NULL CHECK (length(reason) <= 500);--> statement-breakpoint
 ALTER TABLE `sessions` ADD `address_hash` text;--> statement-breakpoint

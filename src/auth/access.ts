@@ -22,6 +22,8 @@ const ACCESS = {
   changePassword: SIGNED_IN,
   forgotPassword: "public",
   resetPassword: "public",
+  verifyEmail: "public",
+  resendVerificationEmail: SIGNED_IN,
 
   listCars: "optional",
   countCarFacets: "optional",

@@ -42,6 +42,13 @@ export async function limitGuesses(c: Context<AppEnv>, action: string, account: 
   await limit(c, "ACCOUNT_BURST_LIMIT", `${action} ${name}`);
 }
 
+/**
+ * Counts a request whose answer shows whether a username or an e-mail address is taken.
+ * @throws `too_many_requests`
+ */
+export const limitNameChecks = (c: Context<AppEnv>): Promise<void> =>
+  limit(c, "ACCOUNT_LIMIT", `names ${clientAddress(c)}`);
+
 /** Whether one more mail may go to this address now. The limit keeps strangers from filling a mailbox. */
 export const mayMail = (c: Context<AppEnv>, email: string): Promise<boolean> =>
   isWithin(c, "MAIL_LIMIT", foldCase(email.trim()));

@@ -46,7 +46,9 @@ export async function findUserByResetToken(
 }
 
 /**
- * Sets a new password with a mailed token, invalidates all reset tokens of the user, and ends all their sessions.
+ * Sets a new password with a mailed token, invalidates all reset tokens of the user, ends all their sessions, and drops
+ * a pending change of their address, which may be a thief's.
+ * @param more further statements of the transaction, with the condition that the token was still valid
  * @returns whether the token was still valid; of two concurrent uses, only one succeeds
  */
 export async function spendResetToken(
@@ -54,8 +56,10 @@ export async function spendResetToken(
   token: string,
   passwordHash: string,
   now: number,
+  more: (onlyIf: SQL) => readonly Statement[],
 ): Promise<boolean> {
   const hash = await sha256(token);
+  const isOpen = sql`EXISTS (SELECT 1 FROM ${passwordResets} WHERE token_hash = ${hash} AND used_at IS NULL)`;
   const owner = build
     .select({ id: passwordResets.userId })
     .from(passwordResets)
@@ -64,7 +68,7 @@ export async function spendResetToken(
     statementOf(
       build
         .update(users)
-        .set({ passwordHash, updatedAt: now })
+        .set({ passwordHash, pendingEmail: null, updatedAt: now })
         .where(eq(users.id, owner))
         .returning({ id: users.id }),
     ),
@@ -74,7 +78,8 @@ export async function spendResetToken(
         .set({ endedAt: now })
         .where(and(eq(sessions.userId, owner), isNull(sessions.endedAt))),
     ),
-    // Last, because the statements above find the user by the unused token.
+    ...more(isOpen),
+    // Last, because the statements above need the unused token.
     statementOf(build.update(passwordResets).set({ usedAt: now }).where(eq(passwordResets.userId, owner))),
   ]);
   return changed.length > 0;

@@ -3,11 +3,12 @@ import { once, withoutPassword } from "../http/idempotency.ts";
 import { unwrap } from "../http/problems.ts";
 import { depsOf } from "../http/request-deps.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
-import { limitAddress, limitGuesses, mayMail } from "./login-throttling.ts";
-import { claimedCaller, operation, verifiedCaller } from "./operation.ts";
+import { limitAddress, limitGuesses, limitNameChecks, mayMail } from "./login-throttling.ts";
+import { claimedCaller, operation } from "./operation.ts";
 import {
   account,
   credentials,
+  emailVerification,
   forgotten,
   passwordChange,
   passwordReset,
@@ -26,8 +27,10 @@ import {
   refresh,
   register,
   requestReset,
+  resendVerification,
   resetPassword,
   updateMe,
+  verifyEmail,
 } from "./use-cases.ts";
 
 const tags = ["Auth"];
@@ -41,15 +44,18 @@ export const authRoutes = createRouter()
       path: "/register",
       tags,
       summary: "Create a customer account",
+      description:
+        "A link to verify the address is mailed to it. Until then the address reserves nothing: another account may verify it. The service's setting decides whether an address that has an account already is refused (`taken`), or gets the same answer as any other and a mail that says so.",
       request: { body: jsonBody(registration) },
       responses: { 201: jsonAnswer("The new account", account) },
     }),
     async (c) => {
       const body = c.req.valid("json");
       await limitAddress(c, "register");
+      await limitNameChecks(c);
       const stranger = `anonymous ${c.req.header("CF-Connecting-IP") ?? ""}`;
       return once(c, stranger, withoutPassword(body), async (key) =>
-        c.json(unwrap(c, await register(depsOf(c), body, key)), 201),
+        c.json(unwrap(c, await register(depsOf(c), body, key, (to) => mayMail(c, to))), 201),
       );
     },
   )
@@ -115,12 +121,19 @@ export const authRoutes = createRouter()
       path: "/me",
       tags,
       summary: "Update the current user",
+      description:
+        "A new e-mail address needs `current_password` and takes effect when it is verified; the present address is informed at once. The present address may be sent back without a password.",
       request: { body: jsonBody(profileChange) },
       responses: { 200: jsonAnswer("The updated user", userSchema) },
     }),
     async (c) => {
-      const caller = await verifiedCaller(c);
-      return c.json(unwrap(c, await updateMe(depsOf(c), caller, c.req.valid("json"))), 200);
+      const [caller, change] = [claimedCaller(c), c.req.valid("json")];
+      if (change.current_password !== undefined) {
+        await limitGuesses(c, "password", caller.id);
+        await limitNameChecks(c);
+      }
+      const updated = await updateMe(depsOf(c), caller, change, (to) => mayMail(c, to));
+      return c.json(unwrap(c, updated), 200);
     },
   )
   .openapi(
@@ -172,6 +185,38 @@ export const authRoutes = createRouter()
       const { token, new_password } = c.req.valid("json");
       await limitAddress(c, "reset");
       unwrap(c, await resetPassword(depsOf(c), token, new_password));
+      return c.body(null, 204);
+    },
+  )
+  .openapi(
+    operation("verifyEmail", [], {
+      method: "post",
+      path: "/email/verify",
+      tags,
+      summary: "Verify an e-mail address",
+      description:
+        "Takes the token from the e-mail. A pending change of the address takes effect. Other accounts that have the address unverified lose it; if another account has verified it first, the token is refused as `taken`.",
+      request: { body: jsonBody(emailVerification) },
+      responses: DONE,
+    }),
+    async (c) => {
+      await limitAddress(c, "verify");
+      unwrap(c, await verifyEmail(depsOf(c), c.req.valid("json").token));
+      return c.body(null, 204);
+    },
+  )
+  .openapi(
+    operation("resendVerificationEmail", [], {
+      method: "post",
+      path: "/email/resend",
+      tags,
+      summary: "Request another verification e-mail",
+      description: "For the pending or the unverified address. Without one, nothing is sent.",
+      responses: DONE,
+    }),
+    async (c) => {
+      await limitAddress(c, "resend");
+      unwrap(c, await resendVerification(depsOf(c), claimedCaller(c), (to) => mayMail(c, to)));
       return c.body(null, 204);
     },
   );

@@ -3,6 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { closed, id, ignored, line, rule } from "../http/validation.ts";
 import { ROLES } from "../shared/enums.ts";
 import { isOneScript } from "../shared/text.ts";
+import { usernameFault } from "./users.ts";
 
 // As in the Django service: letters and digits, and these signs. A username that can be taken for another is refused.
 const username = line(150)
@@ -51,14 +52,34 @@ const names = { first_name: name.optional(), last_name: name.optional(), phone: 
 /** The members that make a new user. */
 export const newUserShape = { username, password, email: email.optional(), ...names };
 
+/** The rule for the username of a new user. */
+export const newUsername: z.core.CheckFn<{ username: string; email?: string | null | undefined }> = (
+  context,
+) => {
+  const { username, email } = context.value;
+  const message = usernameFault(username, email);
+  if (message !== undefined)
+    context.issues.push({
+      code: "custom",
+      message,
+      params: { code: "invalid_format" },
+      input: username,
+      path: ["username"],
+    });
+};
+
 /** Body of `POST register/`. */
-export const registration = closed(newUserShape).openapi("Registration");
+export const registration = closed(newUserShape).check(newUsername).openapi("Registration");
 
 /** Body of `PATCH me/`. */
 export const profileChange = closed({
-  email: email.optional(),
+  email: email.optional().openapi({
+    description:
+      "Takes effect when it is verified by the link in an e-mail; `null` removes it at once. Both need `current_password`",
+  }),
+  current_password: z.string().max(128).optional().openapi({ format: "password" }),
   ...names,
-  ...ignored("id", "username", "role"),
+  ...ignored("id", "username", "role", "email_verified", "pending_email"),
 }).openapi("ProfileChange");
 
 /** Body of `POST password/change/`. */
@@ -75,6 +96,11 @@ export const passwordReset = closed({
   token: z.string().max(200).openapi({ description: "From the e-mail; can be used once, within 30 minutes" }),
   new_password: password,
 }).openapi("PasswordReset");
+
+/** Body of `POST email/verify/`. */
+export const emailVerification = closed({
+  token: z.string().max(200).openapi({ description: "From the e-mail; can be used once, within 24 hours" }),
+}).openapi("EmailVerification");
 
 /** Body of `POST login/`. The username may be any text, so that every wrong guess gets the same answer. */
 export const credentials = closed({
@@ -98,7 +124,16 @@ export const account = z
   .openapi("Account");
 
 /** A user as they see themselves. */
-export const userSchema = account.extend({ role: z.enum(ROLES) }).openapi("User");
+export const userSchema = account
+  .extend({
+    role: z.enum(ROLES),
+    email_verified: z.boolean(),
+    pending_email: z
+      .string()
+      .nullable()
+      .openapi({ description: "A new address that waits for verification; `email` stays in use until then" }),
+  })
+  .openapi("User");
 
 /** Answer of `POST refresh/`. */
 export const tokenPair = z

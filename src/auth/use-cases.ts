@@ -6,16 +6,20 @@ import { users } from "../db/schema.ts";
 import { build, statementOf } from "../db/statement.ts";
 import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
-import { enqueue, resetNotice } from "../outbox/outbox.ts";
+import type { Notice } from "../outbox/notices.ts";
+import { enqueue, outboxStatement, outgoing, resetNotice } from "../outbox/outbox.ts";
 import type { ClaimedCaller, VerifiedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
 import { foldCase } from "../shared/text.ts";
+import { claimAddress, isTaken, spendVerificationToken, verificationNotice } from "./email-verification.ts";
 import { findUserByResetToken, spendResetToken, voidResetTokens } from "./password-resets.ts";
 import { checkPassword, type PasswordOwner } from "./password-rules.ts";
 import { hashPassword, verifyPassword } from "./passwords.ts";
 import { endSessionOf, endSessions, renewSession, startSession } from "./sessions.ts";
 import {
+  type AddressChange,
   accountBody,
+  addressTaken,
   insertUser,
   newUserRow,
   type ProfileChange,
@@ -25,33 +29,57 @@ import {
   userById,
   userByName,
   writingUser,
+  wrongPassword,
 } from "./users.ts";
 import { readAs } from "./verification.ts";
 
 type Account = ReturnType<typeof accountBody>;
 type UserBody = ReturnType<typeof userBody>;
 
-/** Creates a customer account. */
+/** Whether one more mail may go to an address now. */
+export type MayMail = (address: string) => Promise<boolean>;
+
+/**
+ * Creates a customer account, and mails a link to verify its address. Where verification is required, nothing shows
+ * whether the address has an account already: the account is created all the same, without a way to verify the address,
+ * and the mail says so to the owner. A username with @ could not be given twice, so there is none.
+ */
 export async function register(
   deps: Deps,
   input: Parameters<typeof newUserRow>[0],
   key: IdempotencyKey | undefined,
+  mayMail: MayMail,
 ): Promise<Result<Account>> {
+  const { db, config, now } = deps;
+  const { email } = input;
+  if (config.emailVerificationRequired) {
+    if (foldCase(input.username).includes("@"))
+      return refuseField("username", "invalid_format", "Choose a name without @; the e-mail signs in, too");
+  } else if (email && (await isTaken(db, email))) return addressTaken();
   const weak = await checkPassword(deps, input.password, input);
   if (!weak.ok) return weak;
-  const user = await newUserRow(input, deps.now);
+  const user = await newUserRow(input, now);
   const body = accountBody(user);
-  const statements = [insertUser(user), ...storeAnswer(key, { status: 201, body }, deps.now)];
+  const notices = outgoing(email && (await mayMail(email)) ? [verificationNotice(user.id, email)] : []);
   const stored = await writingUser(
-    deps.db.commit("anonymous", "user.register", `user:${user.id}`, statements),
+    db.commit("anonymous", "user.register", `user:${user.id}`, [
+      insertUser(user),
+      outboxStatement(notices, now),
+      ...storeAnswer(key, { status: 201, body }, now),
+    ]),
   );
-  return stored.ok ? ok(body) : stored;
+  if (!stored.ok) return stored;
+  enqueueAfterwards(deps, notices);
+  return ok(body);
 }
 
 /** Starts a session for a username or e-mail and a password. The cost is the same when the user does not exist. */
 export async function login(deps: Deps, name: string, password: string) {
   const { db, config, now } = deps;
-  const [[user]] = await db.ask(userByName({ key: foldCase(name.trim()) }));
+  // Where verification is required, an unverified address signs in nobody: whether it does would show that the address
+  // has no other account.
+  const unverified = config.emailVerificationRequired ? 0 : 1;
+  const [[user]] = await db.ask(userByName({ key: foldCase(name.trim()), unverified }));
   const verdict = await verifyPassword(password, user?.passwordHash);
   if (!user?.isActive || verdict === "wrong") return refuse("invalid_credentials");
   const newHash = verdict === "stale" ? await hashPassword(password) : undefined;
@@ -75,22 +103,99 @@ export async function getMe(deps: Deps, claimed: ClaimedCaller): Promise<Result<
   return user.ok ? ok(userBody(user.value.user)) : user;
 }
 
-/** Changes the calling user's names, phone or e-mail. */
+/**
+ * Changes the calling user's names, phone or e-mail. A new address needs the password, waits until it is verified, and
+ * is announced to the present one.
+ */
 export async function updateMe(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   change: ProfileChange,
+  mayMail: MayMail,
 ): Promise<Result<UserBody>> {
+  const found = await callingUser(deps, claimed);
+  if (!found.ok) return found;
+  const { caller, user } = found.value;
+  const { db, now } = deps;
+  const checked = await checkAddressChange(deps, user, change);
+  if (!checked.ok) return checked;
+  const readdress = checked.value;
   const { id } = caller;
+  const notices = outgoing(readdress ? await noticesOf(user, readdress.address, mayMail) : []);
   const stored = await writingUser(
-    deps.db.commit(caller, "user.update", `user:${id}`, [
-      updateProfile(id, change, deps.now),
+    db.commit(caller, "user.update", `user:${id}`, [
+      // First, because it reads the present address.
+      outboxStatement(notices, now),
+      updateProfile(id, change, readdress, now),
       userById({ id }),
+      ...(readdress?.address === null ? [voidResetTokens(id, now)] : []),
     ]),
   );
   if (!stored.ok) return stored;
-  const [, [user]] = stored.value;
-  return user ? ok(userBody(user)) : refuse("invalid_token");
+  enqueueAfterwards(deps, notices);
+  const [, , [updated]] = stored.value;
+  return updated ? ok(userBody(updated)) : refuse("invalid_token");
+}
+
+/** Checks a change of address. `undefined` when the input has none: sending back the present address is no change. */
+async function checkAddressChange(
+  deps: Deps,
+  user: User,
+  { email, current_password: password }: ProfileChange,
+): Promise<Result<AddressChange | undefined>> {
+  if (email === undefined || (email && foldCase(email)) === user.emailKey) return ok(undefined);
+  if (password === undefined)
+    return refuseField("current_password", "required", "A change of the e-mail address needs your password");
+  if ((await verifyPassword(password, user.passwordHash)) === "wrong") return wrongPassword();
+  // Otherwise the name would stay, and keep the address from its next owner.
+  if (email === null && user.usernameKey === user.emailKey)
+    return refuseField("email", "is_username", "This address is your username: replace it by another one");
+  if (email !== null && !deps.config.emailVerificationRequired && (await isTaken(deps.db, email, user.id)))
+    return addressTaken();
+  return ok({ address: email, verifiedHash: user.passwordHash });
+}
+
+/** The notices of a change of address: to the present address, and to the new one if it may get a mail now. */
+async function noticesOf({ id }: User, address: string | null, mayMail: MayMail): Promise<Notice[]> {
+  const isRemoval = address === null;
+  return [
+    { kind: "email_changed", to: { userId: id }, facts: { isRemoval } },
+    ...(isRemoval || !(await mayMail(address)) ? [] : [verificationNotice(id, address)]),
+  ];
+}
+
+/** Verifies the address that a token was mailed to; a pending change of address takes effect. */
+export async function verifyEmail({ db, now }: Deps, token: string): Promise<Result<undefined>> {
+  switch (await spendVerificationToken(db, token, now)) {
+    case "verified":
+      return ok(undefined);
+    case "taken":
+      return refuseField("token", "taken", "Another account has verified this e-mail address");
+    case "invalid":
+      return invalidMailedToken();
+  }
+}
+
+/** Mails the link again that verifies the calling user's pending or unverified address. */
+export async function resendVerification(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  mayMail: MayMail,
+): Promise<Result<undefined>> {
+  const found = await callingUser(deps, claimed);
+  if (!found.ok) return found;
+  const { caller, user } = found.value;
+  const address = user.pendingEmail ?? (user.emailVerifiedAt === null ? user.email : null);
+  if (address === null || !(await mayMail(address))) return ok(undefined);
+  const notices = outgoing([verificationNotice(caller.id, address)]);
+  const stored = await writingUser(
+    deps.db.commit(caller, "email_verification.request", `user:${caller.id}`, [
+      outboxStatement(notices, deps.now),
+    ]),
+  );
+  if (!stored.ok) return stored;
+  enqueueAfterwards(deps, notices);
+  return ok(undefined);
 }
 
 /** Changes the calling user's password and ends their other sessions. */
@@ -103,8 +208,7 @@ export async function changePassword(
   const found = await callingUser(deps, claimed);
   if (!found.ok) return found;
   const { caller, user } = found.value;
-  const wrong = refuseField("current_password", "wrong", "This is not your password");
-  if ((await verifyPassword(current, user.passwordHash)) === "wrong") return wrong;
+  if ((await verifyPassword(current, user.passwordHash)) === "wrong") return wrongPassword();
   const weak = await checkPassword(deps, replacement, ownerOf(user), "new_password");
   if (!weak.ok) return weak;
   const passwordHash = await hashPassword(replacement);
@@ -113,7 +217,8 @@ export async function changePassword(
     // Only if the verified password is still current: another request may have changed or reset it.
     const change = build
       .update(users)
-      .set({ passwordHash, updatedAt: now })
+      // A pending change of the address may be a thief's.
+      .set({ passwordHash, pendingEmail: null, updatedAt: now })
       .where(and(eq(users.id, caller.id), eq(users.passwordHash, user.passwordHash)))
       .returning({ id: users.id });
     const isChanged = sql`EXISTS (SELECT 1 FROM ${users} WHERE id = ${caller.id} AND password_hash = ${passwordHash})`;
@@ -122,7 +227,7 @@ export async function changePassword(
       endSessions(caller.id, now, { except: caller.sessionId, onlyIf: isChanged }),
       voidResetTokens(caller.id, now, isChanged),
     ]);
-    return changed?.length === 1 ? ok(undefined) : wrong;
+    return changed?.length === 1 ? ok(undefined) : wrongPassword();
   } catch (error) {
     if (violationOf(error) === "not_signed_in") return refuse("invalid_token");
     throw error;
@@ -136,20 +241,32 @@ export async function requestReset(deps: Deps, email: string): Promise<void> {
   deps.afterwards(enqueue(deps.env.NOTIFICATIONS, [id], deps.requestId));
 }
 
-/** Sets a new password with a mailed token, and ends all sessions of its user. */
+/** Sets a new password with a mailed token, ends all sessions of its user, and verifies the address it was mailed to. */
 export async function resetPassword(
   deps: Deps,
   token: string,
   replacement: string,
 ): Promise<Result<undefined>> {
   const { db, now } = deps;
-  const refused = refuseField("token", "invalid_token", "Unknown, used or expired");
   const user = await findUserByResetToken(db, token, now);
-  if (!user) return refused;
+  if (!user) return invalidMailedToken();
   const weak = await checkPassword(deps, replacement, ownerOf(user), "new_password");
   if (!weak.ok) return weak;
-  const isSet = await spendResetToken(db, token, await hashPassword(replacement), now);
-  return isSet ? ok(undefined) : refused;
+  const passwordHash = await hashPassword(replacement);
+  // A change of the address voids the tokens, so an open one was mailed to the present address.
+  const { id, email } = user;
+  const isSet = await spendResetToken(db, token, passwordHash, now, (onlyIf) =>
+    email === null ? [] : claimAddress(id, email, now, onlyIf),
+  );
+  return isSet ? ok(undefined) : invalidMailedToken();
+}
+
+const invalidMailedToken = () => refuseField("token", "invalid_token", "Unknown, used or expired");
+
+/** Sends the ids of committed notices to the queue, after the response. */
+function enqueueAfterwards(deps: Deps, notices: ReturnType<typeof outgoing>): void {
+  const ids = notices.map(({ id }) => id);
+  if (ids.length > 0) deps.afterwards(enqueue(deps.env.NOTIFICATIONS, ids, deps.requestId));
 }
 
 async function callingUser(

@@ -96,7 +96,7 @@ export class D1CarStore implements CarStore {
       await db.commit(caller, action, `car:${carId}`, statements);
     } catch (error) {
       const violation = violationOf(error);
-      return violation ? refusedBy(violation, change) : { type: "unknown", error };
+      return violation ? refusedBy(violation, change, caps) : { type: "unknown", error };
     }
     if (notices.length > 0)
       onOutbox(
@@ -159,12 +159,17 @@ function changeStatements(change: Change): Statement[] {
 }
 
 /** Maps a violation to a refusal. A final refusal is one that loading the car again would not change. */
-function refusedBy(violation: Violation, change: Change): Commit {
+function refusedBy(violation: Violation, change: Change, caps: BookingCaps): Commit {
   const final = (refusal: Refusal): Commit => ({ type: "refused", refusal, isFinal: true });
   if (violation === KEY_TAKEN) return final({ code: "duplicate_request" });
   if (violation === "not_signed_in") return final({ code: "invalid_token" });
-  if (violation === "too_many_bookings" || violation === "email_not_verified")
-    return final({ code: violation });
+  if (violation === "too_many_bookings") return final({ code: violation, detail: describeCaps(caps) });
+  if (violation === "email_not_verified")
+    return final({
+      code: violation,
+      detail:
+        "Open the link that was mailed to your address, or ask for another (POST /api/auth/email/resend)",
+    });
   const known =
     change.type !== "status_changed"
       ? undefined
@@ -173,6 +178,11 @@ function refusedBy(violation: Violation, change: Change): Commit {
         : saleRefusalOf(violation);
   return known ? final(known) : { type: "refused", refusal: refuse("unavailable").refusal, isFinal: false };
 }
+
+const describeCaps = ({ most, mostUnverified }: BookingCaps): string =>
+  `A customer may have ${most} active bookings at a time${
+    mostUnverified < most ? `, and ${mostUnverified} until their e-mail address is verified` : ""
+  }`;
 
 const timeOf = (change: Change): number =>
   change.type === "status_changed" ? change.at : (bookingsOf(change)[0]?.updatedAt ?? 0);

@@ -73,6 +73,8 @@ export const users = sqliteTable(
     uniqueIndex("users_username_key").on(t.usernameKey),
     uniqueIndex("users_verified_email_key").on(t.emailKey).where(sql`${t.emailVerifiedAt} IS NOT NULL`),
     index("users_email").on(t.emailKey),
+    // Addresses are ASCII, for which lower() folds the case as foldCase() does.
+    index("users_pending_email").on(sql`lower(${t.pendingEmail})`).where(sql`${t.pendingEmail} IS NOT NULL`),
     index("users_unverified")
       .on(t.createdAt)
       .where(sql`${t.emailVerifiedAt} IS NULL AND ${t.erasedAt} IS NULL`),

@@ -20,10 +20,14 @@ const RAISED = [
   "unknown_kind",
 ] as const;
 
-/** A code raised by a trigger, a unique index (first column as `table.column`), a CHECK, a foreign key, or other. */
+/**
+ * A code raised by a trigger, a unique index (first column as `table.column`), a missing value, a CHECK, a foreign key,
+ * or other.
+ */
 export type Violation =
   | (typeof RAISED)[number]
   | `unique:${string}`
+  | `null:${string}`
   | `check:${string}`
   | "foreign_key"
   | "other";
@@ -39,6 +43,8 @@ export function violationOf(error: unknown): Violation | undefined {
     if (raised) return raised;
     const unique = /UNIQUE constraint failed: ([\w.]+)/.exec(e.message);
     if (unique) return `unique:${unique[1]}`;
+    const missing = /NOT NULL constraint failed: ([\w.]+)/.exec(e.message);
+    if (missing) return `null:${missing[1]}`;
     const check = /CHECK constraint failed: (\w+)/.exec(e.message);
     if (check) return `check:${check[1]}`;
     return e.message.includes("FOREIGN KEY") ? "foreign_key" : "other";

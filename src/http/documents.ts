@@ -16,6 +16,8 @@ const PAGES = {
   "/icon.svg": "/icon.svg",
   "/reset-password": "/reset-password",
   "/reset-password.js": "/reset-password.js",
+  "/verify-email": "/verify-email",
+  "/verify-email.js": "/verify-email.js",
   "/docs": "/docs/",
   "/docs/errors": "/docs/errors",
   "/docs/*": undefined,

@@ -1,8 +1,9 @@
 /** Builds the e-mail of a notification's row. */
+import { issueVerificationToken, isTaken, VERIFICATION_MS } from "../auth/email-verification.ts";
 import { issueResetToken, PASSWORD_RESET_MS } from "../auth/password-resets.ts";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
-import type { BookingFacts, Content, SaleFacts } from "../outbox/notices.ts";
+import type { AddressFacts, BookingFacts, Content, SaleFacts } from "../outbox/notices.ts";
 import { calendarFile } from "./calendar-file.ts";
 import type { Row } from "./delivery-store.ts";
 import { type Message, writeMail } from "./messages.ts";
@@ -11,7 +12,11 @@ import { oneLine } from "./text.ts";
 /** A message that must never be sent. */
 export class Undeliverable extends Error {}
 
-type FactsOf<Kind extends Content["kind"]> = Kind extends "sale_confirmed" ? SaleFacts : BookingFacts;
+type FactsOf<Kind extends Content["kind"]> = Kind extends "sale_confirmed"
+  ? SaleFacts
+  : Kind extends "email_changed"
+    ? AddressFacts
+    : BookingFacts;
 
 /** The facts of a notification by kind. The outbox, the only writer, accepts no others (outbox/notices.ts). */
 export const factsOf = <Kind extends Content["kind"]>(row: Row, _kind: Kind): FactsOf<Kind> =>
@@ -70,6 +75,17 @@ async function messageOf(row: Row, config: Config, db: Database, now: number): P
     const url = `${config.publicUrl}/reset-password#token=${token}`;
     return { ...common, kind, url, token, validMinutes: PASSWORD_RESET_MS / 60_000 };
   }
+  if (kind === "email_verification") {
+    const { recipient, userId } = row;
+    if (!userId) throw new Undeliverable("the notification has no user");
+    // Without a name: the reader may be a stranger to the person who wrote it.
+    const message = { ...common, customer: "", kind, validHours: VERIFICATION_MS / 3_600_000 };
+    if (await isTaken(db, recipient, userId)) return { ...message, link: undefined };
+    const token = await issueVerificationToken(db, userId, recipient, now);
+    return { ...message, link: { url: `${config.publicUrl}/verify-email#token=${token}`, token } };
+  }
+  if (kind === "email_changed")
+    return { ...common, kind, ...factsOf(row, kind), contact: config.email.staff };
   if (!row.carId) throw new Undeliverable("the notification's booking or sale does not exist");
   const car = {
     name: `${row.year} ${row.make} ${row.model}`,

@@ -187,10 +187,12 @@ const after = (ms: number): QueueRetryOptions => ({ delaySeconds: Math.ceil(ms /
 
 /**
  * Whether the row must not be sent any more: a later one replaces it, its test drive was moved or cancelled after the
- * reminder was written, or it is a reset for an address without an account.
+ * reminder was written, it is a reset for an address without an account, or a link for an address that does not wait for
+ * verification any more.
  */
 function isObsolete(row: Row): boolean {
   if (row.replacedBy !== null) return true;
+  if (row.kind === "email_verification") return !(row.isActive && isAwaited(row));
   if (row.kind === "password_reset") return row.userId === null;
   if (row.kind !== "booking_reminder") return false;
   return row.bookingStatus !== "APPROVED" || row.startAt !== factsOf(row, "booking_reminder").startAt;
@@ -198,3 +200,7 @@ function isObsolete(row: Row): boolean {
 
 const previousStartOf = (row: Row): number | undefined =>
   row.bookingId === null ? undefined : factsOf(row, "staff_booking").previousStartAt;
+
+/** Whether the user of the row has not verified the address that the mail goes to. */
+const isAwaited = ({ recipient, pendingEmail, email, emailVerifiedAt }: Row): boolean =>
+  recipient === pendingEmail || (recipient === email && emailVerifiedAt === null);

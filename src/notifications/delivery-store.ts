@@ -104,6 +104,8 @@ const notificationWithSubject = compile(
       username: users.username,
       firstName: sql<string | null>`${users.firstName}`.as("firstName"),
       email: users.email,
+      emailVerifiedAt: sql<number | null>`${users.emailVerifiedAt}`.as("emailVerifiedAt"),
+      pendingEmail: sql<string | null>`${users.pendingEmail}`.as("pendingEmail"),
       isActive: sql<0 | 1 | null>`${users.isActive}`.as("isActive"),
       replacedBy: sql<string | null>`${replacedBy}`.as("replacedBy"),
       isUnverified: sql<0 | 1 | null>`${isUnverified}`.as("isUnverified"),

@@ -19,6 +19,9 @@ export type Message = { showroom: { name: string; timeZone: string }; customer: 
   | { kind: "staff_booking"; car: CarMention; booking: BookingFacts; notes: string; reason: string }
   | { kind: "sale_confirmed"; car: CarMention; sale: SaleFacts }
   | { kind: "password_reset"; url: string; token: string; validMinutes: number }
+  // Without a link: the address belongs to another account.
+  | { kind: "email_verification"; link: { url: string; token: string } | undefined; validHours: number }
+  | { kind: "email_changed"; isRemoval: boolean; contact: string }
 );
 
 /** Writes the e-mail of a message. */
@@ -30,6 +33,10 @@ function contentOf(message: Message): Content {
       return saleContent(message);
     case "password_reset":
       return passwordContent(message);
+    case "email_verification":
+      return verificationContent(message);
+    case "email_changed":
+      return addressContent(message);
     case "staff_booking":
       return staffContent(message);
     default:
@@ -192,6 +199,53 @@ function passwordContent({ customer, token, url, validMinutes }: About<"password
     footnotes: [
       "If you did not ask for this, do nothing: your password does not change. Do not forward this message.",
     ],
+  };
+}
+
+function verificationContent({ customer, link, validHours }: About<"email_verification">): Content {
+  const hello = greeting(customer);
+  if (!link)
+    return {
+      subject: "You have an account already",
+      heading: "You have an account already",
+      paragraphs: [
+        hello,
+        "Somebody, we hope you, entered this e-mail address for an account. It belongs to another account already, and stays there.",
+        "Please sign in to that account with this address. If you have forgotten its password, ask for a new one.",
+      ],
+      details: [],
+      footnotes: ["If this was not you, do nothing: your account has not changed."],
+    };
+  return {
+    subject: "Please confirm your e-mail address",
+    heading: "Is this your e-mail address?",
+    paragraphs: [
+      hello,
+      `Somebody, we hope you, entered this e-mail address for an account with us. Please confirm that it is yours. The link works once, within ${validHours} hours.`,
+    ],
+    details: [["Or with this code", link.token]],
+    link: { label: "Confirm the address", url: link.url },
+    footnotes: [
+      "If this was not you, do nothing, and the address stays unconfirmed. Do not forward this message.",
+    ],
+  };
+}
+
+function addressContent({ customer, isRemoval, contact }: About<"email_changed">): Content {
+  return {
+    subject: isRemoval ? "Your e-mail address was removed" : "Your e-mail address is about to change",
+    heading: isRemoval ? "Your e-mail address was removed" : "Your e-mail address is about to change",
+    paragraphs: [
+      greeting(customer),
+      isRemoval
+        ? "This e-mail address was removed from your account, with your password. We will not write to it any more."
+        : "Somebody, we hope you, asked with your password to replace this e-mail address of your account. The new address is used as soon as it is confirmed. Until then nothing changes.",
+      `If this was not you, please tell us at once: answer this message, or write to ${contact}.${
+        isRemoval ? "" : " Choosing a new password stops the change."
+      }`,
+    ],
+    details: [],
+    footnotes: [],
   };
 }
 

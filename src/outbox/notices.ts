@@ -25,6 +25,9 @@ export type SaleFacts = {
   contractNumber: string;
 };
 
+/** What happens to an address: it is removed at once, or replaced once the new one is verified. */
+export type AddressFacts = { isRemoval: boolean };
+
 /** The kinds of notification about a booking. */
 export type BookingKind = Extract<NotificationKind, `booking_${string}` | "staff_booking">;
 
@@ -32,7 +35,11 @@ export type BookingKind = Extract<NotificationKind, `booking_${string}` | "staff
 export type Content =
   | { kind: BookingKind; bookingId: string; facts: BookingFacts }
   | { kind: "sale_confirmed"; saleId: string; facts: SaleFacts }
-  | { kind: "password_reset"; facts: Record<string, never> };
+  | { kind: "password_reset" | "email_verification"; facts: Record<string, never> }
+  | { kind: "email_changed"; facts: AddressFacts };
 
-/** A notification to a user, at their e-mail address if they have one, or to a fixed address. */
-export type Notice = Content & { to: { userId: string } | { address: string } };
+/**
+ * A notification to a user, at their e-mail address if they have one, or at the given one; or to an address without a
+ * user.
+ */
+export type Notice = Content & { to: { userId: string; address?: string } | { address: string } };

@@ -39,14 +39,17 @@ export function outboxStatement(notices: readonly Outgoing[], now: number): Stat
 }
 
 /**
- * The statement that requests a password reset mail. It writes one row for every address, so that its time does not
- * show whether an account exists. Delivery drops a row without a user, and creates the token. The mail goes to the
- * address as the account spells it, because an address that only folds to the same text may be another person's
- * mailbox.
+ * The statement that requests a password reset mail, to the account that has verified the address, else to the newest
+ * one with it. It writes one row for every address, so that its time does not show whether an account exists. Delivery
+ * drops a row without a user, and creates the token. The mail goes to the address as the account spells it, because an
+ * address that only folds to the same text may be another person's mailbox.
  */
 export function resetNotice(id: string, email: string, now: number): Statement {
+  const key = foldCase(email);
   const account = (column: "id" | "email") =>
-    sql`(SELECT ${sql.raw(column)} FROM ${users} WHERE email_key = ${foldCase(email)} AND is_active = 1)`;
+    sql`(SELECT ${sql.raw(column)} FROM ${users} WHERE is_active = 1 AND id = coalesce(
+      (SELECT id FROM ${users} WHERE email_key = ${key} AND email_verified_at IS NOT NULL),
+      (SELECT id FROM ${users} WHERE email_key = ${key} AND is_active = 1 ORDER BY rowid DESC LIMIT 1)))`;
   return statementOf(
     build.insert(notifications).values({
       id,

@@ -51,6 +51,8 @@ export const NOTIFICATION_KINDS = [
   "booking_reminder",
   "sale_confirmed",
   "password_reset",
+  "email_verification",
+  "email_changed",
   "staff_booking",
 ] as const;
 export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];

@@ -1,6 +1,6 @@
 /** What goes over the wire under /api/staff. */
 import { z } from "@hono/zod-openapi";
-import { newUserShape } from "../auth/schemas.ts";
+import { newUsername, newUserShape } from "../auth/schemas.ts";
 import { money, moneyInput, rate, rateInput } from "../http/money.ts";
 import { pageQuery } from "../http/pagination.ts";
 import { closed, day, fromBeforeTo, id, ignored } from "../http/validation.ts";
@@ -21,7 +21,9 @@ export const newStaff = closed({
   ...employment,
   hire_date: date.optional(),
   role: z.enum(STAFF_ROLES).default("SALES"),
-}).openapi("NewStaff");
+})
+  .check(newUsername)
+  .openapi("NewStaff");
 
 /** Body of `PATCH /{id}/`. */
 export const staffChange = closed({

@@ -1,9 +1,10 @@
 /** The use cases of staff members. */
 import type { z } from "@hono/zod-openapi";
 import { uuidv7 } from "uuidv7";
+import { releaseAddress } from "../auth/email-verification.ts";
 import { checkPassword } from "../auth/password-rules.ts";
 import { endSessions } from "../auth/sessions.ts";
-import { insertUser, newUserRow, writingUser } from "../auth/users.ts";
+import { insertUser, newUserRow, vouchedFor, writingUser } from "../auth/users.ts";
 import { type IdempotencyKey, storeAnswer } from "../db/idempotency.ts";
 import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
@@ -26,7 +27,7 @@ type StaffBody = z.infer<typeof staffSchema>;
 /** The path of a staff member. */
 export const staffPath = (id: string): string => `/api/staff/${id}/`;
 
-/** Creates a user with a staff profile. */
+/** Creates a user with a staff profile. The ADMIN vouches for the address. */
 export async function createStaff(
   deps: Deps,
   caller: VerifiedCaller,
@@ -36,7 +37,8 @@ export async function createStaff(
   const weak = await checkPassword(deps, input.password, input);
   if (!weak.ok) return weak;
   const { db, now, config } = deps;
-  const user = { ...(await newUserRow(input, now)), role: input.role };
+  const row = await newUserRow(input, now);
+  const user = { ...row, ...vouchedFor(row), role: input.role };
   const profile = {
     id: uuidv7(),
     userId: user.id,
@@ -49,6 +51,7 @@ export async function createStaff(
   const body = staffBody({ ...user, ...profile, isActive: 1, salesCount: 0 });
   const stored = await writingUser(
     db.commit(caller, "staff.create", `user:${user.id}`, [
+      ...(user.email === null ? [] : releaseAddress(user.email, user.id, now)),
       insertUser(user),
       insertProfile(profile),
       ...storeAnswer(key, { status: 201, body, location: staffPath(profile.id) }, now),

@@ -99,5 +99,27 @@ export function sampleMessages(words: Words = PLAIN): Array<[name: string, messa
         validMinutes: 30,
       },
     ],
+    [
+      "email_verification",
+      {
+        kind: "email_verification",
+        ...common,
+        customer: "",
+        link: { token, url: `https://dealership.example/verify-email#token=${token}` },
+        validHours: 24,
+      },
+    ],
+    [
+      "email_verification-taken",
+      { kind: "email_verification", ...common, customer: "", link: undefined, validHours: 24 },
+    ],
+    [
+      "email_changed",
+      { kind: "email_changed", ...common, isRemoval: false, contact: "sales@dealership.example" },
+    ],
+    [
+      "email_changed-removed",
+      { kind: "email_changed", ...common, isRemoval: true, contact: "sales@dealership.example" },
+    ],
   ];
 }

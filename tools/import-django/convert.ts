@@ -47,6 +47,8 @@ export function convert(sources: Sources, rules: Rules, newId: () => string): Co
       usernameKey: foldCase(row.username),
       email: row.email,
       emailKey: row.email && foldCase(row.email),
+      // The service before has mailed to these addresses, and its users sign in with them.
+      emailVerifiedAt: row.email === null ? null : row.date_joined,
       passwordHash: row.password,
       firstName: row.first_name,
       lastName: row.last_name,
