@@ -238,8 +238,8 @@ function addressContent({ customer, isRemoval, contact }: About<"email_changed">
     paragraphs: [
       greeting(customer),
       isRemoval
-        ? "This e-mail address was removed from your account, with your password. We will not write to it any more."
-        : "Somebody, we hope you, asked with your password to replace this e-mail address of your account. The new address is used as soon as it is confirmed. Until then nothing changes.",
+        ? "Somebody who knows your password, we hope you, removed this e-mail address from your account. We will not write to it any more."
+        : "Somebody who knows your password, we hope you, asked to replace this e-mail address of your account. The new address is used as soon as it is confirmed. Until then nothing changes.",
       `If this was not you, please tell us at once: answer this message, or write to ${contact}.${
         isRemoval ? "" : " Choosing a new password stops the change."
       }`,

@@ -1,6 +1,8 @@
+import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { and, eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
+import { createApp } from "../../src/app.ts";
 import { passwordFault } from "../../src/auth/password-rules.ts";
 import { userSchema } from "../../src/auth/schemas.ts";
 import { notifications, passwordResets, users } from "../../src/db/schema.ts";
@@ -35,17 +37,48 @@ describe("the current user", () => {
     expect(changed.body).toEqual({ ...user, first_name: "Ada", phone: "+49 30 1" });
   });
 
-  test("cannot take the e-mail of another user, in any case, and may have none", async () => {
-    const [one, two] = [await member(), await member()];
-    const patch = (json: unknown) => answer(call("PATCH", "/api/auth/me/", { token: one.access, json }));
-    const taken = await patch({ email: two.email.toUpperCase() });
-    expect([taken.status, taken.body.errors[0]]).toMatchObject([400, { field: "email", code: "taken" }]);
-    await person("CUSTOMER", { username: "ann@name.example", usernameKey: "ann@name.example" });
-    const asName = await patch({ email: "Ann@Name.example" });
-    expect([asName.status, asName.body.errors[0]]).toMatchObject([400, { field: "email", code: "taken" }]);
-    expect((await patch({ email: null })).body.email).toBeNull();
-    expect((await patch({ email: one.email })).body.email).toBe(one.email);
-    expect((await patch({ colour: "red" })).status).toBe(400);
+  test("is not updated by an unknown member", async () => {
+    const { access } = await member();
+    const refused = await answer(call("PATCH", "/api/auth/me/", { token: access, json: { colour: "red" } }));
+    expect([refused.status, refused.body.errors[0].field]).toEqual([400, "colour"]);
+  });
+});
+
+describe("a request that shows whether a name or an address is taken", () => {
+  test("is counted per client address: a registration, and a change of the e-mail", async () => {
+    const { access } = await member();
+    const keys: string[] = [];
+    const ACCOUNT_LIMIT = {
+      limit: async ({ key }: { key: string }) => {
+        keys.push(key);
+        return { success: !key.startsWith("names ") };
+      },
+    };
+    const send = (method: string, path: string, json: object) =>
+      createApp().fetch(
+        new Request(`http://dealership.test${path}`, {
+          method,
+          headers: {
+            "Content-Type": "application/json",
+            "CF-Connecting-IP": "192.0.2.7",
+            Authorization: `Bearer ${access}`,
+          },
+          body: JSON.stringify(json),
+        }),
+        { ...env, RATE_LIMITS: "on", ACCOUNT_LIMIT },
+        createExecutionContext(),
+      );
+    const registered = await send("POST", "/api/auth/register/", { username: "x", password: PASSWORD });
+    const change = { email: "x@example.com", current_password: PASSWORD };
+    const changed = await send("PATCH", "/api/auth/me/", change);
+    for (const refused of [registered, changed]) {
+      expect(refused.status).toBe(429);
+      expect(refused.headers.get("Retry-After")).toBe("60");
+    }
+    expect(new Set(keys.filter((key) => key.startsWith("names ")))).toEqual(new Set(["names 192.0.2.7"]));
+    // The change is a guess at the password, too.
+    expect(keys.some((key) => key.startsWith("password "))).toBe(true);
+    expect((await send("PATCH", "/api/auth/me/", { phone: "1" })).status).toBe(200);
   });
 });
 

@@ -1,11 +1,12 @@
 /** How SQLite finds what the queries that are asked most look for: each along an index, and none through a whole table. */
 import { describe, expect, test } from "vitest";
+import { releaseAddress, takenAddress } from "../../src/auth/email-verification.ts";
 import { userByName } from "../../src/auth/users.ts";
 import { readAs } from "../../src/auth/verification.ts";
 import { activeBookings, bookingById, bookingList } from "../../src/bookings/store.ts";
 import { carById } from "../../src/cars/store.ts";
 import { storedAnswer } from "../../src/db/idempotency.ts";
-import { lateNotifications } from "../../src/outbox/outbox.ts";
+import { lateNotifications, resetNotice } from "../../src/outbox/outbox.ts";
 import { saleById, saleList } from "../../src/sales/store.ts";
 import { planOf, queriesOf, stepsOf } from "../support/plans.ts";
 
@@ -22,14 +23,10 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
       "SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)",
     ],
   ],
-  [
-    "the user who signs in",
-    [userByName({ key: "k" })],
-    [
-      "SEARCH users USING INDEX users_username_key (username_key=?)",
-      "SEARCH users USING INDEX users_email_key (email_key=?)",
-    ],
-  ],
+  ["the user who signs in", [userByName({ key: "k", unverified: 1 })], []],
+  ["the account that a password reset is mailed to", [resetNotice("n", "k", 0)], []],
+  ["whether an address is taken", [takenAddress({ key: "k", userId: "u" })], []],
+  ["the accounts that lose an address", [...releaseAddress("k", "u", 0)], []],
   [
     "a car",
     await queriesOf((db) => carById(db, "c")),

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { violationOf } from "../../src/db/violations.ts";
+import { NOTIFICATION_KINDS } from "../../src/shared/enums.ts";
 import { booking, car, person, slot } from "../support/world.ts";
 
 /** Runs SQL as anybody with access to the database could; the code of the rule that refuses it, or "accepted". */
@@ -20,6 +21,7 @@ const INSERT_BOOKING =
 const INSERT_SALE =
   "INSERT INTO sales (id, car_id, customer_id, salesperson_id, sale_price_cents, currency, payment_method, sale_at, created_at) VALUES (?, ?, ?, ?, 100, 'EUR', 'CASH', 0, 0)";
 const HOUR = 3_600_000;
+const verifiedNow = { emailVerifiedAt: 1 };
 
 /** A sale with its commission, both open. */
 async function sold() {
@@ -181,11 +183,76 @@ describe("the database, for any writer,", () => {
     expect(await sql("UPDATE bookings SET id = ? WHERE id = ?", crypto.randomUUID(), id)).toBe("immutable");
   });
 
-  test("an e-mail address that is another user's name, and a name that is another user's address", async () => {
-    const [{ id }, other] = [await person(), await person()];
-    expect(await sql("UPDATE users SET email_key = ? WHERE id = ?", other.username, id)).toBe("email_taken");
-    expect(await sql("UPDATE users SET username_key = ? WHERE id = ?", other.email, id)).toBe(
-      "username_taken",
+  describe("a verified address", () => {
+    test("that another user has verified, or has as username, on insert and on update", async () => {
+      const [own, { username, email }] = [await person(), await person("CUSTOMER", verifiedNow)];
+      const address = (emailKey: string) => ({ email: emailKey, emailKey });
+      const insert = (more: object) => person("CUSTOMER", more).then(() => "accepted", violationOf);
+      expect(await insert({ ...verifiedNow, ...address(email) })).toBe("unique:users.email_key");
+      expect(await insert({ ...verifiedNow, ...address(username) })).toBe("email_taken");
+      const update = (change: string, value: string) =>
+        sql(`UPDATE users SET ${change} WHERE id = ?`, value, own.id);
+      expect(await update("email_verified_at = 1, email_key = ?", email)).toBe("unique:users.email_key");
+      expect(await update("email_verified_at = 1, email_key = ?", username)).toBe("email_taken");
+      expect(await update("email_key = ?", username)).toBe("accepted");
+      expect(await sql("UPDATE users SET email_verified_at = 1 WHERE id = ?", own.id)).toBe("email_taken");
+    });
+
+    test("as the username of another user, on insert and on update", async () => {
+      const [own, { email }] = [await person(), await person("CUSTOMER", verifiedNow)];
+      const insert = person("CUSTOMER", { usernameKey: email }).then(() => "accepted", violationOf);
+      expect(await insert).toBe("username_taken");
+      expect(await sql("UPDATE users SET username_key = ? WHERE id = ?", email, own.id)).toBe(
+        "username_taken",
+      );
+    });
+
+    test("without an address", async () => {
+      const { id } = await person("CUSTOMER", verifiedNow);
+      expect(await sql("UPDATE users SET email = NULL, email_key = NULL WHERE id = ?", id)).toMatch(
+        /^check:/,
+      );
+    });
+  });
+
+  test("accepts an address that is not verified for any number of users, and reserves nothing for them", async () => {
+    const [one, two] = [await person(), await person()];
+    expect(await sql("UPDATE users SET email_key = ? WHERE id = ?", one.email, two.id)).toBe("accepted");
+    expect(await sql("UPDATE users SET email_key = ? WHERE id = ?", one.username, two.id)).toBe("accepted");
+    expect(await sql("UPDATE users SET username_key = ? WHERE id = ?", one.email, two.id)).toBe("accepted");
+  });
+
+  test("refuses a booking above the cap, which is lower without a verified address, and any booking when that is zero", async () => {
+    const [fresh, proved] = [await person(), await person("CUSTOMER", verifiedNow)];
+    for (const { id: customerId } of [fresh, proved])
+      for (const hour of [0, 1])
+        await booking({ carId: await car(), customerId, startAt: slot(3, hour), status: "PENDING" });
+    const cap = (id: string, most: number, mostUnverified: number | null) =>
+      sql("INSERT INTO booking_caps VALUES (?, ?, ?, ?)", id, most, mostUnverified, Date.now());
+    expect(await cap(fresh.id, 5, 2)).toBe("accepted");
+    expect(await cap(fresh.id, 5, 1)).toBe("too_many_bookings");
+    expect(await cap(fresh.id, 5, 0)).toBe("email_not_verified");
+    // An earlier version of the Worker does not know the lower cap.
+    expect(await cap(fresh.id, 2, null)).toBe("accepted");
+    expect(await cap(proved.id, 2, 0)).toBe("accepted");
+    expect(await cap(proved.id, 1, 0)).toBe("too_many_bookings");
+  });
+
+  test("refuses a notification of an unknown kind", async () => {
+    const insert = (kind: string) =>
+      sql(
+        "INSERT INTO notifications (id, kind, recipient, facts, created_at, next_attempt_at) VALUES (?, ?, 'a@b.example', '{}', 0, 9e12)",
+        crypto.randomUUID(),
+        kind,
+      );
+    for (const kind of NOTIFICATION_KINDS) expect(await insert(kind)).toBe("accepted");
+    expect(await insert("gossip")).toBe("unknown_kind");
+  });
+
+  test("refuses a missing value by its column", async () => {
+    const { id } = await person();
+    expect(await sql("UPDATE users SET password_hash = NULL WHERE id = ?", id)).toBe(
+      "null:users.password_hash",
     );
   });
 
