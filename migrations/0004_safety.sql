@@ -55,7 +55,7 @@ DROP TABLE `notifications`;--> statement-breakpoint
 ALTER TABLE `__new_notifications` RENAME TO `notifications`;--> statement-breakpoint
 CREATE INDEX `notifications_booking` ON `notifications` (`booking_id`) WHERE "notifications"."booking_id" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX `notifications_sale` ON `notifications` (`sale_id`) WHERE "notifications"."sale_id" IS NOT NULL;--> statement-breakpoint
-CREATE INDEX `notifications_user` ON `notifications` (`user_id`) WHERE "notifications"."user_id" IS NOT NULL;--> statement-breakpoint
+CREATE INDEX `notifications_user` ON `notifications` (`user_id`);--> statement-breakpoint
 CREATE INDEX `notifications_status` ON `notifications` (`status`,`id`);--> statement-breakpoint
 CREATE UNIQUE INDEX `notifications_one_reminder` ON `notifications` (`booking_id`,"facts" ->> '$.startAt') WHERE "notifications"."kind" = 'booking_reminder';--> statement-breakpoint
 DROP INDEX `users_email_key`;--> statement-breakpoint

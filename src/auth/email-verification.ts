@@ -2,7 +2,7 @@
  * Verified e-mail addresses: the tokens that prove them, of which only hashes are stored, and the statements that give
  * an address to one account.
  */
-import { and, eq, isNull, ne, type SQL, sql } from "drizzle-orm";
+import { and, eq, isNotNull, isNull, ne, type SQL, sql } from "drizzle-orm";
 import type { Database, Reader } from "../db/client.ts";
 import { emailVerifications, users } from "../db/schema.ts";
 import { build, compile, insertInto, statementOf } from "../db/statement.ts";
@@ -91,7 +91,15 @@ export function releaseAddress(address: string, exceptUserId: string, now: numbe
       build
         .update(users)
         .set({ pendingEmail: null, updatedAt: now })
-        .where(and(sql`lower(${users.pendingEmail}) = ${key}`, ne(users.id, exceptUserId), onlyIf)),
+        .where(
+          and(
+            // SQLite uses the index only with its own condition.
+            isNotNull(users.pendingEmail),
+            sql`lower(${users.pendingEmail}) = ${key}`,
+            ne(users.id, exceptUserId),
+            onlyIf,
+          ),
+        ),
     ),
   ] as const;
 }

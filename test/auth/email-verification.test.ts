@@ -183,7 +183,7 @@ describe("where verification is required, a new account", () => {
 
   test("is answered and costs the same whether or not the address has an account", async () => {
     const email = newAddress();
-    await customer(at(email, true));
+    await person("CUSTOMER", at(email, true));
     const [taken, free] = [await make(email), await make(newAddress())];
     expect(Object.keys(taken.body)).toEqual(Object.keys(free.body));
     expect([taken.cost.trips, taken.cost.rowsWritten]).toEqual([free.cost.trips, free.cost.rowsWritten]);

@@ -39,6 +39,15 @@ describe("known and unknown users", () => {
     expect(known.derivations).toEqual([100_000]);
     expect(await login("nobody-of-this-name")).toEqual(known);
     expect(await login(inactive.username)).toEqual(known);
+    // Nor by an address, verified, unverified, shared or unknown.
+    const verified = await person("CUSTOMER", {
+      emailVerifiedAt: 1,
+      passwordHash: await hashPassword("a quiet engine"),
+    });
+    const { email } = verified;
+    await person("CUSTOMER", { email, emailKey: email });
+    for (const address of [email, inactive.email, "nobody@example.com"])
+      expect(await login(address)).toEqual(known);
   });
 
   test("cannot be distinguished by the cost of a request for a password reset", async () => {
@@ -50,5 +59,8 @@ describe("known and unknown users", () => {
     expect(known.trips.length).toBeGreaterThan(0);
     expect(await forgot("nobody@example.com")).toEqual(known);
     expect(await forgot(inactive.email)).toEqual(known);
+    const verified = await person("CUSTOMER", { emailVerifiedAt: 1 });
+    await person("CUSTOMER", { email: verified.email, emailKey: verified.email });
+    expect(await forgot(verified.email)).toEqual(known);
   });
 });

@@ -4,7 +4,7 @@ import { and, eq, inArray } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { bookingSchema } from "../../src/bookings/schemas.ts";
-import { bookings, cars, notifications } from "../../src/db/schema.ts";
+import { bookings, cars, notifications, users } from "../../src/db/schema.ts";
 import { writerOf } from "../support/faults.ts";
 import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
 
@@ -497,10 +497,9 @@ describe("the available slots", () => {
 
 describe("the cap on active bookings", () => {
   /** The app with a cap of three. Commands go to a writer with the same cap. */
-  function capped(customerToken: string) {
+  function capped(customerToken: string, mostUnverified = 3) {
     const CAR_COORDINATOR = {
-      getByName: (carId: string) =>
-        writerOf(carId, env.DB, { activeBookings: { most: 3, mostUnverified: 3 } }),
+      getByName: (carId: string) => writerOf(carId, env.DB, { activeBookings: { most: 3, mostUnverified } }),
     } as unknown as Env["CAR_COORDINATOR"];
     return (carId: string, startAt: number) =>
       answer(
@@ -527,6 +526,34 @@ describe("the cap on active bookings", () => {
       new Set(["too_many_bookings"]),
     );
     expect(await db.select().from(bookings).where(eq(bookings.customerId, customer.id))).toHaveLength(3);
+  });
+
+  test("is lower while the e-mail address is not verified, and the refusal says so", async () => {
+    const customer = await person();
+    const book = capped(customer.token, 1);
+    expect((await book(await car(), slot(3))).status).toBe(201);
+    const refused = await book(await car(), slot(3, 1));
+    expect([refused.status, refused.body.code, refused.body.detail]).toEqual([
+      409,
+      "too_many_bookings",
+      "A customer may have 3 active bookings at a time, and 1 until their e-mail address is verified",
+    ]);
+    await db.update(users).set({ emailVerifiedAt: 1 }).where(eq(users.id, customer.id));
+    for (const hour of [1, 2]) expect((await book(await car(), slot(3, hour))).status).toBe(201);
+    expect((await book(await car(), slot(3, 3))).body.code).toBe("too_many_bookings");
+  });
+
+  test("is zero without a verified address where verification is required: 403 says what to do", async () => {
+    const [customer, carId] = [await person(), await car()];
+    const book = capped(customer.token, 0);
+    const refused = await book(carId, slot(3));
+    expect([refused.status, refused.body.code]).toEqual([403, "email_not_verified"]);
+    expect(refused.body.detail).toContain("/api/auth/email/resend");
+    expect(await activeBookings(carId)).toEqual([]);
+    const notified = db.select().from(notifications).where(eq(notifications.userId, customer.id));
+    expect(await notified).toEqual([]);
+    await db.update(users).set({ emailVerifiedAt: 1 }).where(eq(users.id, customer.id));
+    expect((await book(carId, slot(3))).status).toBe(201);
   });
 
   test("does not count bookings that are over or cancelled, nor those of others", async () => {

@@ -1,4 +1,5 @@
 /** The pages in a real browser: they load from us alone, the console stays silent, and they can be used. */
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -161,6 +162,33 @@ describe("the other pages", () => {
     expect(await page.locator("pre").textContent()).toContain(`curl '${server.url.origin}/api/cars`);
     expect([await overflow(page), faults]).toEqual([0, []]);
     await page.close();
+  });
+
+  test("verify an address by the button alone, once", async () => {
+    const { user } = await server.customer("verena");
+    const token = "a-token-of-the-mail";
+    await server.db
+      .prepare(
+        "INSERT INTO email_verifications (token_hash, user_id, email, created_at, expires_at) VALUES (?, ?, 'verena@example.com', 0, 9e12)",
+      )
+      .bind(createHash("sha256").update(token).digest("hex"), user.id)
+      .run();
+    const verified = () =>
+      server.db.prepare("SELECT email_verified_at AS at FROM users WHERE id = ?").bind(user.id).first("at");
+    const { page, faults } = await open(`/verify-email#token=${token}`, { width: 390 });
+    expect(await verified()).toBeNull();
+    await page.locator("#verify button").click();
+    await page.locator("#outcome", { hasText: "your e-mail address is confirmed" }).waitFor();
+    expect(await page.locator("#verify").isVisible()).toBe(false);
+    expect(await verified()).not.toBeNull();
+    expect([await overflow(page), faults]).toEqual([0, []]);
+    await page.reload();
+    await page.locator("#verify button").click();
+    await page.locator("#outcome", { hasText: "This link is no longer valid" }).waitFor();
+    await page.close();
+    const without = await open("/verify-email");
+    expect(await without.page.locator("#outcome").textContent()).toContain("This link is no longer valid");
+    await without.page.close();
   });
 
   test("offer another reset link when the first was used", async () => {

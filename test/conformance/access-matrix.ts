@@ -69,6 +69,14 @@ export const MATRIX: Record<string, Row> = {
     () => ({ path: "/api/auth/password/reset/", json: { token: "made-up", new_password: PASSWORD } }),
     "400 400 400 400 400 400 400 400 400",
   ],
+  verifyEmail: [
+    () => ({ path: "/api/auth/email/verify/", json: { token: "made-up" } }),
+    "400 400 400 400 400 400 400 400 400",
+  ],
+  resendVerificationEmail: [
+    () => ({ path: "/api/auth/email/resend/" }),
+    "401 204 204 204 204 204 401 401 401",
+  ],
   getMe: [() => ({ path: "/api/auth/me/" }), "401 200 200 200 200 200 401 401 401"],
   updateMe: [() => ({ path: "/api/auth/me/", json: { phone: "1" } }), "401 200 200 200 200 200 401 401 401"],
   changePassword: [
@@ -283,6 +291,8 @@ export async function stageMatrix(server: Server) {
     [
       "DELETE FROM refresh_tokens WHERE session_id IN (SELECT id FROM sessions WHERE user_id = ?)",
       "DELETE FROM sessions WHERE user_id = ?",
+      "DELETE FROM notifications WHERE user_id = ?",
+      "DELETE FROM email_verifications WHERE user_id = ?",
       "DELETE FROM users WHERE id = ?",
     ].map((sql) => server.db.prepare(sql).bind(deleted)),
   );

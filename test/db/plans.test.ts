@@ -13,6 +13,12 @@ import { planOf, queriesOf, stepsOf } from "../support/plans.ts";
 const PAGE = { limit: 20, offset: 0 };
 const caller = { id: "u", role: "SALES", sessionId: "s", allowedRoles: ["SALES"] } as const;
 
+const RESET_ACCOUNT = [
+  "SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)",
+  "SEARCH users USING INDEX users_verified_email_key (email_key=?)",
+  "SEARCH users USING INDEX users_email (email_key=?)",
+];
+
 /** What is looked for, its queries, and how each table is read. */
 const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
   [
@@ -23,10 +29,40 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
       "SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)",
     ],
   ],
-  ["the user who signs in", [userByName({ key: "k", unverified: 1 })], []],
-  ["the account that a password reset is mailed to", [resetNotice("n", "k", 0)], []],
-  ["whether an address is taken", [takenAddress({ key: "k", userId: "u" })], []],
-  ["the accounts that lose an address", [...releaseAddress("k", "u", 0)], []],
+  [
+    "the user who signs in",
+    [userByName({ key: "k", unverified: 1 })],
+    [
+      "SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)",
+      "SEARCH users USING INDEX users_username_key (username_key=?)",
+      "SEARCH users USING INDEX users_verified_email_key (email_key=?)",
+      "SEARCH users USING INDEX users_email (email_key=?)",
+      "SEARCH users USING COVERING INDEX users_email (email_key=?)",
+    ],
+  ],
+  [
+    "the account that a password reset is mailed to",
+    [resetNotice("n", "k", 0)],
+    // Once for the user, and once for the spelling of the address.
+    [...RESET_ACCOUNT, ...RESET_ACCOUNT],
+  ],
+  [
+    "whether an address is taken",
+    [takenAddress({ key: "k", userId: "u" })],
+    [
+      "SCAN CONSTANT ROW",
+      "SEARCH other USING INDEX users_verified_email_key (email_key=?)",
+      "SEARCH other USING INDEX users_username_key (username_key=?)",
+    ],
+  ],
+  [
+    "the accounts that lose an address",
+    [...releaseAddress("k", "u", 0)],
+    [
+      "SEARCH users USING INDEX users_email (email_key=?)",
+      "SEARCH users USING INDEX users_pending_email (<expr>=?)",
+    ],
+  ],
   [
     "a car",
     await queriesOf((db) => carById(db, "c")),

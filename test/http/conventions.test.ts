@@ -280,7 +280,7 @@ describe("the documents of the API", () => {
     expect(body.paths["/api/bookings"].post["x-roles"]).toEqual(["CUSTOMER"]);
   });
 
-  test.each(["/", "/docs", "/docs/errors", "/reset-password"])(
+  test.each(["/", "/docs", "/docs/errors", "/reset-password", "/verify-email"])(
     "at %s load only our own files, and nothing inline",
     async (path) => {
       const page = await exports.default.fetch(`http://dealership.test${path}`);

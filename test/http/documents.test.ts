@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { call } from "../support/world.ts";
 
 describe("documents and health checks", () => {
-  test.each(["/healthz/", "/readyz/", "/openapi.json/", "/docs/", "/reset-password/"])(
+  test.each(["/healthz/", "/readyz/", "/openapi.json/", "/docs/", "/reset-password/", "/verify-email/"])(
     "at %s are found",
     async (path) => {
       expect((await call("GET", path)).status).toBe(200);
