@@ -1,10 +1,11 @@
 /** `npm run dev`: variables, tables, demo data for an empty database, then the local server. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { parseEnv } from "node:util";
 import { fail, readOptions } from "../tools/command-line/arguments.ts";
 import { run, start } from "../tools/command-line/programs.ts";
 import { DEMO_PASSWORD } from "../tools/demo/demo-data.ts";
 import { chosenPort, isTaken, recordServer, untilReady } from "../tools/server/dev-server.ts";
-import { completeVariables, namesIn } from "../tools/server/dev-variables.ts";
+import { completeVariables } from "../tools/server/dev-variables.ts";
 
 const VARIABLES = ".dev.vars";
 
@@ -42,8 +43,9 @@ function step(program: "wrangler" | "node", ...args: string[]): void {
 step("wrangler", "d1", "migrations", "apply", "DB", "--local");
 step("node", "scripts/seed.ts");
 
-// Links in e-mails lead to this server, unless the developer sets PUBLIC_URL.
-const publicUrl = namesIn(text).includes("PUBLIC_URL") ? [] : ["--var", `PUBLIC_URL:${url}`];
+// Links in e-mails lead to this server, unless .dev.vars names an address elsewhere.
+const isHere = /^http:\/\/localhost:\d+$/.test(parseEnv(text)["PUBLIC_URL"] ?? "");
+const publicUrl = isHere ? ["--var", `PUBLIC_URL:${url}`] : [];
 const server = start("wrangler", ["dev", "--port", String(port), ...publicUrl], { stdio: "inherit", env });
 const forget = recordServer(port);
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => server.kill(signal));

@@ -11,6 +11,27 @@ const isTimeZone = (name: string) => {
   }
 };
 
+/** Cloudflare's location hints of Durable Objects. */
+export const REGIONS = [
+  "wnam",
+  "enam",
+  "sam",
+  "weur",
+  "eeur",
+  "apac",
+  "apac-ne",
+  "apac-se",
+  "oc",
+  "afr",
+  "me",
+] as const satisfies DurableObjectLocationHint[];
+
+/** Domains that nobody can own (RFC 2606, RFC 6761): the placeholders of wrangler.toml, and a developer's machine. */
+const RESERVED = /(^|\.)(example|example\.(com|net|org)|invalid|local|localhost|test)$/i;
+
+/** Whether links and mail can reach a host from outside. */
+const isPublic = (host: string) => host.includes(".") && !RESERVED.test(host) && !/^[\d.]+$/.test(host);
+
 /** Every variable and secret, with its form and meaning. docs/configuration.md is generated from it. */
 export const variables = z.object({
   ENVIRONMENT: z.enum(["development", "staging", "production"]).describe("Which kind of deployment this is"),
@@ -18,6 +39,11 @@ export const variables = z.object({
     .url()
     .transform((url) => url.replace(/\/+$/, ""))
     .describe("Where clients reach this API; links in e-mails and problem types begin with it"),
+  REGION: z
+    .enum(REGIONS)
+    .describe(
+      "Where the Durable Object of a car is created, beside D1 and R2. It stays where it was created",
+    ),
   SHOWROOM_NAME: z.string().min(1).describe("The name that customers read in e-mails and calendar files"),
   SHOWROOM_TIME_ZONE: z
     .string()
@@ -87,9 +113,21 @@ export const variables = z.object({
     .describe("Secret: the previous JWT_SECRET, while it is being replaced; its tokens stay valid"),
 });
 
-const configuration = variables.transform((v) => ({
+/** Refuses what is right on a developer's machine only: links that lead nowhere, and mail from nobody. */
+const deployable = variables.superRefine((v, context) => {
+  if (v.ENVIRONMENT === "development") return;
+  const refuse = (name: string, message: string) =>
+    context.addIssue({ code: "custom", path: [name], message });
+  if (!v.PUBLIC_URL.startsWith("https://")) refuse("PUBLIC_URL", "not https");
+  if (!isPublic(new URL(v.PUBLIC_URL).hostname)) refuse("PUBLIC_URL", "not a public address");
+  for (const name of ["EMAIL_FROM", "EMAIL_STAFF"] as const)
+    if (!isPublic(v[name].slice(v[name].indexOf("@") + 1))) refuse(name, "not at a public domain");
+});
+
+const configuration = deployable.transform((v) => ({
   environment: v.ENVIRONMENT,
   publicUrl: v.PUBLIC_URL,
+  region: v.REGION,
   showroom: { name: v.SHOWROOM_NAME, timeZone: v.SHOWROOM_TIME_ZONE },
   bookingHorizonDays: v.BOOKING_HORIZON_DAYS,
   emailVerificationRequired: v.EMAIL_VERIFICATION === "required",

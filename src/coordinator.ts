@@ -53,7 +53,9 @@ async function reach<Answer>(
   call: (object: Coordinator) => Answer,
 ): Promise<Awaited<Answer>> {
   try {
-    return await call(deps.env.CAR_COORDINATOR.getByName(carId));
+    // Without a hint an object lives where its first caller was, for good: a crawler would decide.
+    const locationHint = deps.config.region;
+    return await call(deps.env.CAR_COORDINATOR.getByName(carId, { locationHint }));
   } catch (error) {
     const isOurs =
       error instanceof Error &&

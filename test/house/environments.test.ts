@@ -1,6 +1,8 @@
-/** Bindings are not inherited in wrangler.toml: each environment repeats them, and what is repeated drifts apart. */
-import { describe, expect, test } from "vitest";
+/** The top level of wrangler.toml is production; staging repeats what wrangler does not inherit, and copies drift apart. */
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { afterAll, describe, expect, test } from "vitest";
 import { unstable_readConfig } from "wrangler";
+import { PLACES } from "../../tools/deploy/regions.ts";
 
 /** Which variables and members say where an environment is; everything else must be the same everywhere. */
 const OWN_VARIABLES = ["ENVIRONMENT", "PUBLIC_URL"];
@@ -14,19 +16,20 @@ const OWN_MEMBERS = [
 ];
 
 /** Members of the configuration that say which environment it is, or where its Worker answers. */
-const NAMES = ["definedEnvironments", "name", "route", "routes", "targetEnvironment", "workers_dev"];
+const NAMES = ["configPath", "definedEnvironments", "name", "routes", "targetEnvironment", "userConfigPath"];
 
-const ENVIRONMENTS = ["staging", "production"];
+/** wrangler.toml with the commented routes taken in, as an operator does it. */
+const ROUTED = "wrangler.routed.toml";
+writeFileSync(
+  ROUTED,
+  readFileSync("wrangler.toml", "utf8").replaceAll(/^# (routes = .*)\n(routes = \[\]\n)?/gm, "$1\n"),
+);
+afterAll(() => rmSync(ROUTED));
 
 type Tree = { [member: string]: unknown };
 
-const read = (env?: string): Tree => {
-  const config: Tree = unstable_readConfig(
-    { config: "wrangler.toml", ...(env ? { env } : {}) },
-    { hideWarnings: true },
-  );
-  return Object.fromEntries(Object.entries(config).filter(([member]) => !NAMES.includes(member)));
-};
+const read = (env?: string, config = "wrangler.toml"): Tree =>
+  unstable_readConfig({ config, ...(env ? { env } : {}) }, { hideWarnings: true });
 
 /** The tree with the names of its own resources, the paths to which begin with `own`, taken out. */
 function split(tree: Tree): { common: Tree; own: string[] } {
@@ -42,36 +45,72 @@ function split(tree: Tree): { common: Tree; own: string[] } {
       }),
     );
   };
-  const common = visit(tree) as Tree;
+  const named = Object.fromEntries(Object.entries(tree).filter(([member]) => !NAMES.includes(member)));
+  const common = visit(named) as Tree;
   common["vars"] = Object.fromEntries(
     Object.entries(Object(common["vars"])).filter(([name]) => !OWN_VARIABLES.includes(name)),
   );
   return { common, own };
 }
 
-const local = split(read());
+const production = split(read());
+const staging = split(read("staging"));
 
-describe.each(ENVIRONMENTS)("the environment %s", (environment) => {
-  const { common, own } = split(read(environment));
+test("there is production, which is the top level, and staging", () => {
+  expect(read()["definedEnvironments"]).toEqual(["staging"]);
+  expect(read()["vars"]).toMatchObject({ ENVIRONMENT: "production" });
+  expect(read("staging")["vars"]).toMatchObject({ ENVIRONMENT: "staging" });
+});
 
-  test("has the same members as the top level", () => {
-    expect(common).toEqual(local.common);
-    expect(Object.keys(common)).toEqual(expect.arrayContaining(["queues", "ratelimits", "vars"]));
-  });
-
-  test("has every variable of the top level", () => {
-    expect(Object.keys(Object(read(environment)["vars"])).sort()).toEqual(
-      Object.keys(Object(read()["vars"])).sort(),
+describe("staging", () => {
+  test("has the same members as production", () => {
+    expect(staging.common).toEqual(production.common);
+    expect(Object.keys(staging.common)).toEqual(
+      expect.arrayContaining(["placement", "queues", "ratelimits", "vars", "version_metadata"]),
     );
   });
 
-  test("shares no database, bucket, queue or counter with another environment", () => {
-    // The ids of databases are filled in before a deploy.
-    const names = own.filter((name) => !name.startsWith("database_id "));
-    const others = [undefined, ...ENVIRONMENTS].filter((other) => other !== environment);
-    const taken = new Set(others.flatMap((other) => split(read(other)).own));
-    expect(names.filter((name) => taken.has(name))).toEqual([]);
-    expect(names.length).toBeGreaterThan(8);
+  test("has every variable of production", () => {
+    const names = (tree: Tree) => Object.keys(Object(tree["vars"])).sort();
+    expect(names(read("staging"))).toEqual(names(read()));
+  });
+
+  test("shares no database, bucket, queue, counter or name with production", () => {
+    expect(staging.own.filter((name) => production.own.includes(name))).toEqual([]);
+    expect(staging.own.length).toBeGreaterThan(8);
+    expect(read("staging")["name"]).not.toBe(read()["name"]);
+  });
+
+  test("does not inherit the address of production", () => {
+    expect(read(undefined, ROUTED)["routes"]).toEqual([
+      { pattern: "dealership.example", custom_domain: true },
+    ]);
+    expect(read("staging", ROUTED)["routes"]).toEqual([
+      { pattern: "staging.dealership.example", custom_domain: true },
+    ]);
+  });
+});
+
+describe.each([undefined, "staging"])("the environment %s", (env) => {
+  const config = read(env) as {
+    vars: { REGION: keyof typeof PLACES; EMAIL_FROM: string; PUBLIC_URL: string };
+  } & Tree;
+
+  test("is reached by its own domain alone, and is logged without one event for each request", () => {
+    expect(config).toMatchObject({
+      workers_dev: false,
+      preview_urls: false,
+      observability: { redact_query_string: true, logs: { invocation_logs: false } },
+    });
+    const [route] = read(env, ROUTED)["routes"] as { pattern: string }[];
+    expect(config.vars.PUBLIC_URL).toBe(`https://${route?.pattern}`);
+  });
+
+  test("places its Worker beside its data, and sends mail from EMAIL_FROM alone", () => {
+    expect(config["placement"]).toEqual({ region: PLACES[config.vars.REGION].placement });
+    expect(config["send_email"]).toEqual([
+      { name: "EMAIL", allowed_sender_addresses: [config.vars.EMAIL_FROM] },
+    ]);
   });
 });
 

@@ -6,7 +6,7 @@ import { createApp } from "../../src/app.ts";
 import { cars } from "../../src/db/schema.ts";
 import { forgetPublic } from "../../src/http/public-cache.ts";
 import { databaseWith } from "../support/faults.ts";
-import { car, db, person } from "../support/world.ts";
+import { car, DEPLOYED, db, person } from "../support/world.ts";
 
 const BOOKMARK = "00000000-00000000-00000000-00000000000000000000000000000000";
 const app = createApp();
@@ -45,7 +45,7 @@ test("only a response in development shows the cost of its request", async () =>
   expect((await ask(path)).headers.get("Server-Timing")).toBe(
     'd1;desc="1 round trips, 2 rows read, 0 written"',
   );
-  const production = { ...env, ENVIRONMENT: "production" } as unknown as Env;
+  const production = { ...env, ...DEPLOYED } as unknown as Env;
   const answer = await app.fetch(
     new Request(`http://dealership.test${path}`),
     production,

@@ -13,6 +13,14 @@ import { foldCase } from "../../src/shared/text.ts";
 export const db = drizzle(env.DB);
 export const ZONE = env.SHOWROOM_TIME_ZONE;
 
+/** Variables that are complete for a public deployment. */
+export const DEPLOYED = {
+  ENVIRONMENT: "production",
+  PUBLIC_URL: "https://dealership.internal",
+  EMAIL_FROM: "showroom@dealership.internal",
+  EMAIL_STAFF: "sales@dealership.internal",
+};
+
 type Person = { id: string; username: string; email: string; role: Role; token: string; caller: Caller };
 
 let made = 0;

@@ -62,6 +62,9 @@ export async function setStage(
         bindings: {
           ...config.vars,
           ENVIRONMENT: "production",
+          PUBLIC_URL: "https://dealership.internal",
+          EMAIL_FROM: "showroom@dealership.internal",
+          EMAIL_STAFF: "sales@dealership.internal",
           RATE_LIMITS: "off",
           // Few customers stand for many.
           MAX_ACTIVE_BOOKINGS: "100000",

@@ -12,7 +12,7 @@ export const LOCAL_STATE = join(".wrangler", "state");
 
 type Bindings = {
   compatibility_date: string;
-  d1_databases: Array<{ binding: string; database_id: string }>;
+  d1_databases: Array<{ binding: string; database_id?: string }>;
   r2_buckets: Array<{ binding: string; bucket_name: string }>;
   vars: Record<string, string>;
 };
@@ -27,7 +27,8 @@ export async function openLocalStorage(folder: string = LOCAL_STATE) {
       script: "export default {}",
       compatibilityDate: config.compatibility_date,
       d1Databases: Object.fromEntries(
-        config.d1_databases.map(({ binding, database_id }) => [binding, database_id]),
+        // As wrangler does: without an id the binding names the local database.
+        config.d1_databases.map(({ binding, database_id }) => [binding, database_id ?? binding]),
       ),
       r2Buckets: Object.fromEntries(
         config.r2_buckets.map(({ binding, bucket_name }) => [binding, bucket_name]),

@@ -71,10 +71,11 @@ export function configurationPage(
   return `${HEAD}
 # Configuration
 
-Variables are in \`wrangler.toml\`, one block for each environment; the defaults below are those of the top level, which is
-for local use. Secrets are set with \`wrangler secret put NAME --env production\`. What differs on a developer's machine
-is in \`.dev.vars\`, which \`npm run dev\` creates. All are checked together at the first request: while one is missing or
-wrong, every answer is 503 \`misconfigured\`.
+Variables are in \`wrangler.toml\`: the top level is production, \`[env.staging]\` repeats it for staging. The values below are
+those of production as it comes. Every \`*.example\` among them is a placeholder, which a public deployment refuses. Secrets
+are set with \`wrangler secret put NAME --env=\` (\`--env staging\`). What differs on a developer's machine is in \`.dev.vars\`,
+which \`npm run dev\` creates. All are checked together at the first request: while one is missing or wrong, every answer is
+503 \`misconfigured\`, and the log names it.
 
 ${table(["name", "kind", "values", "default", "meaning"], rows)}
 `;

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 
 const DEFAULTS = {
   ENVIRONMENT: () => "development",
+  PUBLIC_URL: () => "http://localhost:8787",
   CORS_ORIGINS: () => "*",
   JWT_SECRET: () => randomBytes(48).toString("base64url"),
 };
