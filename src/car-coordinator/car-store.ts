@@ -18,6 +18,7 @@ import { build, compile, type Statement } from "../db/statement.ts";
 import { type Violation, violationOf } from "../db/violations.ts";
 import { outboxStatement, outgoing } from "../outbox/outbox.ts";
 import { recordSale, recordVoid, refusalOf as saleRefusalOf } from "../sales/store.ts";
+import { DependencyDown } from "../shared/dependency-down.ts";
 import { type Refusal, refuse } from "../shared/refusals.ts";
 import type { CarStore, CommandContext, Commit } from "./car-writer.ts";
 import { bookingsOf, type CarState, type Change } from "./commands.ts";
@@ -96,7 +97,9 @@ export class D1CarStore implements CarStore {
       await db.commit(caller, action, `car:${carId}`, statements);
     } catch (error) {
       const violation = violationOf(error);
-      return violation ? refusedBy(violation, change, caps) : { type: "unknown", error };
+      if (violation) return refusedBy(violation, change, caps);
+      if (error instanceof DependencyDown) return { type: "unknown", error };
+      throw error;
     }
     if (notices.length > 0)
       onOutbox(

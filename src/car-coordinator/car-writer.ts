@@ -6,6 +6,7 @@
 import type { Booking } from "../bookings/booking.ts";
 import type { IdempotencyKey, StoredAnswer } from "../db/idempotency.ts";
 import type { Caller } from "../shared/callers.ts";
+import { DependencyDown, isWorthRepeating, shortPause } from "../shared/dependency-down.ts";
 import { type Refusal, refuse } from "../shared/refusals.ts";
 import { apply, type CarState, type Change, type Command, type DecisionContext, decide } from "./commands.ts";
 import { SerialQueue } from "./serial-queue.ts";
@@ -48,7 +49,7 @@ export type Outcome =
 
 /** How many commands may wait for one car. At a few milliseconds each, the last one waits for seconds. */
 export const MAX_WAITING = 2000;
-/** How often a command is decided when memory proves to be out of date. */
+/** How often a command is decided when memory proves to be out of date, or its commit is lost. */
 const MAX_TRIES = 3;
 
 /** The writer of one car. */
@@ -57,6 +58,7 @@ export class CarWriter {
   readonly #decisionContext: () => DecisionContext;
   readonly #report: (event: string, error: unknown, requestId: string | undefined) => void;
   readonly #queue: SerialQueue;
+  readonly #pause: () => Promise<void>;
   #state: CarState | undefined;
   #loading: Promise<CarState> | undefined;
   /** The current or last command. Never rejects. */
@@ -67,18 +69,20 @@ export class CarWriter {
     decisionContext: () => DecisionContext,
     report: (event: string, error: unknown, requestId: string | undefined) => void,
     capacity = MAX_WAITING,
+    pause = shortPause,
   ) {
     this.#store = store;
     this.#decisionContext = decisionContext;
     this.#report = report;
     this.#queue = new SerialQueue(capacity);
+    this.#pause = pause;
   }
 
   /** Executes a command after all earlier ones. Refuses with `busy` when too many wait. */
   async execute(command: Command, context: CommandContext): Promise<Outcome> {
     const outcome = this.#queue.run(() => {
       const current = this.#execute(command, context);
-      this.#current = current;
+      this.#current = current.catch(() => {});
       return current;
     });
     return outcome ?? refuse("busy");
@@ -100,6 +104,8 @@ export class CarWriter {
     } catch (error) {
       this.#state = undefined;
       this.#report("car.store_failed", error, context.requestId);
+      // Any other error is a bug, and passes for one.
+      if (!(error instanceof DependencyDown)) throw error;
       return refuse("unavailable");
     }
   }
@@ -125,9 +131,12 @@ export class CarWriter {
           continue;
         case "unknown":
           this.#report("car.commit_unknown", commit.error, context.requestId);
+          await this.#pause();
           // Memory is out of date. Once it is loaded again, the change is in the store or can never get there.
           await this.#load();
-          return (await this.#store.holds(change)) ? done(change, null) : refuse("unavailable");
+          if (await this.#store.holds(change)) return done(change, null);
+          if (tries === MAX_TRIES || !isWorthRepeating(commit.error)) return refuse("unavailable");
+          continue;
       }
     }
   }

@@ -145,15 +145,51 @@ test("a read waits for a booking that is being committed", async () => {
 });
 
 describe("a failure of the database", () => {
-  test("before the commit books nothing, refuses the caller, and the next caller is served", async () => {
-    const { carId, book, context } = await stage();
-    const writer = writerOf(
-      carId,
-      databaseWith((batch, index) => (index === 2 ? Promise.reject(new Error("D1_ERROR: lost")) : batch())),
-    );
-    expect(await writer.execute(book(), context)).toEqual({ ok: false, refusal: { code: "unavailable" } });
-    expect(await bookingsOf(carId)).toEqual([]);
+  const LOST = "D1_ERROR: Network connection lost.";
+  const UNAVAILABLE = { ok: false, refusal: { code: "unavailable" } };
+
+  /** A writer whose batches of these numbers fail: 1 loads, 2 commits; then 3 loads, 4 looks, 5 commits, and so on. */
+  async function failing(message: string, ...failed: number[]) {
+    const staged = await stage();
+    let batches = 0;
+    const d1 = databaseWith((batch, index) => {
+      batches = index;
+      return failed.includes(index) ? Promise.reject(new Error(message)) : batch();
+    });
+    return { ...staged, writer: writerOf(staged.carId, d1), batches: () => batches };
+  }
+
+  test("before the commit is not noticed by the caller: the change can never arrive, so it is decided again", async () => {
+    const { carId, book, context, writer, batches } = await failing(LOST, 2);
     expect(await writer.execute(book(), context)).toMatchObject({ ok: true });
+    expect(await bookingsOf(carId)).toHaveLength(1);
+    expect(batches()).toBe(5);
+  });
+
+  test("before each of three commits books nothing and refuses the caller, and the next one is served", async () => {
+    const { carId, book, context, writer, batches } = await failing(LOST, 2, 5, 8);
+    expect(await writer.execute(book(), context)).toEqual(UNAVAILABLE);
+    expect(await bookingsOf(carId)).toEqual([]);
+    expect(batches()).toBe(10);
+    expect(await writer.execute(book(), context)).toMatchObject({ ok: true });
+  });
+
+  test("for too much work is not answered by more of it", async () => {
+    const message = "D1_ERROR: D1 DB is overloaded. Too many requests queued.";
+    const { carId, book, context, writer, batches } = await failing(message, 2);
+    expect(await writer.execute(book(), context)).toEqual(UNAVAILABLE);
+    expect(await bookingsOf(carId)).toEqual([]);
+    expect(batches()).toBe(4);
+  });
+
+  test("by a bug of ours is no outage: it passes through, and the next command loads again", async () => {
+    const message = "D1_ERROR: no such column: colour at offset 7: SQLITE_ERROR";
+    for (const at of [1, 2]) {
+      const { carId, book, context, writer } = await failing(message, at);
+      await expect(writer.execute(book(), context)).rejects.toThrow(message);
+      expect(await bookingsOf(carId)).toEqual([]);
+      expect(await writer.execute(book(), context)).toMatchObject({ ok: true });
+    }
   });
 
   test("after the commit does not prevent the answer, because the booking is found", async () => {
@@ -162,7 +198,7 @@ describe("a failure of the database", () => {
       carId,
       databaseWith(async (batch, index) => {
         const results = await batch();
-        if (index === 2) throw new Error("D1_ERROR: lost");
+        if (index === 2) throw new Error(LOST);
         return results;
       }),
     );
@@ -182,21 +218,17 @@ describe("a failure of the database", () => {
       databaseWith((batch, index) => {
         if (index !== 2) return batch();
         late = batch;
-        return Promise.reject(new Error("D1_ERROR: lost"));
+        return Promise.reject(new Error(LOST));
       }),
     );
-    expect(await writer.execute(book(), context)).toEqual({ ok: false, refusal: { code: "unavailable" } });
+    expect(await writer.execute(book(), context)).toMatchObject({ ok: true });
     await expect(late?.()).rejects.toThrow("fenced");
-    expect(await bookingsOf(carId)).toEqual([]);
+    expect(await bookingsOf(carId)).toHaveLength(1);
   });
 
   test("during a load refuses the callers, and the next command loads again", async () => {
-    const { carId, book, context } = await stage();
-    const writer = writerOf(
-      carId,
-      databaseWith((batch, index) => (index === 1 ? Promise.reject(new Error("D1_ERROR: lost")) : batch())),
-    );
-    expect(await writer.execute(book(), context)).toEqual({ ok: false, refusal: { code: "unavailable" } });
+    const { book, context, writer } = await failing(LOST, 1);
+    expect(await writer.execute(book(), context)).toEqual(UNAVAILABLE);
     expect(await writer.execute(book(), context)).toMatchObject({ ok: true });
   });
 });

@@ -81,6 +81,8 @@ describe("a fault of D1", () => {
     "D1_ERROR: D1 DB is overloaded. Too many requests queued.",
     "D1_ERROR: Internal error while starting up D1 DB storage caused object to be reset.",
     "D1_ERROR: Cannot resolve D1 DB due to transient issue on remote node.",
+    "D1_ERROR: D1 DB exceeded its CPU time limit and was reset.",
+    "D1_ERROR: D1 DB's isolate exceeded its memory limit and was reset.",
   ])("that passes is an outage, for a read and for a write: %s", async (message) => {
     for (const error of await errorsOf(message)) {
       expect(error).toBeInstanceOf(DependencyDown);
@@ -98,6 +100,77 @@ describe("a fault of D1", () => {
       expect(error.message).toBe(message);
     }
   });
+});
+
+describe("a repetition", () => {
+  const LOST = "D1_ERROR: Network connection lost.";
+
+  /** A session whose first batches fail, and how many were sent. */
+  function failingFirst(failures: number, message: string) {
+    const sent = { batches: 0 };
+    const d1 = databaseWith((batch, index) => {
+      sent.batches = index;
+      return index <= failures ? Promise.reject(new Error(message)) : batch();
+    });
+    return { opened: database(d1), sent };
+  }
+
+  test("of a read follows a transient fault, twice at most, and the caller notices nothing", async () => {
+    const { opened, sent } = failingFirst(2, LOST);
+    expect(await opened.ask(query<{ n: number }>`SELECT 1 AS n`)).toEqual([[{ n: 1 }]]);
+    expect(sent.batches).toBe(3);
+    const longer = failingFirst(3, LOST);
+    await expect(longer.opened.ask(query`SELECT 1`)).rejects.toBeInstanceOf(DependencyDown);
+    expect(longer.sent.batches).toBe(3);
+  });
+
+  test.each([
+    "D1_ERROR: D1 DB is overloaded. Requests queued for too long.",
+    "D1_ERROR: D1 DB is overloaded. Too many requests queued.",
+    "D1_ERROR: D1 DB storage operation exceeded timeout which caused object to be reset.",
+    "D1_ERROR: D1 DB exceeded its CPU time limit and was reset.",
+    "D1_ERROR: D1 DB's isolate exceeded its memory limit and was reset.",
+    "D1_ERROR: no such column: colour at offset 7: SQLITE_ERROR",
+  ])("of a read never follows %s", async (message) => {
+    const { opened, sent } = failingFirst(1, message);
+    await expect(opened.ask(query`SELECT 1`)).rejects.toThrow();
+    expect(sent.batches).toBe(1);
+  });
+
+  test("of a commit is left to those who know whether it happened", async () => {
+    const { opened, sent } = failingFirst(1, LOST);
+    await expect(paint("none", "system", opened)).rejects.toBeInstanceOf(DependencyDown);
+    expect(sent.batches).toBe(1);
+  });
+});
+
+test("a bookmark that the database does not reach delays a read by two seconds, not for ever", async () => {
+  const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+  const starts: string[] = [];
+  const d1 = new Proxy(env.DB, {
+    get: (real, name) =>
+      name !== "withSession"
+        ? Reflect.get(real, name)
+        : (start: string) => {
+            starts.push(start);
+            const session = real.withSession("first-primary");
+            if (start === "first-primary") return session;
+            return { prepare: session.prepare.bind(session), batch: () => new Promise(() => {}) };
+          },
+  });
+  const fromTheFuture = "ffffffff-ffffffff-ffffffff-ffffffffffffffffffffffffffffffff";
+  const opened = openDatabase(d1, fromTheFuture, "trace-43");
+  const began = Date.now();
+  const one = () => opened.ask(query<{ n: number }>`SELECT 1 AS n`);
+  expect(await Promise.all([one(), one()])).toEqual([[[{ n: 1 }]], [[{ n: 1 }]]]);
+  expect(Date.now() - began).toBeLessThan(4000);
+  const asked = Date.now();
+  await one();
+  expect(Date.now() - asked).toBeLessThan(1000);
+  expect(starts[0]).toBe(fromTheFuture);
+  expect(new Set(starts.slice(1))).toEqual(new Set(["first-primary"]));
+  expect(warned.mock.calls.flat().join()).toContain('"event":"bookmark.not_reached","request":"trace-43"');
+  warned.mockRestore();
 });
 
 describe("the log", () => {

@@ -33,14 +33,26 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "keeps its memory after an unknown outcome",
     file: "car-coordinator/car-writer.ts",
-    from: "await this.#load();\n          return",
-    to: "return",
+    from: "await this.#load();\n          if",
+    to: "if",
   },
   {
     name: "treats an unknown outcome as a success",
     file: "car-coordinator/car-writer.ts",
-    from: "(await this.#store.holds(change)) ?",
-    to: "change ?",
+    from: "if (await this.#store.holds(change)) return",
+    to: "if (change) return",
+  },
+  {
+    name: "sends a commit with an unknown outcome again without looking whether it arrived",
+    file: "car-coordinator/car-writer.ts",
+    from: "await this.#load();\n          if (await this.#store.holds(change)) return done(change, null);",
+    to: "this.#state = undefined;",
+  },
+  {
+    name: "sends a commit with an unknown outcome again from the memory that it was decided on",
+    file: "car-coordinator/car-writer.ts",
+    from: "await this.#load();\n          if (await this.#store.holds(change)) return done(change, null);",
+    to: "",
   },
   {
     name: "keeps its memory after a refusal by the store",
@@ -120,6 +132,9 @@ export async function subjectOf(mutant: Mutant, Real: typeof CarWriter): Promise
   const folder = `${COPIES}/${MUTANTS.indexOf(mutant)}`;
   for (const area of ["bookings", "car-coordinator", "shared"])
     cpSync(`src/${area}`, `${folder}/${area}`, { recursive: true });
+  // The simulated database throws the real class, and an error is known by its class.
+  const real = "../../../src/shared/dependency-down.ts";
+  writeFileSync(`${folder}/shared/dependency-down.ts`, `export * from "${real}";\n`);
   const path = `${folder}/${mutant.file}`;
   const [before, after, ...more] = readFileSync(path, "utf8").split(mutant.from);
   if (before === undefined || after === undefined || more.length > 0)

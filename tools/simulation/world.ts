@@ -5,6 +5,7 @@
 
 import type { CarStore, CarWriter, CommandContext, Commit } from "../../src/car-coordinator/car-writer.ts";
 import type { CarState, Change } from "../../src/car-coordinator/commands.ts";
+import { DependencyDown } from "../../src/shared/dependency-down.ts";
 import { Random } from "../random.ts";
 import { Ledger, type Rules } from "./ledger.ts";
 import type { Observed } from "./linearizability.ts";
@@ -134,7 +135,14 @@ export class World {
     const clients = new Set<() => void>();
     const instance: Omit<Instance, "writer"> = { alive: true, clients };
     const store = new DistantStore(this, instance);
-    const writer = new this.#subject.Writer(store, decisionContext, () => {}, this.faultRates.capacity);
+    const { capacity } = this.faultRates;
+    const writer = new this.#subject.Writer(
+      store,
+      decisionContext,
+      () => {},
+      capacity,
+      () => this.pause(),
+    );
     return Object.assign(instance, { writer });
   }
 
@@ -217,7 +225,7 @@ class DistantStore implements CarStore {
         return result;
       };
       const hear = (heard: () => void) => world.later(() => this.#instance.alive && heard());
-      const fail = () => reject(new Error("the line to the database broke"));
+      const fail = () => reject(new DependencyDown("the database", "the line broke"));
       switch (fate) {
         case "fine":
           return world.later(() => {
