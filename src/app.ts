@@ -10,7 +10,7 @@ import { limitBody } from "./http/body-limit.ts";
 import { checkBookmark } from "./http/bookmark.ts";
 import { allowCrossOrigin } from "./http/cors.ts";
 import { allowedMethods, documentRoutes } from "./http/documents.ts";
-import { readiness } from "./http/health.ts";
+import { liveness, readiness } from "./http/health.ts";
 import { answerProblem, Problem } from "./http/problems.ts";
 import { answerFromCache } from "./http/public-cache.ts";
 import { limitRequests } from "./http/rate-limit.ts";
@@ -28,12 +28,12 @@ export function createApp() {
 
   app.use(nameRequest);
   app.use((c, next) => (c.req.path.startsWith("/api/") ? dataHeaders : fileHeaders)(c, next));
-  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/healthz", liveness);
   app.use((c, next) => {
     c.set("config", readConfig(c.env));
     return next();
   });
-  app.get("/readyz", readiness);
+  app.get("/readyz", limitRequests, readiness);
   app.use("/api/*", allowCrossOrigin, limitRequests, checkBookmark, answerFromCache, limitBody);
 
   const routed = app

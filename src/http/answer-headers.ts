@@ -14,9 +14,12 @@ type Piece = (c: Context<AppEnv>, headers: Headers) => void;
 
 const requestIdHeader: Piece = (c, headers) => headers.set("X-Request-Id", c.get("requestId"));
 
+/** Without `includeSubDomains`: an API on the apex of a domain must not decide for the sites beside it. */
+const TRANSPORT_SECURITY = "max-age=15552000";
+
 /** JSON is never framed and, without CORS, never part of another site, so it needs fewer headers than a page. */
 const transportHeaders: Piece = (_, headers) => {
-  headers.set("Strict-Transport-Security", "max-age=15552000; includeSubDomains");
+  headers.set("Strict-Transport-Security", TRANSPORT_SECURITY);
   headers.set("X-Content-Type-Options", "nosniff");
 };
 
@@ -29,6 +32,7 @@ const ALWAYS: readonly Piece[] = [requestIdHeader, transportHeaders, noStoreHead
 const CONFIGURED: readonly Piece[] = [...ALWAYS, varyByOrigin, rateLimitHeader, databaseHeaders];
 
 const pageHeaders = secureHeaders({
+  strictTransportSecurity: TRANSPORT_SECURITY,
   // These headers are for browsers that no longer exist: Flash, Internet Explorer 8, XSS auditors.
   xDownloadOptions: false,
   xPermittedCrossDomainPolicies: false,

@@ -16,19 +16,23 @@ const DEPENDENCIES: Record<string, (env: Env) => Promise<unknown>> = {
   },
 };
 
-/** Answers 200 when every dependency works, else 503. The body names the state of each. */
+/** How long an answer is given again, so that those who ask often do not become a load of their own. */
+const KEPT_MS = 5000;
+
+type States = ReadonlyArray<readonly [dependency: string, state: "ok" | "down"]>;
+
+/** The last answer of this isolate, by its bindings. */
+const kept = new WeakMap<Env, { states: States; at: number }>();
+
+/** Answers 200: the Worker runs. The body names its version, as `wrangler versions list` does. */
+export const liveness = (c: Context<AppEnv>): Response => c.json({ status: "ok", version: c.env.VERSION.id });
+
+/** Answers 200 when every dependency works, else 503. The body names the state of each, at most five seconds ago. */
 export async function readiness(c: Context<AppEnv>): Promise<Response> {
-  const states = await Promise.all(
-    Object.entries(DEPENDENCIES).map(async ([name, check]) => {
-      try {
-        await Promise.race([check(c.env), timeout()]);
-        return [name, "ok"] as const;
-      } catch (error) {
-        log.error("readyz.dependency_down", { dependency: name, error: describeError(error) });
-        return [name, "down"] as const;
-      }
-    }),
-  );
+  const now = Date.now();
+  const last = kept.get(c.env);
+  const states = last && now - last.at < KEPT_MS ? last.states : await check(c.env);
+  if (states !== last?.states) kept.set(c.env, { states, at: now });
   const isReady = states.every(([, state]) => state === "ok");
   const headers = { "Cache-Control": "no-store", ...(isReady ? {} : { "Retry-After": "5" }) };
   return c.json(
@@ -37,6 +41,19 @@ export async function readiness(c: Context<AppEnv>): Promise<Response> {
     headers,
   );
 }
+
+const check = (env: Env): Promise<States> =>
+  Promise.all(
+    Object.entries(DEPENDENCIES).map(async ([name, ask]) => {
+      try {
+        await Promise.race([ask(env), timeout()]);
+        return [name, "ok"] as const;
+      } catch (error) {
+        log.error("readyz.dependency_down", { dependency: name, error: describeError(error) });
+        return [name, "down"] as const;
+      }
+    }),
+  );
 
 const timeout = (): Promise<never> =>
   new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), TIMEOUT_MS));
