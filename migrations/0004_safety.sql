@@ -51,7 +51,9 @@ CREATE TABLE `__new_notifications` (
 );
 --> statement-breakpoint
 INSERT INTO `__new_notifications`("rowid", "id", "kind", "recipient", "user_id", "booking_id", "sale_id", "facts", "status", "attempts", "last_error", "created_at", "next_attempt_at", "sent_at") SELECT "rowid", "id", "kind", "recipient", "user_id", "booking_id", "sale_id", "facts", "status", "attempts", "last_error", "created_at", "next_attempt_at", "sent_at" FROM `notifications` ORDER BY "rowid";--> statement-breakpoint
+-- Contracts: the copy above has every row and column, and a migration is one transaction.
 DROP TABLE `notifications`;--> statement-breakpoint
+-- Contracts: gives the copy the name that every version uses.
 ALTER TABLE `__new_notifications` RENAME TO `notifications`;--> statement-breakpoint
 CREATE INDEX `notifications_booking` ON `notifications` (`booking_id`) WHERE "notifications"."booking_id" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX `notifications_sale` ON `notifications` (`sale_id`) WHERE "notifications"."sale_id" IS NOT NULL;--> statement-breakpoint
@@ -82,9 +84,13 @@ BEGIN SELECT RAISE(ABORT, 'unknown_kind'); END;
 
 -- A verified e-mail address signs in as well as a username does, so no username equals the verified address of another
 -- person. An address that is not verified may belong to anybody, and reserves nothing.
+-- Contracts: made again below, as the other three are, with fewer refusals.
 DROP TRIGGER users_username_is_nobodys_email_on_insert;--> statement-breakpoint
+-- Contracts: made again below.
 DROP TRIGGER users_email_is_nobodys_username_on_insert;--> statement-breakpoint
+-- Contracts: made again below.
 DROP TRIGGER users_username_is_nobodys_email_on_update;--> statement-breakpoint
+-- Contracts: made again below.
 DROP TRIGGER users_email_is_nobodys_username_on_update;--> statement-breakpoint
 CREATE TRIGGER users_username_is_nobodys_email_on_insert BEFORE INSERT ON users
 WHEN EXISTS (
@@ -112,6 +118,7 @@ BEGIN SELECT RAISE(ABORT, 'email_taken'); END;
 
 -- The cap of 0003, lower for a customer whose address is not verified; with zero they cannot book at all. A Worker that
 -- does not know the lower cap yet leaves it out.
+-- Contracts: made again below with one more column, which an earlier version leaves out.
 DROP VIEW booking_caps;--> statement-breakpoint
 CREATE VIEW booking_caps AS SELECT '' AS customer_id, 0 AS most, 0 AS most_unverified, 0 AS now WHERE FALSE;
 --> statement-breakpoint

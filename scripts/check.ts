@@ -38,5 +38,17 @@ if (readdirSync("migrations").join() !== before) {
   process.exit(1);
 }
 
+step("node", "scripts/check-migrations.ts");
+
+// What wrangler would upload, of both environments. A warning is a mistake in wrangler.toml that nobody sees in CI.
+for (const env of ["", "staging"]) {
+  console.log(`\n> wrangler deploy --dry-run --env=${env}`);
+  const { status, stdout, stderr } = run("wrangler", ["deploy", "--dry-run", "--minify", `--env=${env}`]);
+  if (status !== 0 || /WARNING/.test(stdout + stderr)) {
+    console.error(stdout + stderr);
+    process.exit(1);
+  }
+}
+
 step("node", "scripts/openapi.ts", "--check");
 step("node", "scripts/docs.ts", "--check");

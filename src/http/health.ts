@@ -25,7 +25,8 @@ type States = ReadonlyArray<readonly [dependency: string, state: "ok" | "down"]>
 const kept = new WeakMap<Env, { states: States; at: number }>();
 
 /** Answers 200: the Worker runs. The body names its version, as `wrangler versions list` does. */
-export const liveness = (c: Context<AppEnv>): Response => c.json({ status: "ok", version: c.env.VERSION.id });
+export const liveness = (c: Context<AppEnv>): Response =>
+  c.json({ status: "ok", version: c.env.VERSION?.id });
 
 /** Answers 200 when every dependency works, else 503. The body names the state of each, at most five seconds ago. */
 export async function readiness(c: Context<AppEnv>): Promise<Response> {
