@@ -11,7 +11,7 @@ import { fail, readArguments } from "../tools/command-line/arguments.ts";
 import { executeSql } from "../tools/database/d1.ts";
 import { literals } from "../tools/database/literal.ts";
 
-const USAGE = `Usage: npm run create-admin -- --username NAME [--email ADDRESS] [--remote --env NAME]
+const USAGE = `Usage: npm run create-admin -- --username NAME [--email ADDRESS] [--remote [--env NAME]]
 
 Creates an administrator. The password is asked for, or taken from the variable ADMIN_PASSWORD.
 
@@ -19,7 +19,7 @@ Options:
   --username NAME
   --email ADDRESS
   --remote              in the database on Cloudflare instead of the local one
-  --env NAME            the environment of wrangler.toml
+  --env NAME            staging; without it the top level of wrangler.toml
   --persist-to FOLDER   where the local database is`;
 
 const { values } = readArguments(USAGE, {

@@ -2,7 +2,7 @@
 import { fail, readArguments } from "../tools/command-line/arguments.ts";
 import { importDump, NothingLoaded } from "../tools/import-django/command.ts";
 
-const USAGE = `Usage: npm run import-django -- dump.sql [--skip-invalid] [--ask-reset] [--dry-run] [--remote --env NAME]
+const USAGE = `Usage: npm run import-django -- dump.sql [--skip-invalid] [--ask-reset] [--dry-run] [--remote [--env NAME]]
 
 Loads a plain-SQL pg_dump of the Django service into an empty, migrated database: all of it or nothing. Rows that break
 a rule are listed.
