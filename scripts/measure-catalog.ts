@@ -2,8 +2,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { carsQuery, facetsQuery } from "../src/cars/schemas.ts";
-import { countFacets } from "../src/cars/search/facets.ts";
-import { findCars } from "../src/cars/search/list.ts";
+import { facetCounts } from "../src/cars/search/facets.ts";
+import { carList } from "../src/cars/search/list.ts";
 import { carById } from "../src/cars/store.ts";
 import { openDatabase } from "../src/db/client.ts";
 import { carPhotos, cars } from "../src/db/schema.ts";
@@ -69,9 +69,10 @@ for (const size of SIZES) {
   try {
     await load(local.d1, size);
     const db = openDatabase(local.counted, "first-primary");
-    const list = (text: string) => {
+    const list = async (text: string) => {
       const query = carsQuery.parse(Object.fromEntries(new URLSearchParams(text)));
-      return findCars(db, query, false);
+      const [rows, [total]] = await db.ask(...carList(query, false));
+      return { rows, count: total?.count ?? 0 };
     };
     const measure = async (text: string) => {
       const { count } = await list(text);
@@ -91,7 +92,7 @@ for (const size of SIZES) {
     record("one car", await local.costOf(() => carById(db, some?.id ?? "")));
     for (const text of ["", "make=bmw", "fuel_type=ELECTRIC", "make=bmw&fuel_type=DIESEL", "search=matrix"]) {
       const filters = facetsQuery.parse(Object.fromEntries(new URLSearchParams(text)));
-      record(`\`facets/?${text}\``, await local.costOf(() => countFacets(db, filters, false)));
+      record(`\`facets/?${text}\``, await local.costOf(() => db.ask(...facetCounts(filters, false))));
     }
   } finally {
     await local.close();

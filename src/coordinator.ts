@@ -26,6 +26,8 @@ export async function execute(
   const context = { caller: { id, role, sessionId }, requestId: deps.requestId, idempotency };
   const outcome = await reach(deps, carId, (object) => object.execute(command, context));
   if (!outcome.ok) return refuse(outcome.refusal.code, outcome.refusal);
+  // What a command changes is public: the status of the car, or its free slots.
+  deps.stockChanged();
   // A commit verifies the caller. An outcome without a commit does not.
   if (outcome.committed) deps.found.caller = markVerified(caller);
   deps.found.bookmark = outcome.bookmark;

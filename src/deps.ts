@@ -18,7 +18,7 @@ export type Deps = {
   readonly requestId: string;
   /** Lets work continue after the response. */
   readonly afterwards: (work: Promise<unknown>) => void;
-  /** Must be called after a write that changes public data of the stock. */
+  /** Must be called after a write that changes public data: of the stock, or free slots. A command does it by itself. */
   readonly stockChanged: () => void;
   /** Facts that this request has established: the verified caller, and the bookmark of a write in another session. */
   readonly found: { caller?: VerifiedCaller; bookmark?: string | null };

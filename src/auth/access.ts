@@ -4,7 +4,7 @@
  */
 import { ROLES, type Role, STAFF_ROLES } from "../shared/enums.ts";
 
-/** `public`: no token is read. `optional`: a signed-in caller may see more. Otherwise: the roles that may call. */
+/** `public`: no token is read. `optional`: anybody may call, and staff may see more. Otherwise: the roles that may call. */
 export type Rule = "public" | "optional" | readonly Role[];
 
 const ADMIN = ["ADMIN"] as const;

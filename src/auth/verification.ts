@@ -1,12 +1,12 @@
 /**
- * Verifies callers. Each request reads the database, so that a logout, a demotion or a deactivation takes effect with
- * the next request.
+ * Verifies callers. Each request that may do or see more than anybody reads the database, so that a logout, a demotion or
+ * a deactivation takes effect with the next request.
  */
 import { and, eq, sql } from "drizzle-orm";
 import { signedIn } from "../db/schema.ts";
 import { build, compile, type Query, type RowsOf } from "../db/statement.ts";
 import type { Deps } from "../deps.ts";
-import { type ClaimedCaller, markVerified, type VerifiedCaller } from "../shared/callers.ts";
+import { type ClaimedCaller, isStaff, markVerified, type VerifiedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse } from "../shared/refusals.ts";
 
 const roleOf = compile(
@@ -35,4 +35,23 @@ export async function readAs<const Queries extends readonly Query[]>(
   const caller = markVerified({ id, sessionId, role: user.role });
   deps.found.caller = caller;
   return ok({ caller, rows: rows as RowsOf<Queries> });
+}
+
+/**
+ * Runs the queries of a read that anybody may make, and of which staff may see more. One round trip.
+ * @param claimed a caller whose token says staff; undefined for anybody else, who is not verified
+ * @param queriesFor the queries for a reader who is staff, or not
+ * @returns the rows, and the caller when they are staff
+ */
+export async function readPublic<const Queries extends readonly Query[]>(
+  deps: Deps,
+  claimed: ClaimedCaller | undefined,
+  queriesFor: (isStaff: boolean) => Queries,
+): Promise<Result<{ caller: VerifiedCaller | undefined; rows: RowsOf<Queries> }>> {
+  if (claimed) {
+    const read = await readAs(deps, claimed, ...queriesFor(true));
+    // Somebody who is no longer staff sees what anybody sees.
+    if (!read.ok || isStaff(read.value.caller)) return read;
+  }
+  return ok({ caller: undefined, rows: (await deps.db.ask(...queriesFor(false))) as RowsOf<Queries> });
 }

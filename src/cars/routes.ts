@@ -1,6 +1,6 @@
 /** /api/cars: the stock. */
 import type { Context } from "hono";
-import { operation, optionalCaller, verifiedCaller } from "../auth/operation.ts";
+import { claimedStaff, operation, verifiedCaller } from "../auth/operation.ts";
 import { expectedVersions, notModifiedAnswer, versionTag } from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
 import { once } from "../http/idempotency.ts";
@@ -48,7 +48,7 @@ export const carRoutes = createRouter()
     async (c) => {
       const query = c.req.valid("query");
       return answerRead(c, async () => {
-        const found = await listCars(depsOf(c), await optionalCaller(c), query);
+        const found = unwrap(c, await listCars(depsOf(c), claimedStaff(c), query));
         return { body: framePage(c, query, found, (car) => car) };
       });
     },
@@ -66,7 +66,7 @@ export const carRoutes = createRouter()
     }),
     async (c) =>
       answerRead(c, async () => ({
-        body: await countCarFacets(depsOf(c), await optionalCaller(c), c.req.valid("query")),
+        body: unwrap(c, await countCarFacets(depsOf(c), claimedStaff(c), c.req.valid("query"))),
       })),
   )
   .openapi(
@@ -80,8 +80,8 @@ export const carRoutes = createRouter()
     }),
     async (c) =>
       answerRead(c, async () => {
-        const caller = await optionalCaller(c);
-        const { body, version } = unwrap(c, await getCar(depsOf(c), caller, c.req.valid("param").id));
+        const found = await getCar(depsOf(c), claimedStaff(c), c.req.valid("param").id);
+        const { body, version } = unwrap(c, found);
         return { body, tag: versionTag(version) };
       }),
   )

@@ -1,8 +1,10 @@
 /** Cars in the database, and their wire form. */
 import type { z } from "@hono/zod-openapi";
+import { eq, sql } from "drizzle-orm";
 import type { Reader } from "../db/client.ts";
 import { columnList, query } from "../db/query.ts";
 import { type carPhotos, cars } from "../db/schema.ts";
+import { build, compile } from "../db/statement.ts";
 import { formatInstant } from "../http/validation.ts";
 import { formatCents } from "../shared/money.ts";
 import type { carSchema, photoSchema } from "./schemas.ts";
@@ -23,11 +25,23 @@ export const CAR_WITH_PHOTOS = query`${columnList(cars, "cars")}, (
     'isPrimary', p.is_primary, 'width', p.width, 'height', p.height) ORDER BY p.sort_order, p.id)
   FROM car_photos p WHERE p.car_id = cars.id) AS photos`;
 
+/** The query for one car with its photos. */
+export const carWithPhotos = (id: string) =>
+  query<CarRow>`SELECT ${CAR_WITH_PHOTOS} FROM cars WHERE id = ${id}`;
+
 /** One car with its photos. */
 export async function carById(db: Reader, id: string): Promise<CarRow | undefined> {
-  const [[row]] = await db.ask(query<CarRow>`SELECT ${CAR_WITH_PHOTOS} FROM cars WHERE id = ${id}`);
+  const [[row]] = await db.ask(carWithPhotos(id));
   return row;
 }
+
+/** The status of a car, and when it last changed. */
+export const carStatus = compile(
+  build
+    .select({ status: cars.status, updatedAt: sql<number>`${cars.updatedAt}`.as("updatedAt") })
+    .from(cars)
+    .where(eq(cars.id, sql.placeholder("carId"))),
+);
 
 /** The wire form of a car. The URLs of its photos begin with `origin`. */
 export function carBody(car: CarRow, origin: string): z.infer<typeof carSchema> {

@@ -1,18 +1,19 @@
 /** The use cases of cars. */
 import type { z } from "@hono/zod-openapi";
 import { uuidv7 } from "uuidv7";
+import { readPublic } from "../auth/verification.ts";
 import { execute } from "../coordinator.ts";
 import { type IdempotencyKey, KEY_TAKEN, storeAnswer } from "../db/idempotency.ts";
 import type { Statement } from "../db/statement.ts";
 import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
-import { isStaff, type VerifiedCaller } from "../shared/callers.ts";
+import { type ClaimedCaller, isStaff, type VerifiedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
 import { fieldsOf, insertCar, newCar, refusalOf, updateCar } from "./car-writes.ts";
 import type { CarChange, CarFilters, CarsQuery, carSchema, WholeCar } from "./schemas.ts";
-import { countFacets } from "./search/facets.ts";
-import { findCars } from "./search/list.ts";
-import { type CarRow, carBody, carById } from "./store.ts";
+import { facetCounts, facetsBody } from "./search/facets.ts";
+import { carList } from "./search/list.ts";
+import { type CarRow, carBody, carById, carWithPhotos } from "./store.ts";
 
 /** A car in its wire form, and its version. */
 export type VersionedCar = { body: z.infer<typeof carSchema>; version: number };
@@ -29,22 +30,37 @@ const versioned = ({ config }: Deps, row: CarRow): VersionedCar => ({
 });
 
 /** One page of the matching cars. Only staff see removed cars. One round trip. */
-export async function listCars(deps: Deps, caller: VerifiedCaller | undefined, query: CarsQuery) {
-  const { count, rows } = await findCars(deps.db, query, isStaff(caller));
-  return { count, rows: rows.map((row) => carBody(row, deps.config.publicUrl)) };
+export async function listCars(
+  deps: Deps,
+  claimed: ClaimedCaller | undefined,
+  query: CarsQuery,
+): Promise<Result<{ count: number; rows: VersionedCar["body"][] }>> {
+  const read = await readPublic(deps, claimed, (seesRemoved) => carList(query, seesRemoved));
+  if (!read.ok) return read;
+  const [rows, [total]] = read.value.rows;
+  return ok({ count: total?.count ?? 0, rows: rows.map((row) => carBody(row, deps.config.publicUrl)) });
 }
 
 /** Counts the matching cars by make, fuel and so on. One round trip. */
-export const countCarFacets = (deps: Deps, caller: VerifiedCaller | undefined, filters: CarFilters) =>
-  countFacets(deps.db, filters, isStaff(caller));
+export async function countCarFacets(
+  deps: Deps,
+  claimed: ClaimedCaller | undefined,
+  filters: CarFilters,
+): Promise<Result<ReturnType<typeof facetsBody>>> {
+  const read = await readPublic(deps, claimed, (seesRemoved) => facetCounts(filters, seesRemoved));
+  return read.ok ? ok(facetsBody(read.value.rows.flat())) : read;
+}
 
 /** One car. Only staff find a removed one. One round trip. */
 export async function getCar(
   deps: Deps,
-  caller: VerifiedCaller | undefined,
+  claimed: ClaimedCaller | undefined,
   id: string,
 ): Promise<Result<VersionedCar>> {
-  const row = await carById(deps.db, id);
+  const read = await readPublic(deps, claimed, () => [carWithPhotos(id)]);
+  if (!read.ok) return read;
+  const { caller, rows } = read.value;
+  const [[row]] = rows;
   return row && (isStaff(caller) || row.status !== "REMOVED")
     ? ok(versioned(deps, row))
     : refuse("car_not_found");
@@ -88,7 +104,6 @@ export async function changeCar(
     const command = { type: "set_status", to, fields, expectedVersion: expected } as const;
     const outcome = await execute(deps, id, caller, command);
     if (!outcome.ok) return outcome;
-    deps.stockChanged();
   } else {
     const statement = updateCar(id, fieldsOf(change), expected, deps.now);
     const written = await commitCar(deps, caller, "car.update", id, [statement]);
@@ -114,7 +129,6 @@ export async function removeCar(
     const command = { type: "set_status", to: "REMOVED", expectedVersion: expected } as const;
     const outcome = await execute(deps, id, caller, command);
     if (!outcome.ok) return outcome;
-    deps.stockChanged();
   }
   return ok(undefined);
 }

@@ -11,7 +11,7 @@ export type AppEnv = {
     requestId: string;
     config: Config;
     deps: Deps | undefined;
-    /** The caller as the token names them. */
+    /** The caller as the token names them. Undefined for a caller who is answered as anybody is. */
     claimed: ClaimedCaller | undefined;
     /** The database session, once it is open. */
     db: Database | undefined;

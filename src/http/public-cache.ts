@@ -1,6 +1,6 @@
 /**
- * A cache of public responses in the memory of the isolate. It keeps one promise: a response to a request without
- * Authorization and X-D1-Bookmark is at most PUBLIC_FRESHNESS_SECONDS older than the database, including the time in
+ * A cache of public responses in the memory of the isolate. It keeps one promise: a response to an anonymous caller or a
+ * customer, without X-D1-Bookmark, is at most PUBLIC_FRESHNESS_SECONDS older than the database, including the time in
  * caches downstream. All other requests read the database, and so never see a state older than their own write. A write
  * in this isolate empties the cache.
  */
@@ -36,36 +36,54 @@ export function forgetPublic(): void {
   generation += 1;
 }
 
-/** Whether this request may get a shared response. */
+/** Whether this request may get a shared response. Known once the token, if there is one, is read. */
 const isShared = (c: Context<AppEnv>): boolean =>
   c.get("config").publicFreshnessSeconds > 0 &&
-  c.req.header("Authorization") === undefined &&
+  c.get("claimed") === undefined &&
   c.req.header("X-D1-Bookmark") === undefined;
 
-/** Answers a read from the cache, before any other work: the request was validated when it was first answered. */
-export const answerFromCache: MiddlewareHandler<AppEnv> = async (c, next) => {
+/** The response that the cache has for this request. */
+function fromCache(c: Context<AppEnv>): Response | undefined {
   const cached = c.req.method === "GET" || c.req.method === "HEAD" ? cache.get(c.req.url) : undefined;
-  if (!cached || cached.until <= Date.now() || !isShared(c)) return next();
-  return respond(c, cached);
-};
+  return cached && cached.until > Date.now() && isShared(c) ? respond(c, cached) : undefined;
+}
 
 /**
- * Answers a read with JSON and an entity tag, or with 304 when the caller's copy is current. Only complete responses
- * are kept, because the platform ties I/O to its request: a request cannot wait for the read of another.
+ * Answers a read without a token from the cache, before any other work: the request was validated when it was first
+ * answered. A token must be read first, because an invalid one is refused.
+ */
+export const answerFromCache: MiddlewareHandler<AppEnv> = async (c, next) =>
+  (c.req.header("Authorization") === undefined && fromCache(c)) || next();
+
+/**
+ * Answers a read with JSON and an entity tag, or with 304 when the caller's copy is current. The cache is asked again,
+ * because by now the token of a customer has been read.
  * @param read returns the body, and its tag unless the tag is a hash of the text
  */
 export async function answerRead<T extends object>(
   c: Context<AppEnv>,
   read: () => Promise<{ body: T; tag?: string }>,
 ) {
+  const answer = fromCache(c) ?? respond(c, await readAndKeep(c, read));
+  // The text is the JSON of a T.
+  return answer as unknown as ReturnType<typeof c.json<T, 200>>;
+}
+
+/**
+ * Keeps only complete responses, because the platform ties I/O to its request: a request cannot wait for the read of
+ * another.
+ */
+async function readAndKeep(
+  c: Context<AppEnv>,
+  read: () => Promise<{ body: object; tag?: string }>,
+): Promise<CachedAnswer> {
   const [begun, generationBefore] = [Date.now(), generation];
   const { body, tag } = await read();
   const bytes = encoder.encode(JSON.stringify(body)) as Uint8Array<ArrayBuffer>;
   const until = isShared(c) ? begun + c.get("config").publicFreshnessSeconds * 1000 : 0;
   const answer: CachedAnswer = { bytes, tag: tag ?? (await bodyTag(bytes)), until };
   if (until > 0 && generation === generationBefore) keep(c.req.url, answer);
-  // The text is the JSON of a T.
-  return respond(c, answer) as unknown as ReturnType<typeof c.json<T, 200>>;
+  return answer;
 }
 
 function respond(c: Context<AppEnv>, { bytes, tag, until }: CachedAnswer): Response {

@@ -31,7 +31,7 @@ export function depsOf(c: Context<AppEnv>): Deps {
 function databaseOf(c: Context<AppEnv>): Database {
   const opened = c.get("db");
   if (opened) return opened;
-  const isPrivate = c.req.method !== "GET" || c.req.header("Authorization") !== undefined;
+  const isPrivate = c.req.method !== "GET" || c.get("claimed") !== undefined;
   const start = c.req.header("X-D1-Bookmark") ?? (isPrivate ? "first-primary" : "first-unconstrained");
   const db = openDatabase(c.env.DB, start, c.get("requestId"));
   c.set("db", db);

@@ -72,7 +72,6 @@ export async function createSale(
   const command = { type: "sell", sale, commission } as const;
   const outcome = await execute(deps, sale.carId, caller, command, key && { key, answer });
   if (!outcome.ok) return outcome;
-  deps.stockChanged();
   return ok(body);
 }
 
@@ -123,7 +122,6 @@ export async function voidSale(
   const command = { type: "void_sale", sale, reversal } as const;
   const outcome = await execute(deps, sale.carId, caller, command, key && { key, answer });
   if (!outcome.ok) return outcome;
-  deps.stockChanged();
   return ok(body);
 }
 

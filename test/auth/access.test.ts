@@ -30,6 +30,8 @@ const ENDINGS: Array<
   ],
 ];
 
+const DAY = iso(slot(3)).slice(0, 10);
+
 const bookingsOf = (id: string) => db.select().from(bookings).where(eq(bookings.customerId, id));
 
 describe.each(ENDINGS)("a caller who %s", (_, end, status, code) => {
@@ -90,6 +92,40 @@ describe.each(ENDINGS)("a caller who %s", (_, end, status, code) => {
     const cancelled = await answer(call("PATCH", `/api/bookings/${id}/cancel/`, { token: customer.token }));
     // Staff may cancel what a customer may.
     expect(cancelled.status).toBe(status === 403 ? 200 : 401);
+  });
+});
+
+describe("what anybody may read", () => {
+  const read = (path: string, token?: string) => answer(call("GET", path, { token }));
+
+  test("is answered to a customer whose session has ended as to anybody", async () => {
+    const [customer, carId] = [await person(), await car()];
+    await db.update(sessions).set({ endedAt: 1 }).where(eq(sessions.userId, customer.id));
+    for (const path of [`/api/cars/${carId}/`, `/api/cars/${carId}/available-slots/?date=${DAY}`]) {
+      const anybody = await read(path);
+      expect(await read(path, customer.token)).toMatchObject({ status: 200, body: anybody.body });
+    }
+  });
+
+  test("is refused to staff whose session has ended, and answered as to anybody once they are no longer staff", async () => {
+    const [gone, moved] = [await person("SALES"), await person("SALES")];
+    const carId = await car({ status: "REMOVED" });
+    const paths = ["/api/cars/", "/api/cars/facets/", `/api/cars/${carId}/`];
+    expect((await read(`/api/cars/${carId}/`, moved.token)).status).toBe(200);
+    await db.update(sessions).set({ endedAt: 1 }).where(eq(sessions.userId, gone.id));
+    await db.update(users).set({ role: "CUSTOMER" }).where(eq(users.id, moved.id));
+    for (const path of paths) {
+      expect(await read(path, gone.token)).toMatchObject({ status: 401, body: { code: "invalid_token" } });
+      const anybody = await read(path);
+      const seen = await read(path, moved.token);
+      expect([seen.status, seen.body.results, seen.body.status]).toEqual([
+        anybody.status,
+        anybody.body.results,
+        anybody.body.status,
+      ]);
+    }
+    const slots = await read(`/api/cars/${await car()}/available-slots/?date=${DAY}`, gone.token);
+    expect(slots.status).toBe(401);
   });
 });
 

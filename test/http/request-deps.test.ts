@@ -28,9 +28,16 @@ test("a public read begins at any replica", async () => {
   expect(await startsOf({})).toEqual(["first-unconstrained"]);
 });
 
-test("a read with a token begins at the primary database", async () => {
+test("a public read of a customer begins at any replica, as that of anybody", async () => {
   const { token } = await person();
-  expect(await startsOf({ headers: { Authorization: `Bearer ${token}` } })).toEqual(["first-primary"]);
+  expect(await startsOf({ headers: { Authorization: `Bearer ${token}` } })).toEqual(["first-unconstrained"]);
+});
+
+test("a private read, and any read of staff, begins at the primary database", async () => {
+  const [customer, seller] = [await person(), await person("SALES")];
+  const as = ({ token }: { token: string }) => ({ headers: { Authorization: `Bearer ${token}` } });
+  expect(await startsOf(as(customer), "/api/bookings/me/")).toEqual(["first-primary"]);
+  expect(await startsOf(as(seller))).toEqual(["first-primary"]);
 });
 
 test("a write begins at the primary database", async () => {

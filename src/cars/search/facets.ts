@@ -1,6 +1,5 @@
 /** Counts the matching cars by make, fuel and so on, for the filters of a shop. */
 import type { z } from "zod";
-import type { Reader } from "../../db/client.ts";
 import { query, raw } from "../../db/query.ts";
 import type { Query } from "../../db/statement.ts";
 import { formatCents } from "../../shared/money.ts";
@@ -46,22 +45,17 @@ const FACETS: readonly Facet[] = [
 type Counted = { facet: string; value: string | number; n: number; label: string };
 
 /**
- * Counts every facet in one round trip. Without filters the kept counts are read: one row per value. With filters the
+ * The queries that count every facet. Without filters the kept counts are read: one row per value. With filters the
  * matching cars are read once for all facets, and once more for each facet that has its own filter.
  */
-export async function countFacets(
-  db: Reader,
-  filters: CarFilters,
-  seesRemoved: boolean,
-): Promise<z.infer<typeof facetsSchema>> {
+export function facetCounts(filters: CarFilters, seesRemoved: boolean): Query<Counted>[] {
   const isFiltered = (facet: Facet) => facet.own.some((name) => filters[name] !== undefined);
   const unfiltered = FACETS.filter((facet) => !isFiltered(facet));
   const filtered = FACETS.filter(isFiltered);
-  const queries = [
+  return [
     ...(unfiltered.length > 0 ? [queryOf(unfiltered, filters, seesRemoved)] : []),
     ...filtered.map((facet) => queryOf([facet], without(filters, facet.own), seesRemoved)),
   ];
-  return facetsBody((await db.ask(...queries)).flat());
 }
 
 function without(filters: CarFilters, names: (keyof CarFilters)[]): CarFilters {
@@ -105,7 +99,8 @@ function unionAll(queries: readonly string[]): string {
   return `${head.join(" UNION ALL ")} UNION ALL SELECT * FROM (${unionAll(tail)})`;
 }
 
-function facetsBody(counted: readonly Counted[]): z.infer<typeof facetsSchema> {
+/** The wire form of the rows of `facetCounts`. */
+export function facetsBody(counted: readonly Counted[]): z.infer<typeof facetsSchema> {
   const of = (facet: string) => counted.filter((row) => row.facet === facet);
   const byCount = <T>(facet: string, value: (row: Counted) => T) =>
     of(facet)

@@ -1,5 +1,4 @@
 /** The list of the stock. The SQL is text, because its plan and the rows it reads matter (docs/adr/0006). */
-import type { Reader } from "../../db/client.ts";
 import { all, query, raw } from "../../db/query.ts";
 import type { Query } from "../../db/statement.ts";
 import type { CarsQuery, ORDERINGS } from "../schemas.ts";
@@ -23,12 +22,11 @@ const ORDERS: Record<(typeof ORDERINGS)[number], Order> = {
   created_at: { by: "created_at", steps: { facet: "created_at_step", width: 86_400_000 } },
 };
 
-/** Returns one page of the matching cars, and the number of matching cars. One round trip. */
-export async function findCars(
-  db: Reader,
+/** The queries for one page of the matching cars, and for the number of matching cars. */
+export function carList(
   request: CarsQuery,
   seesRemoved: boolean,
-): Promise<{ count: number; rows: CarRow[] }> {
+): readonly [Query<CarRow>, Query<{ count: number }>] {
   const { page, page_size, ordering, ...filters } = request;
   const order = ORDERS[ordering.replace(/^-/, "") as (typeof ORDERINGS)[number]];
   const direction = ordering.startsWith("-") ? "DESC" : "ASC";
@@ -46,11 +44,10 @@ export async function findCars(
   // An index finds the page; only the rows of the page are read from the table.
   const ids = query`(${start.table} SELECT cars.id FROM cars WHERE ${all(matches, start.condition)}
     ORDER BY ${orderBy} LIMIT ${rowLimit} OFFSET ${start.offset}) AS page`;
-  const [rows, [total]] = await db.ask(
-    query<CarRow>`SELECT ${CAR_WITH_PHOTOS} FROM ${ids} CROSS JOIN cars WHERE page.id = cars.id ORDER BY ${orderBy}`,
+  return [
+    query`SELECT ${CAR_WITH_PHOTOS} FROM ${ids} CROSS JOIN cars WHERE page.id = cars.id ORDER BY ${orderBy}`,
     count.query,
-  );
-  return { count: total?.count ?? 0, rows };
+  ];
 }
 
 /**
