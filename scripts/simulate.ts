@@ -1,6 +1,6 @@
 /** `npm run simulate`: runs the writer of a car through many seeded schedules. */
-import { CarWriter } from "../src/car-coordinator/car-writer.ts";
 import { readOptions } from "../tools/command-line/arguments.ts";
+import { REAL } from "../tools/simulation/mutants.ts";
 import { runSchedule } from "../tools/simulation/schedule.ts";
 
 const {
@@ -19,7 +19,7 @@ const begun = performance.now();
 let steps = 0;
 let failed = 0;
 for (let seed = first; seed < first + schedules && failed < 10; seed += 1) {
-  const report = await runSchedule(seed, { Writer: CarWriter });
+  const report = await runSchedule(seed, REAL);
   steps += report.steps;
   if (trace) console.log(report.trace.join("\n"));
   if (report.faults.length === 0) continue;

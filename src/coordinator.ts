@@ -4,7 +4,7 @@ import type { IdempotencyKey, StoredAnswer } from "./db/idempotency.ts";
 import type { Deps } from "./deps.ts";
 import { type Caller, markVerified } from "./shared/callers.ts";
 import { DependencyDown } from "./shared/dependency-down.ts";
-import { ok, type Result, refuse } from "./shared/refusals.ts";
+import { refuse } from "./shared/refusals.ts";
 
 // The type comes from the binding, because areas must not import car-coordinator/, which imports all of them.
 type Coordinator = ReturnType<Env["CAR_COORDINATOR"]["getByName"]>;
@@ -24,7 +24,7 @@ export async function execute(
 ) {
   const { id, role, sessionId } = caller;
   const context = { caller: { id, role, sessionId }, requestId: deps.requestId, idempotency };
-  const outcome = await reach(deps, carId, (object) => object.execute(command, context));
+  const outcome = await call(deps, carId, command, context);
   if (!outcome.ok) return refuse(outcome.refusal.code, outcome.refusal);
   // What a command changes is public: the status of the car, or its free slots.
   deps.stockChanged();
@@ -34,30 +34,15 @@ export async function execute(
   return outcome;
 }
 
-/** Returns the free slots of a car on the local days from `from` to `to`, as the JSON text of the response. */
-export async function openSlots(
-  deps: Deps,
-  carId: string,
-  from: string,
-  to: string,
-): Promise<Result<string>> {
-  const answer = await reach(deps, carId, (object) => object.openSlots(from, to));
-  return typeof answer === "string" ? ok(answer) : refuse(answer.code);
-}
-
 /**
  * Calls the coordinator. An error inside it is a bug and passes through. A failure to reach it is an outage, and so is
  * a missing method: during a deploy it may run another version.
  */
-async function reach<Answer>(
-  deps: Deps,
-  carId: string,
-  call: (object: Coordinator) => Answer,
-): Promise<Awaited<Answer>> {
+async function call(deps: Deps, carId: string, ...args: Parameters<Coordinator["execute"]>) {
   try {
     // Without a hint an object lives where its first caller was, for good: a crawler would decide.
     const locationHint = deps.config.region;
-    return await call(deps.env.CAR_COORDINATOR.getByName(carId, { locationHint }));
+    return await deps.env.CAR_COORDINATOR.getByName(carId, { locationHint }).execute(...args);
   } catch (error) {
     const isOurs =
       error instanceof Error &&

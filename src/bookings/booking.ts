@@ -1,5 +1,5 @@
 /** A booking and its transitions. Pure. */
-import { ACTIVE_BOOKING_STATUSES, type BookingStatus } from "../shared/enums.ts";
+import { ACTIVE_BOOKING_STATUSES, type BookingStatus, type CarStatus } from "../shared/enums.ts";
 import type { TimeSpan } from "../shared/showroom-time.ts";
 
 /** A test drive. Instants in milliseconds since 1970 UTC. */
@@ -50,3 +50,6 @@ export const isOver = ({ endAt }: Pick<TimeSpan, "endAt">, now: number): boolean
 /** Whether a booking with this status occupies its slot. */
 export const isActive = (status: BookingStatus): boolean =>
   (ACTIVE_BOOKING_STATUSES as readonly BookingStatus[]).includes(status);
+
+/** Whether a car with this status can be booked and sold. RESERVED counts, because a reservation may be dropped. */
+export const isBookable = (status: CarStatus): boolean => status === "AVAILABLE" || status === "RESERVED";

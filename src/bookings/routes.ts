@@ -1,14 +1,14 @@
 /** /api/bookings, and the slots of a car. */
 import type { Context } from "hono";
-import type { z } from "zod";
-import { claimedCaller, operation } from "../auth/operation.ts";
-import { openSlots } from "../coordinator.ts";
+import { claimedCaller, claimedStaff, operation } from "../auth/operation.ts";
+import { notModifiedAnswer } from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
 import { once } from "../http/idempotency.ts";
 import { framePage, pageOf, window } from "../http/pagination.ts";
 import { unwrap } from "../http/problems.ts";
+import { answerRead } from "../http/public-cache.ts";
 import { depsOf } from "../http/request-deps.ts";
-import { createRouter, jsonAnswer, jsonBody, jsonText, optionalJsonBody } from "../http/router.ts";
+import { createRouter, jsonAnswer, jsonBody, optionalJsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
 import type { BookingStatus } from "../shared/enums.ts";
 import {
@@ -20,12 +20,14 @@ import {
   newBooking,
   newStart,
   refusal,
+  slotBody,
   slotSchema,
   slotsQuery,
 } from "./schemas.ts";
 import {
   createBooking,
   getBooking,
+  listAvailableSlots,
   listBookings,
   listOwnBookings,
   rescheduleBooking,
@@ -197,14 +199,22 @@ export const slotRoutes = createRouter().openapi(
     path: "/{id}/available-slots",
     tags: ["Cars"],
     summary: "List the free slots of a car",
-    description: "Takes either `date`, or `from` and `to` (inclusive, at most 31 days).",
+    description:
+      "Takes either `date`, or `from` and `to` (inclusive, at most 31 days). The response has an `ETag`; a request with `If-None-Match` gets 304 when the slots have not changed.",
     request: { params: idParam, query: slotsQuery },
-    responses: { 200: jsonAnswer("Free future slots, earliest first", slotSchema.array()) },
+    responses: {
+      200: jsonAnswer("Free future slots, earliest first", slotSchema.array(), "ETag"),
+      304: notModifiedAnswer,
+    },
   }),
   async (c) => {
     const { date = "", from = date, to = date } = c.req.valid("query");
-    const slots = unwrap(c, await openSlots(depsOf(c), c.req.valid("param").id, from, to));
-    return jsonText<z.infer<typeof slotSchema>[]>(c, slots);
+    return answerRead(c, async () => {
+      const deps = depsOf(c);
+      const { id } = c.req.valid("param");
+      const slots = unwrap(c, await listAvailableSlots(deps, claimedStaff(c), id, from, to));
+      return { body: slots.map((slot) => slotBody(slot, deps.config.showroom.timeZone)) };
+    });
   },
 );
 

@@ -117,17 +117,6 @@ export const slotSchema = z
   })
   .openapi("Slot");
 
-/** The texts of slots. `slotsOn` returns the same objects for the same day, so the texts can be kept. */
-const knownTexts = new WeakMap<Slot, string>();
-
-/** Slots in their wire form, as JSON text. `timeZone` is the showroom's. */
-export function slotsText(slots: readonly Slot[], timeZone: string): string {
-  const texts = slots.map((slot) => {
-    const known = knownTexts.get(slot);
-    if (known) return known;
-    const text = JSON.stringify(formatSpan(slot, timeZone));
-    knownTexts.set(slot, text);
-    return text;
-  });
-  return `[${texts.join(",")}]`;
-}
+/** The wire form of a slot. `timeZone` is the showroom's. */
+export const slotBody = (slot: Slot, timeZone: string): z.infer<typeof slotSchema> =>
+  formatSpan(slot, timeZone);

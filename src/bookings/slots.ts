@@ -1,6 +1,8 @@
 /** Opening hours and slots: when a test drive may begin. Pure: `now` is passed in. */
 import { Temporal } from "temporal-polyfill";
+import type { CarStatus } from "../shared/enums.ts";
 import { addDays, DAY_MS, localDate, overlaps, type TimeSpan, utcDate } from "../shared/showroom-time.ts";
+import { isBookable } from "./booking.ts";
 
 /** A time that a booking may occupy. */
 export type Slot = TimeSpan;
@@ -72,29 +74,41 @@ export function checkStart(startAt: number, now: number, hours: Hours): StartFau
 export const slotAt = (startAt: number): Slot => ({ startAt, endAt: startAt + SLOT_MS });
 
 /**
- * The slots of the days from `from` to `to` (inclusive) that can still be booked. Only days between now and the horizon
- * are computed, however far apart `from` and `to` are.
+ * The slots of the days from `from` to `to` (inclusive) that are in the future and within the horizon, earliest first.
+ * Only days between now and the horizon are computed, however far apart `from` and `to` are.
  */
-export function freeSlots(
-  from: string,
-  to: string,
-  taken: readonly Slot[],
-  now: number,
-  hours: Hours,
-): Slot[] {
+export function futureSlots(from: string, to: string, now: number, hours: Hours): Slot[] {
   const horizon = now + hours.horizonDays * DAY_MS;
   // One more day on either side, because a local day may begin before or after the UTC day.
   const first = Math.max(Date.parse(from), now - (now % DAY_MS) - DAY_MS);
   const last = Math.min(Date.parse(to), horizon + DAY_MS);
-  const open: Slot[] = [];
+  const slots: Slot[] = [];
   for (let day = first; day <= last; day += DAY_MS)
     for (const slot of slotsOn(utcDate(day), hours.timeZone))
-      if (slot.startAt > now && slot.startAt <= horizon) open.push(slot);
-  const whole = { startAt: open[0]?.startAt ?? 0, endAt: open.at(-1)?.endAt ?? 0 };
+      if (slot.startAt > now && slot.startAt <= horizon) slots.push(slot);
+  return slots;
+}
+
+/** The time from the first to the last of some slots. Empty when there are none. */
+export const spanOf = (slots: readonly Slot[]): TimeSpan => ({
+  startAt: slots[0]?.startAt ?? 0,
+  endAt: slots.at(-1)?.endAt ?? 0,
+});
+
+/** The slots that overlap none of the times that are taken. `slots` are in order. */
+export function freeSlots(slots: readonly Slot[], taken: readonly TimeSpan[]): Slot[] {
+  const whole = spanOf(slots);
   // Filtered first: a car may have bookings for a year, and few of them are on these days.
   const near = taken.filter((other) => overlaps(whole, other));
-  return open.filter((slot) => !near.some((other) => overlaps(slot, other)));
+  return slots.filter((slot) => !near.some((other) => overlaps(slot, other)));
 }
+
+/** The slots that a reader is offered: the free ones, and none of a car that is out of stock. */
+export const offeredSlots = (
+  slots: readonly Slot[],
+  status: CarStatus,
+  taken: readonly TimeSpan[],
+): Slot[] => (isBookable(status) ? freeSlots(slots, taken) : []);
 
 /** Number of days before and after the wanted time that are searched for alternatives. */
 const NEARBY_DAYS = 7;
@@ -108,7 +122,8 @@ export function nearestFree(
   count = 3,
 ): Slot[] {
   const date = localDate(startAt, hours.timeZone);
-  return freeSlots(addDays(date, -NEARBY_DAYS), addDays(date, NEARBY_DAYS), taken, now, hours)
+  const nearby = futureSlots(addDays(date, -NEARBY_DAYS), addDays(date, NEARBY_DAYS), now, hours);
+  return freeSlots(nearby, taken)
     .sort((a, b) => Math.abs(a.startAt - startAt) - Math.abs(b.startAt - startAt) || a.startAt - b.startAt)
     .slice(0, count);
 }

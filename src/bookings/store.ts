@@ -1,9 +1,10 @@
 /** Bookings in the database: queries, and the statements that the coordinator commits. */
-import { and, desc, eq, gte, inArray, lt, sql } from "drizzle-orm";
+import { and, desc, eq, gt, gte, inArray, lt, sql } from "drizzle-orm";
 import { counted, listing } from "../db/listing.ts";
 import { bookings } from "../db/schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
 import { ACTIVE_BOOKING_STATUSES } from "../shared/enums.ts";
+import { DAY_MS } from "../shared/showroom-time.ts";
 import type { Booking } from "./booking.ts";
 
 /** Lists bookings, newest start first. `from` (included) and `to` (excluded) limit the start. */
@@ -28,15 +29,30 @@ export const bookingById = compile(
     .where(eq(bookings.id, sql.placeholder("id"))),
 );
 
-/** The active bookings of a car. The statuses are in the SQL text, so that the index of active bookings serves it. */
-export const activeBookings = compile(
+/** The statuses are in the SQL text, so that the index of active bookings serves it. */
+const isActiveOfCar = and(
+  eq(bookings.carId, sql.placeholder("carId")),
+  inArray(bookings.status, [...ACTIVE_BOOKING_STATUSES]).inlineParams(),
+);
+
+/** The active bookings of a car. */
+export const activeBookings = compile(build.select(columnsOf(bookings)).from(bookings).where(isActiveOfCar));
+
+/** The times of a car's active bookings that overlap the time from `startAt` to `endAt`. */
+export const takenTimes = compile(
   build
-    .select(columnsOf(bookings))
+    .select({
+      startAt: sql<number>`${bookings.startAt}`.as("startAt"),
+      endAt: sql<number>`${bookings.endAt}`.as("endAt"),
+    })
     .from(bookings)
     .where(
       and(
-        eq(bookings.carId, sql.placeholder("carId")),
-        inArray(bookings.status, [...ACTIVE_BOOKING_STATUSES]).inlineParams(),
+        isActiveOfCar,
+        // A booking lasts at most a day, so the index need not be read from the car's first booking on.
+        gt(bookings.startAt, sql`${sql.placeholder("startAt")} - ${sql.raw(String(DAY_MS))}`),
+        lt(bookings.startAt, sql.placeholder("endAt")),
+        gt(bookings.endAt, sql.placeholder("startAt")),
       ),
     ),
 );

@@ -1,5 +1,7 @@
 /** The use cases of test drives. */
-import { readAs } from "../auth/verification.ts";
+import { readAs, readPublic } from "../auth/verification.ts";
+import { isKnownCar, rememberCar } from "../cars/known-cars.ts";
+import { carStatus } from "../cars/store.ts";
 import { execute } from "../coordinator.ts";
 import type { IdempotencyKey } from "../db/idempotency.ts";
 import type { Deps } from "../deps.ts";
@@ -8,8 +10,8 @@ import type { BookingStatus } from "../shared/enums.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
 import { daySpan, parseInstant } from "../shared/showroom-time.ts";
 import type { Booking } from "./booking.ts";
-import { START_MESSAGES } from "./slots.ts";
-import { bookingById, bookingList } from "./store.ts";
+import { futureSlots, offeredSlots, type Slot, START_MESSAGES, spanOf } from "./slots.ts";
+import { bookingById, bookingList, takenTimes } from "./store.ts";
 
 /** A page of bookings, and the number of bookings on all pages. */
 type Bookings = { count: number; rows: Booking[] };
@@ -27,6 +29,12 @@ export async function createBooking(
 ): Promise<Result<Booking>> {
   const startAt = readStart(deps, input.startAt);
   if (!startAt.ok) return startAt;
+  if (!isKnownCar(input.carId)) {
+    const read = await readAs(deps, caller, carStatus({ carId: input.carId }));
+    if (!read.ok) return read;
+    if (read.value.rows[0].length === 0) return refuse("car_not_found");
+    rememberCar(input.carId);
+  }
   const command = {
     type: "book",
     customerId: caller.id,
@@ -34,6 +42,28 @@ export async function createBooking(
     notes: input.notes,
   } as const;
   return bookingOf(await execute(deps, input.carId, caller, command, key && { key }));
+}
+
+/**
+ * The free slots of a car on the local days from `from` to `to`, earliest first. None of a sold car; a removed car is not
+ * found. One round trip, which starts no Durable Object and writes nothing.
+ */
+export async function listAvailableSlots(
+  deps: Deps,
+  claimed: ClaimedCaller | undefined,
+  carId: string,
+  from: string,
+  to: string,
+): Promise<Result<Slot[]>> {
+  const { showroom, bookingHorizonDays: horizonDays } = deps.config;
+  const slots = futureSlots(from, to, deps.now, { timeZone: showroom.timeZone, horizonDays });
+  const queries = [carStatus({ carId }), takenTimes({ carId, ...spanOf(slots) })] as const;
+  const read = await readPublic(deps, claimed, () => queries);
+  if (!read.ok) return read;
+  const [[car], taken] = read.value.rows;
+  if (!car || car.status === "REMOVED") return refuse("car_not_found");
+  rememberCar(carId);
+  return ok(offeredSlots(slots, car.status, taken));
 }
 
 /** The caller's own bookings, newest start first. One round trip. */

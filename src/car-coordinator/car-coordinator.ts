@@ -2,27 +2,22 @@
 import { DurableObject } from "cloudflare:workers";
 import { uuidv7 } from "uuidv7";
 import type { Booking } from "../bookings/booking.ts";
-import { bookingBody, bookingPath, slotsText } from "../bookings/schemas.ts";
-import { freeSlots, type Hours } from "../bookings/slots.ts";
+import { bookingBody, bookingPath } from "../bookings/schemas.ts";
 import { readConfig } from "../config.ts";
 import { enqueue } from "../outbox/outbox.ts";
 import { describeError, log } from "../shared/log.ts";
 import type { Refusal } from "../shared/refusals.ts";
 import { D1CarStore } from "./car-store.ts";
 import { CarWriter, type CommandContext } from "./car-writer.ts";
-import { type Command, isBookable } from "./commands.ts";
+import type { Command } from "./commands.ts";
 
 /** The result of `execute`. `committed`: whether there was a commit, which also verified the caller. */
 type Answer =
   | { ok: true; booking: Booking | undefined; committed: boolean; bookmark: string | null }
   | { ok: false; refusal: Refusal };
 
-/** The result of `openSlots`: JSON text, because RPC is slower with objects, or a refusal. */
-type SlotsAnswer = string | Refusal;
-
 /** A thin shell around `CarWriter`. It keeps no facts of its own, because it may be evicted at any moment. */
 export class CarCoordinator extends DurableObject<Env> {
-  readonly #hours: Hours;
   readonly #writer: CarWriter;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -30,7 +25,7 @@ export class CarCoordinator extends DurableObject<Env> {
     const carId = ctx.id.name;
     if (!carId) throw new Error("a CarCoordinator must be named by the id of its car");
     const config = readConfig(env);
-    this.#hours = { timeZone: config.showroom.timeZone, horizonDays: config.bookingHorizonDays };
+    const hours = { timeZone: config.showroom.timeZone, horizonDays: config.bookingHorizonDays };
     const store = new D1CarStore(env.DB, {
       carId,
       staffAddress: config.email.staff,
@@ -44,7 +39,7 @@ export class CarCoordinator extends DurableObject<Env> {
     });
     this.#writer = new CarWriter(
       store,
-      () => ({ carId, now: Date.now(), newId: uuidv7(), hours: this.#hours }),
+      () => ({ carId, now: Date.now(), newId: uuidv7(), hours }),
       (event, error, request) => log.error(event, { car: carId, request, error: describeError(error) }),
     );
   }
@@ -55,23 +50,5 @@ export class CarCoordinator extends DurableObject<Env> {
     if (!outcome.ok) return outcome;
     const { booking, change, bookmark } = outcome;
     return { ok: true, booking, committed: change !== undefined, bookmark };
-  }
-
-  /**
-   * The free slots of the local days from `from` to `to`, from memory, as the JSON text of the response. Empty when the
-   * car is sold.
-   */
-  async openSlots(from: string, to: string): Promise<SlotsAnswer> {
-    try {
-      const { status, active } = await this.#writer.read();
-      if (status === undefined || status === "REMOVED") return { code: "car_not_found" };
-      const slots = isBookable(status)
-        ? freeSlots(from, to, [...active.values()], Date.now(), this.#hours)
-        : [];
-      return slotsText(slots, this.#hours.timeZone);
-    } catch (error) {
-      log.error("car.load_failed", { error: describeError(error) });
-      return { code: "unavailable" };
-    }
   }
 }

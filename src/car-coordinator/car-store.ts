@@ -11,6 +11,7 @@ import {
   updateBooking,
 } from "../bookings/store.ts";
 import { refusalOf as carRefusalOf, updateCar } from "../cars/car-writes.ts";
+import { carStatus } from "../cars/store.ts";
 import { type Database, openDatabase } from "../db/client.ts";
 import { KEY_TAKEN, type StoredAnswer, storeAnswer } from "../db/idempotency.ts";
 import { calendars, cars } from "../db/schema.ts";
@@ -47,12 +48,6 @@ const raiseEpoch = compile(
     .onConflictDoUpdate({ target: calendars.carId, set: { epoch: sql`${calendars.epoch} + 1` } })
     .returning({ epoch: calendars.epoch }),
 );
-const carStatus = compile(
-  build
-    .select({ status: cars.status, updatedAt: sql<number>`${cars.updatedAt}`.as("updatedAt") })
-    .from(cars)
-    .where(eq(cars.id, sql.placeholder("carId"))),
-);
 
 /** The D1 store of one car's writer. */
 export class D1CarStore implements CarStore {
@@ -60,6 +55,7 @@ export class D1CarStore implements CarStore {
   readonly #options: CarStoreOptions;
   /** The epoch of the last load. */
   #epoch = 0;
+  #bookmark: string | null = null;
 
   constructor(d1: D1Database, options: CarStoreOptions) {
     this.#d1 = d1;
@@ -68,14 +64,11 @@ export class D1CarStore implements CarStore {
 
   async load(): Promise<CarState> {
     const { carId } = this.#options;
+    const db = this.#open();
     const statements = [raiseEpoch({ carId }), carStatus({ carId }), activeBookings({ carId })] as const;
-    const [raised, [car], active] = await this.#open().commit(
-      "system",
-      "car.load",
-      `car:${carId}`,
-      statements,
-    );
+    const [raised, [car], active] = await db.commit("system", "car.load", `car:${carId}`, statements);
     this.#epoch = raised[0]?.epoch ?? 0;
+    this.#bookmark = db.bookmark();
     return { status: car?.status, active: new Map(active.map((booking) => [booking.id, booking])) };
   }
 
@@ -106,10 +99,12 @@ export class D1CarStore implements CarStore {
         notices.map((notice) => notice.id),
         requestId,
       );
-    return { type: "committed", bookmark: db.bookmark() };
+    this.#bookmark = db.bookmark();
+    return { type: "committed" };
   }
 
   async holds(change: Change): Promise<boolean> {
+    // The load before it has set the bookmark.
     const db = this.#open();
     if (change.type === "status_changed") {
       const [[car]] = await db.ask(carStatus({ carId: change.carId }));
@@ -123,6 +118,10 @@ export class D1CarStore implements CarStore {
       stored.startAt === booking.startAt &&
       stored.updatedAt === booking.updatedAt
     );
+  }
+
+  bookmark(): string | null {
+    return this.#bookmark;
   }
 
   /** Fails the batch when a later epoch has begun. Otherwise it changes no row. */

@@ -25,7 +25,7 @@ export type CommandContext = {
  * and the command is decided again. Unknown: the change may have been written.
  */
 export type Commit =
-  | { type: "committed"; bookmark: string | null }
+  | { type: "committed" }
   | { type: "refused"; refusal: Refusal; isFinal: boolean }
   | { type: "unknown"; error: unknown };
 
@@ -40,9 +40,14 @@ export interface CarStore {
   commit(change: Change, context: CommandContext): Promise<Commit>;
   /** Whether the store contains a change whose commit had an unknown outcome. */
   holds(change: Change): Promise<boolean>;
+  /** The bookmark of the latest state that this store has read or written. */
+  bookmark(): string | null;
 }
 
-/** The result of a command. Refusals are values, because thrown errors lose their class over RPC. */
+/**
+ * The result of a command. Refusals are values, because thrown errors lose their class over RPC. A reader with the
+ * bookmark sees what the command did, or found done.
+ */
 export type Outcome =
   | { ok: true; change: Change | undefined; booking: Booking | undefined; bookmark: string | null }
   | { ok: false; refusal: Refusal };
@@ -60,9 +65,6 @@ export class CarWriter {
   readonly #queue: SerialQueue;
   readonly #pause: () => Promise<void>;
   #state: CarState | undefined;
-  #loading: Promise<CarState> | undefined;
-  /** The current or last command. Never rejects. */
-  #current: Promise<unknown> = Promise.resolve();
 
   constructor(
     store: CarStore,
@@ -80,22 +82,7 @@ export class CarWriter {
 
   /** Executes a command after all earlier ones. Refuses with `busy` when too many wait. */
   async execute(command: Command, context: CommandContext): Promise<Outcome> {
-    const outcome = this.#queue.run(() => {
-      const current = this.#execute(command, context);
-      this.#current = current.catch(() => {});
-      return current;
-    });
-    return outcome ?? refuse("busy");
-  }
-
-  /**
-   * Returns the state with every change that the store had at the time of the call. It waits for a running commit,
-   * because a client may already have seen that change in the store.
-   * @throws the error of the store when it cannot be read
-   */
-  async read(): Promise<CarState> {
-    await this.#current;
-    return this.#state ?? this.#load();
+    return this.#queue.run(() => this.#execute(command, context)) ?? refuse("busy");
   }
 
   async #execute(command: Command, context: CommandContext): Promise<Outcome> {
@@ -117,12 +104,12 @@ export class CarWriter {
       const decision = decide(state, command, decisionContext);
       if (!decision.ok) return decision;
       const { change } = decision;
-      if (!change) return { ok: true, change, booking: decision.booking, bookmark: null };
+      if (!change) return { ok: true, change, booking: decision.booking, bookmark: this.#store.bookmark() };
       const commit = await this.#store.commit(change, context);
       switch (commit.type) {
         case "committed":
           this.#state = apply(state, change);
-          return done(change, commit.bookmark);
+          return this.#done(change);
         case "refused":
           if (commit.isFinal) return { ok: false, refusal: commit.refusal };
           // Another writer loaded or wrote, so memory is out of date; or the change itself violates a rule.
@@ -134,31 +121,20 @@ export class CarWriter {
           await this.#pause();
           // Memory is out of date. Once it is loaded again, the change is in the store or can never get there.
           await this.#load();
-          if (await this.#store.holds(change)) return done(change, null);
+          if (await this.#store.holds(change)) return this.#done(change);
           if (tries === MAX_TRIES || !isWorthRepeating(commit.error)) return refuse("unavailable");
           continue;
       }
     }
   }
 
-  /** Loads the state, once for all concurrent callers. */
-  #load(): Promise<CarState> {
-    this.#loading ??= this.#store
-      .load()
-      .then((state) => {
-        this.#state = state;
-        return state;
-      })
-      .finally(() => {
-        this.#loading = undefined;
-      });
-    return this.#loading;
+  async #load(): Promise<CarState> {
+    this.#state = await this.#store.load();
+    return this.#state;
+  }
+
+  #done(change: Change): Outcome {
+    const booking = change.type === "status_changed" ? undefined : change.booking;
+    return { ok: true, change, booking, bookmark: this.#store.bookmark() };
   }
 }
-
-const done = (change: Change, bookmark: string | null): Outcome => ({
-  ok: true,
-  change,
-  booking: change.type === "status_changed" ? undefined : change.booking,
-  bookmark,
-});

@@ -2,7 +2,7 @@
  * The decisions about one car. Pure: time and new ids are passed in. `decide` returns the change of a command, or a
  * refusal. After the change is committed, `apply` makes the same change in memory.
  */
-import { type Booking, canTransition, checkTime, isActive, isOver } from "../bookings/booking.ts";
+import { type Booking, canTransition, checkTime, isActive, isBookable, isOver } from "../bookings/booking.ts";
 import { checkStart, type Hours, nearestFree, START_MESSAGES, slotAt } from "../bookings/slots.ts";
 import type { CarFields } from "../cars/car-writes.ts";
 import type { Commission, Sale } from "../sales/store.ts";
@@ -174,9 +174,6 @@ const changed = (before: Booking, now: number, change: Partial<Booking>): Bookin
   sequence: before.sequence + 1,
   updatedAt: now,
 });
-
-/** Whether a car with this status can be booked and sold. RESERVED counts, because a reservation may be dropped. */
-export const isBookable = (status: CarStatus): boolean => status === "AVAILABLE" || status === "RESERVED";
 
 /** The changed bookings of a change. */
 export const bookingsOf = (change: Change): readonly Booking[] =>

@@ -1,6 +1,5 @@
 /** Routers with common conventions: an optional slash at the end of paths, and one refusal of invalid requests. */
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context } from "hono";
 import type { AppEnv } from "./context.ts";
 import { type SharedHeader, sharedHeaders } from "./shared-headers.ts";
 import { refuseInvalid } from "./validation.ts";
@@ -16,10 +15,6 @@ export const jsonBody = <S>(schema: S) =>
 /** The JSON body of a request that may have none (`allowNoBody` in request-body.ts). */
 export const optionalJsonBody = <S>(schema: S) =>
   ({ required: false, content: { "application/json": { schema } } }) as const;
-
-/** Answers with text that is already JSON: that of a T. */
-export const jsonText = <T extends object>(c: Context, text: string) =>
-  c.body(text, 200, { "Content-Type": "application/json" }) as unknown as ReturnType<typeof c.json<T, 200>>;
 
 /** A JSON response in the OpenAPI document; `headers` are those that not every operation of its kind has. */
 export const jsonAnswer = <S>(description: string, schema: S, ...headers: SharedHeader[]) =>

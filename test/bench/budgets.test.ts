@@ -25,17 +25,30 @@ type Budget = {
   request: () => Promise<Request>;
 };
 
-/** A car whose coordinator has loaded it. */
-async function warmCar(): Promise<string> {
+const book = async (carId: string, headers = {}, startAt = slot(3)): Promise<Request> => {
+  const { token } = await person();
+  return ["POST", "/api/bookings/", { token, json: { car: carId, start_at: iso(startAt) }, headers }];
+};
+
+const slotsOf = (carId: string): Request => ["GET", `/api/cars/${carId}/available-slots/?date=${DAY}`];
+const DAY = iso(slot(3)).slice(0, 10);
+
+/** A car whose slots this isolate has read, so that it knows that the car exists. */
+async function knownCar(): Promise<string> {
   const id = await car();
-  await call("GET", `/api/cars/${id}/available-slots/?date=2030-01-01`);
+  await call(...slotsOf(id));
   return id;
 }
 
-const book = async (carId: string, headers = {}): Promise<Request> => {
-  const { token } = await person();
-  return ["POST", "/api/bookings/", { token, json: { car: carId, start_at: iso(slot(3)) }, headers }];
-};
+/** Has a car's coordinator load it, to refuse a booking. */
+const warm = async (carId: string) => call(...(await book(carId, {}, slot(3) + 1)));
+
+/** A car whose coordinator has loaded it. */
+async function warmCar(): Promise<string> {
+  const id = await car();
+  await warm(id);
+  return id;
+}
 
 async function pending(): Promise<{ carId: string; bookingId: string }> {
   const [carId, customer] = [await car(), await person()];
@@ -60,18 +73,23 @@ const BUDGETS: Budget[] = [
   { name: "one car", most: [1, 2, 0, 0], request: async () => ["GET", `/api/cars/${await car()}/`] },
   {
     name: "one car, for staff",
-    most: [2, 4, 0, 0],
+    most: [1, 4, 0, 0],
     request: async () => asSeller("GET", `/api/cars/${await car()}/`),
   },
+  { name: "the free slots of a car", most: [1, 2, 0, 0], request: async () => slotsOf(await car()) },
   {
-    name: "the slots of a car nobody looked at lately",
-    most: [1, 4, 2, 1],
-    request: async () => ["GET", `/api/cars/${await car()}/available-slots/?date=2030-01-01`],
+    name: "the free slots of a car with bookings",
+    most: [1, 4, 0, 0],
+    async request() {
+      const { carId } = await pending();
+      await call(...(await book(carId)));
+      return slotsOf(carId);
+    },
   },
   {
-    name: "the slots of a car that others look at",
-    most: [0, 0, 0, 1],
-    request: async () => ["GET", `/api/cars/${await warmCar()}/available-slots/?date=2030-01-01`],
+    name: "the free slots of a car, for staff",
+    most: [1, 5, 0, 0],
+    request: async () => asSeller("GET", slotsOf(await car())[1]),
   },
   {
     name: "my bookings",
@@ -91,9 +109,20 @@ const BUDGETS: Budget[] = [
   // The cap reads the customer, because it is lower without a verified address.
   { name: "a booking", most: [1, 19, 16, 1], request: async () => book(await warmCar()) },
   {
-    name: "a booking of a car nobody looked at lately",
+    name: "a booking of a car that nobody booked lately",
     most: [2, 23, 18, 1],
+    request: async () => book(await knownCar()),
+  },
+  {
+    name: "a booking of a car that this isolate has not met",
+    most: [3, 26, 18, 1],
     request: async () => book(await car()),
+  },
+  {
+    name: "a booking of a car that does not exist",
+    most: [1, 3, 0, 0],
+    status: 404,
+    request: async () => book(crypto.randomUUID()),
   },
   {
     name: "a booking that may be repeated",
@@ -115,12 +144,12 @@ const BUDGETS: Budget[] = [
     most: [2, 17, 10, 1],
     async request() {
       const { carId, bookingId } = await pending();
-      await call("GET", `/api/cars/${carId}/available-slots/?date=2030-01-01`);
+      await warm(carId);
       return asSeller("PATCH", `/api/bookings/${bookingId}/approve/`);
     },
   },
   {
-    name: "an approval when nobody looked at the car lately",
+    name: "an approval when nobody booked the car lately",
     most: [3, 22, 12, 1],
     async request() {
       const { bookingId } = await pending();

@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { Temporal } from "temporal-polyfill";
 import { describe, expect, test } from "vitest";
-import { checkStart, freeSlots, nearestFree, slotsOn } from "../../src/bookings/slots.ts";
+import {
+  checkStart,
+  freeSlots,
+  futureSlots,
+  nearestFree,
+  offeredSlots,
+  slotsOn,
+} from "../../src/bookings/slots.ts";
 import { daySpan, daysBetween, formatLocal, isDate, parseInstant } from "../../src/shared/showroom-time.ts";
 
 const BERLIN = "Europe/Berlin";
@@ -137,7 +144,7 @@ describe("free slots", () => {
 
   test("begin after now", () => {
     expect(
-      freeSlots("2026-12-01", "2026-12-01", [], now, hours).map(({ startAt }) =>
+      futureSlots("2026-12-01", "2026-12-01", now, hours).map(({ startAt }) =>
         formatLocal(startAt, BERLIN).slice(11, 13),
       ),
     ).toEqual(["12", "13", "14", "15", "16"]);
@@ -145,7 +152,7 @@ describe("free slots", () => {
 
   test("exclude slots that overlap a booking, even a booking that does not start on the hour", () => {
     const taken = [{ startAt: at("2026-12-02T08:30:00Z"), endAt: at("2026-12-02T09:30:00Z") }];
-    const free = freeSlots("2026-12-02", "2026-12-02", taken, now, hours);
+    const free = freeSlots(futureSlots("2026-12-02", "2026-12-02", now, hours), taken);
     expect(free[0]?.startAt).toBe(at("2026-12-02T10:00:00Z"));
   });
 
@@ -153,8 +160,18 @@ describe("free slots", () => {
     ["9999-12-31", "9999-12-31"],
     ["0000-01-01", "9999-12-31"],
   ])("from %s to %s are found quickly, however far away the days are", (from, to) => {
-    const free = freeSlots(from, to, [], now, { timeZone: BERLIN, horizonDays: 1 });
+    const free = futureSlots(from, to, now, { timeZone: BERLIN, horizonDays: 1 });
     expect(free).toHaveLength(from === to ? 0 : 5 + 3);
+  });
+
+  test.each([
+    ["AVAILABLE", 8],
+    ["RESERVED", 8],
+    ["SOLD", 0],
+    ["REMOVED", 0],
+  ] as const)("of a day are offered while the car is %s: %d", (status, count) => {
+    const slots = futureSlots("2026-12-02", "2026-12-02", now, hours);
+    expect(offeredSlots(slots, status, [])).toHaveLength(count);
   });
 
   test("are sorted by their distance from a wanted start", () => {

@@ -29,7 +29,7 @@ describe("a newer Worker", () => {
 describe("an object that runs another version", () => {
   const REFUSED: Refused = { ok: false, refusal: { code: "car_on_holiday" } };
 
-  /** The answers of the API to a booking, its approval, a car's status and its slots, all of this object. */
+  /** The answers of the API to a booking, its approval and a car's status, all of this object. */
   async function answersOf(object: object) {
     const [customer, seller, carId] = [await person(), await person("SALES"), await car()];
     const id = await booking({ carId, customerId: customer.id, startAt: slot(2), status: "PENDING" });
@@ -51,12 +51,11 @@ describe("an object that runs another version", () => {
       booked: await send("POST", "/api/bookings/", customer.token, { car: carId, start_at: iso(slot(2)) }),
       approved: await send("PATCH", `/api/bookings/${id}/approve/`, seller.token),
       reserved: await send("PATCH", `/api/cars/${carId}/`, seller.token, { status: "RESERVED" }),
-      slots: await send("GET", `/api/cars/${carId}/available-slots/?date=2030-01-01`, customer.token),
     };
   }
 
   test("and refuses with a code that this one does not know is unavailable, and no fault of ours", async () => {
-    const object = { execute: async () => REFUSED, openSlots: async () => REFUSED.refusal };
+    const object = { execute: async () => REFUSED };
     for (const { status, body, headers } of Object.values(await answersOf(object))) {
       expect([status, body.code]).toEqual([503, "unavailable"]);
       expect(headers.get("Retry-After")).toMatch(/^\d+$/);
@@ -69,7 +68,7 @@ describe("an object that runs another version", () => {
       const message = 'The RPC receiver does not implement the method "method".';
       throw Object.assign(new TypeError(message), { remote: true });
     };
-    for (const { status, body } of Object.values(await answersOf({ execute: missing, openSlots: missing })))
+    for (const { status, body } of Object.values(await answersOf({ execute: missing })))
       expect([status, body.code]).toEqual([503, "unavailable"]);
   });
 
@@ -95,10 +94,7 @@ describe("an object that runs another version", () => {
       bookmark: null,
       events: [1],
     };
-    const { booked: made, approved } = await answersOf({
-      execute: async () => booked,
-      openSlots: async () => "[]",
-    });
+    const { booked: made, approved } = await answersOf({ execute: async () => booked });
     expect([made.status, approved.status]).toEqual([201, 200]);
     expect(bookingSchema.strict().parse(made.body)).toMatchObject({
       id: booked.booking.id,
@@ -110,9 +106,11 @@ describe("an object that runs another version", () => {
 test("a car's object that fails by a fault of ours is an internal error, not an outage", async () => {
   const [{ token }, carId] = [await person(), await car()];
   const fault = Object.assign(new TypeError("undefined is not a function"), { remote: true });
-  const CAR_COORDINATOR = { getByName: () => ({ openSlots: () => Promise.reject(fault) }) };
-  const request = new Request(`http://dealership.test/api/cars/${carId}/available-slots/?date=2030-01-01`, {
-    headers: { Authorization: `Bearer ${token}` },
+  const CAR_COORDINATOR = { getByName: () => ({ execute: () => Promise.reject(fault) }) };
+  const request = new Request("http://dealership.test/api/bookings/", {
+    method: "POST",
+    headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ car: carId, start_at: iso(slot(2)) }),
   });
   const surroundings = { ...env, CAR_COORDINATOR } as unknown as Env;
   const failed = await answer(Promise.resolve(createApp().fetch(request, surroundings)));

@@ -109,39 +109,42 @@ test("the bookings of a car that is removed are cancelled under a higher sequenc
   ]);
 });
 
-test("a loaded coordinator answers without the database, and includes each new booking immediately", async () => {
+test("a loaded coordinator refuses what it knows to be taken without the database", async () => {
   const { carId, book, context } = await stage();
   const counted = countingDatabase();
   const writer = writerOf(carId, counted.d1);
-  expect((await writer.read()).active.size).toBe(0);
-  await writer.execute(book(), context);
-  for (let i = 0; i < 10; i += 1) expect((await writer.read()).active.size).toBe(1);
+  expect(await writer.execute(book(), context)).toMatchObject({ ok: true });
+  for (let i = 0; i < 10; i += 1)
+    expect(await writer.execute(book(), context)).toMatchObject({ refusal: { code: "slot_taken" } });
   // One to load, one to book.
   expect(counted.batches).toBe(2);
 });
 
-test("a read waits for a booking that is being committed", async () => {
-  const { carId, book, context } = await stage();
-  let commit = () => {};
-  const writer = writerOf(
-    carId,
-    databaseWith(async (batch, index) => {
+describe("the bookmark of an answer", () => {
+  const isBookmark = expect.stringMatching(/^[0-9a-f]{8}-/);
+
+  test("names the commit, and after a repetition that changes nothing the state that was found", async () => {
+    const { carId, book, context } = await stage();
+    const writer = writerOf(carId);
+    const booked = await writer.execute(book(), context);
+    const bookingId = booked.ok ? (booked.booking?.id ?? "") : "";
+    expect(booked).toMatchObject({ bookmark: isBookmark });
+    const again: Command = { type: "reschedule", bookingId, startAt: slot(2), confirmed: true };
+    expect(await writer.execute(again, context)).toMatchObject({ change: undefined, bookmark: isBookmark });
+  });
+
+  test("is there after a commit whose outcome had to be looked up", async () => {
+    const { carId, book, context } = await stage();
+    const lost = databaseWith(async (batch, index) => {
       const results = await batch();
-      // The row is there, and somebody may see it; the writer has not heard so yet.
-      if (index === 2)
-        await new Promise<void>((resolve) => {
-          commit = resolve;
-        });
+      if (index === 2) throw new Error("D1_ERROR: lost");
       return results;
-    }),
-  );
-  await writer.read();
-  const booked = writer.execute(book(), context);
-  await expect.poll(() => bookingsOf(carId)).toHaveLength(1);
-  const asked = writer.read();
-  commit();
-  expect((await asked).active.size).toBe(1);
-  expect(await booked).toMatchObject({ ok: true });
+    });
+    expect(await writerOf(carId, lost).execute(book(), context)).toMatchObject({
+      ok: true,
+      bookmark: isBookmark,
+    });
+  });
 });
 
 describe("a failure of the database", () => {
@@ -238,7 +241,6 @@ describe("five hundred bookings of one slot", () => {
     const { carId, book, context } = await stage();
     const counted = countingDatabase();
     const writer = writerOf(carId, counted.d1);
-    await writer.read();
     const outcomes = await Promise.all(Array.from({ length: 500 }, () => writer.execute(book(), context)));
     expect(codes(outcomes)).toEqual({ ok: 1, slot_taken: 499 });
     // One to load, one to book.

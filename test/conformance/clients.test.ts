@@ -79,6 +79,7 @@ test("hono's client, with the types of the package, reads the stock and books a 
     param: { id: carId },
     query: { date },
   });
+  if (slots.status !== 200) throw new Error(`the slots were answered with ${slots.status}`);
   const [slot] = await slots.json();
   const made = await client.api.bookings.$post({
     json: { car: carId, start_at: slot?.start_at ?? "" },

@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { releaseAddress, takenAddress } from "../../src/auth/email-verification.ts";
 import { userByName } from "../../src/auth/users.ts";
 import { readAs } from "../../src/auth/verification.ts";
-import { activeBookings, bookingById, bookingList } from "../../src/bookings/store.ts";
-import { carById } from "../../src/cars/store.ts";
+import { activeBookings, bookingById, bookingList, takenTimes } from "../../src/bookings/store.ts";
+import { carById, carStatus } from "../../src/cars/store.ts";
 import { storedAnswer } from "../../src/db/idempotency.ts";
 import { lateNotifications, resetNotice } from "../../src/outbox/outbox.ts";
 import { saleById, saleList } from "../../src/sales/store.ts";
@@ -107,6 +107,14 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
     "the active bookings of a car",
     [activeBookings({ carId: "c" })],
     ["SEARCH bookings USING INDEX bookings_active (car_id=?)"],
+  ],
+  [
+    "the times of a car that are taken",
+    [carStatus({ carId: "c" }), takenTimes({ carId: "c", startAt: 1, endAt: 2 })],
+    [
+      "SEARCH cars USING INDEX sqlite_autoindex_cars_1 (id=?)",
+      "SEARCH bookings USING INDEX bookings_active (car_id=? AND start_at>? AND start_at<?)",
+    ],
   ],
   [
     "a booking",

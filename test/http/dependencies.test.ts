@@ -55,6 +55,7 @@ const photo = get("/photos/01936f7e-8a3b-7c4d-9e5f-123456789abc.webp");
 const TABLE: Array<[keyof typeof DOWN, string, Ask, number]> = [
   ["D1", "the list", list, 503],
   ["D1", "a car", detail, 503],
+  ["D1", "free slots", slots, 503],
   ["D1", "my bookings", mine, 503],
   ["D1", "booking", book, 503],
   ["D1", "signing in", login, 503],
@@ -72,7 +73,7 @@ const TABLE: Array<[keyof typeof DOWN, string, Ask, number]> = [
   ["queue", "the list", list, 200],
   ["queue", "booking", book, 201],
   ["coordinator", "booking", book, 503],
-  ["coordinator", "free slots", slots, 503],
+  ["coordinator", "free slots", slots, 200],
   ["coordinator", "the list", list, 200],
   ["coordinator", "my bookings", mine, 200],
 ];

@@ -3,10 +3,11 @@ import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createApp } from "../../src/app.ts";
+import { signAccessToken } from "../../src/auth/tokens.ts";
 import { cars } from "../../src/db/schema.ts";
 import { forgetPublic } from "../../src/http/public-cache.ts";
 import { databaseWith } from "../support/faults.ts";
-import { car, DEPLOYED, db, person } from "../support/world.ts";
+import { booking, car, DEPLOYED, db, iso, person, slot } from "../support/world.ts";
 
 const BOOKMARK = "00000000-00000000-00000000-00000000000000000000000000000000";
 const app = createApp();
@@ -94,6 +95,28 @@ describe("a public response", () => {
     expect(reads()).toBe(1);
   });
 
+  test("is from memory for a customer, too, and their token must be valid", async () => {
+    const { ask, reads } = isolate();
+    const [id, { token, caller }] = [await car({ color: "Blue" }), await person()];
+    const as = (sent: string) => ask(`/api/cars/${id}/`, { headers: { Authorization: `Bearer ${sent}` } });
+    const first = await as(token);
+    await changeBehind(id);
+    expect(await as(token)).toMatchObject({ status: 200, body: first.body });
+    expect((await ask(`/api/cars/${id}/`)).body).toEqual(first.body);
+    expect((await as(token)).headers.get("Cache-Control")).toMatch(/^public, max-age=(59|60)$/);
+    expect(reads()).toBe(1);
+    const { id: userId, role, sessionId } = caller;
+    const expired = await signAccessToken(
+      { userId, role, sessionId },
+      env.JWT_SECRET,
+      Date.now() - 3_600_000,
+    );
+    const [head, claims, signature] = token.split(".");
+    for (const invalid of [expired, `${head}.${claims}.${signature?.split("").reverse().join("")}`, "x"])
+      expect(await as(invalid)).toMatchObject({ status: 401, body: { code: "invalid_token" } });
+    expect(reads()).toBe(1);
+  });
+
   test("is never from memory for staff, nor for a request with a bookmark", async () => {
     const { ask } = isolate();
     const [id, { token }] = [await car({ color: "Blue" }), await person("SALES")];
@@ -125,6 +148,67 @@ describe("a public response", () => {
       headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
     });
     expect((await ask(`/api/cars/${id}/`)).body.color).toBe("Red");
+  });
+
+  test("of free slots is kept, and each command of this isolate about the car is visible at once", async () => {
+    const { ask, reads } = isolate();
+    const [carId, customer, seller] = [await car(), await person(), await person("SALES")];
+    const free = async (init: RequestInit = {}) => {
+      const path = `/api/cars/${carId}/available-slots/?date=${iso(slot(3)).slice(0, 10)}`;
+      const { status, body } = await ask(path, init);
+      expect(status).toBe(200);
+      return body.map(({ start_at }: { start_at: string }) => Date.parse(start_at));
+    };
+    const send = async (method: string, path: string, { token }: { token: string }, json?: object) => {
+      const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+      const sent = await ask(path, { method, headers, ...(json ? { body: JSON.stringify(json) } : {}) });
+      expect(sent.status).toBeLessThan(300);
+      return sent;
+    };
+    const all = Array.from({ length: 8 }, (_, index) => slot(3, index));
+    const except = (...hours: number[]) => all.filter((_, index) => !hours.includes(index));
+
+    expect(await free()).toEqual(all);
+    const before = reads();
+    expect(await free()).toEqual(all);
+    expect(reads()).toBe(before);
+    await booking({ carId, customerId: customer.id, startAt: slot(3, 7) });
+    expect(await free(), "within the promised age").toEqual(all);
+    expect(await free({ headers: { "X-D1-Bookmark": BOOKMARK } })).toEqual(except(7));
+    expect(await free({ headers: { Authorization: `Bearer ${seller.token}` } })).toEqual(except(7));
+
+    const book = (startAt: number) =>
+      send("POST", "/api/bookings/", customer, { car: carId, start_at: iso(startAt) });
+    const first = (await book(slot(3))).body.id;
+    expect(await free()).toEqual(except(0, 7));
+    await send("PATCH", `/api/bookings/${first}/reschedule/`, customer, { start_at: iso(slot(3, 1)) });
+    expect(await free()).toEqual(except(1, 7));
+    await send("PATCH", `/api/bookings/${first}/decline/`, seller);
+    expect(await free()).toEqual(except(7));
+    const second = (await book(slot(3, 2))).body.id;
+    expect(await free()).toEqual(except(2, 7));
+    await send("PATCH", `/api/bookings/${second}/cancel/`, customer);
+    expect(await free()).toEqual(except(7));
+    const { body: sale } = await send("POST", "/api/sales/", seller, {
+      car: carId,
+      customer: customer.id,
+      sale_price: "1.00",
+      payment_method: "CASH",
+    });
+    expect(await free()).toEqual([]);
+    await send("POST", `/api/sales/${sale.id}/void/`, await person("ADMIN"), { reason: "mistake" });
+    expect(await free()).toEqual(all);
+  });
+
+  test("of free slots has an entity tag, and is 304 while they are the same", async () => {
+    const { ask } = isolate(0);
+    const carId = await car();
+    const path = `/api/cars/${carId}/available-slots/?date=${iso(slot(3)).slice(0, 10)}`;
+    const tag = (await ask(path)).headers.get("ETag") ?? "";
+    const again = () => ask(path, { headers: { "If-None-Match": tag } });
+    expect((await again()).status).toBe(304);
+    await booking({ carId, customerId: (await person()).id, startAt: slot(3) });
+    expect((await again()).status).toBe(200);
   });
 
   test("is not kept when the read failed or found nothing", async () => {

@@ -1,7 +1,6 @@
 import { rmSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import { CarWriter } from "../../src/car-coordinator/car-writer.ts";
-import { MUTANTS, subjectOf } from "../../tools/simulation/mutants.ts";
+import { MUTANTS, REAL, subjectOf } from "../../tools/simulation/mutants.ts";
 import { type Report, runSchedule } from "../../tools/simulation/schedule.ts";
 import type { Subject } from "../../tools/simulation/world.ts";
 
@@ -22,7 +21,7 @@ afterAll(() => rmSync(".mutants", { recursive: true, force: true }));
 
 describe("under every fault between clients, Durable Object and database", () => {
   test(`${SCHEDULES} schedules keep every promise`, async () => {
-    const fault = await firstFault({ Writer: CarWriter }, SCHEDULES);
+    const fault = await firstFault(REAL, SCHEDULES);
     if (fault)
       throw new Error(
         `seed ${fault.seed}: ${fault.faults.join("; ")}\n${fault.trace.join("\n")}\nreplay it: npm run simulate -- --schedules 1 --seed ${fault.seed} --trace`,
@@ -31,21 +30,21 @@ describe("under every fault between clients, Durable Object and database", () =>
 
   test("a seed replays the same schedule, event by event", async () => {
     const [first, second] = [
-      await runSchedule(FIRST_SEED + 5, { Writer: CarWriter }),
-      await runSchedule(FIRST_SEED + 5, { Writer: CarWriter }),
+      await runSchedule(FIRST_SEED + 5, REAL),
+      await runSchedule(FIRST_SEED + 5, REAL),
     ];
     expect(first.trace.length).toBeGreaterThan(10);
     expect(second).toEqual(first);
   });
 
   test("without the rules of the database the fenced writer alone prevents double bookings", async () => {
-    expect(await firstFault({ Writer: CarWriter, rules: { bookings: false } }, 1000)).toBeUndefined();
+    expect(await firstFault({ ...REAL, rules: { bookings: false } }, 1000)).toBeUndefined();
   });
 });
 
 describe("the simulation detects a writer that", () => {
   test.each(MUTANTS)("$name", async (mutant) => {
-    const fault = await firstFault(await subjectOf(mutant, CarWriter), SCHEDULES);
+    const fault = await firstFault(await subjectOf(mutant), SCHEDULES);
     expect(fault, "no schedule showed it").toBeDefined();
   });
 });

@@ -3,9 +3,8 @@
  * refused with its reasons, and with it what cannot be without it. What is done about it is the operator's decision.
  */
 import type { z } from "@hono/zod-openapi";
-import { isActive } from "../../src/bookings/booking.ts";
+import { isActive, isBookable } from "../../src/bookings/booking.ts";
 import { checkStart, type Hours, slotAt } from "../../src/bookings/slots.ts";
-import { isBookable } from "../../src/car-coordinator/commands.ts";
 import { overlaps } from "../../src/shared/showroom-time.ts";
 import { foldCase } from "../../src/shared/text.ts";
 import { rowReaders } from "./rows.ts";

@@ -54,7 +54,7 @@ function drawRequest(world: World): Request {
     const by = random.pick(["sell", "sell", "void_sale", "REMOVED", "AVAILABLE", "RESERVED"] as const);
     return () => setStatus(world, by);
   }
-  return random.chance(0.6) ? () => read(world) : () => inspect(world);
+  return random.chance(0.6) ? () => readSlots(world) : () => inspect(world);
 }
 
 /** Records a call and its answer. The answer may get lost on its last way. */
@@ -62,13 +62,13 @@ async function observe<Kind extends Operation["type"]>(
   world: World,
   what: Omit<Extract<Operation, { type: Kind }>, "clock" | "result"> & { type: Kind },
   ask: () => Promise<Extract<Operation, { type: Kind }>["result"]>,
+  when: Pick<Observed<Operation>, "called" | "after"> = { called: world.tick() },
 ): Promise<Result<unknown>["type"]> {
-  const called = world.tick();
   // Without an answer the decision may still come, at any time.
   const clock = { from: world.now - MAX_SKEW_MS, to: Number.POSITIVE_INFINITY };
   const observed: Observed<Operation> = {
     operation: { ...what, clock, result: { type: "unknown" } } as unknown as Operation,
-    called,
+    ...when,
     answered: undefined,
   };
   world.history.push(observed);
@@ -80,6 +80,8 @@ async function observe<Kind extends Operation["type"]>(
   if (result.type !== "unknown") {
     observed.answered = world.tick();
     clock.to = world.now + MAX_SKEW_MS;
+    if (result.type === "ok" && result.bookmark !== undefined)
+      world.bookmarks.push({ bookmark: Number(result.bookmark), write: observed });
   } else if (world.faultRates === CALM) {
     world.faults.push(`nothing went wrong, and yet there was no answer to ${JSON.stringify(what)}`);
   }
@@ -90,7 +92,10 @@ async function observe<Kind extends Operation["type"]>(
 /** What a client concludes from an outcome: a 503 promises nothing, except that `busy` means unchanged. */
 function resultOf<Ok>(outcome: Outcome | undefined, ok: (done: Outcome & { ok: true }) => Ok): Result<Ok> {
   if (!outcome) return { type: "unknown" };
-  if (outcome.ok) return { type: "ok", value: ok(outcome) };
+  if (outcome.ok) {
+    if (outcome.bookmark === null) throw new Error("a command succeeded without a bookmark");
+    return { type: "ok", value: ok(outcome), bookmark: outcome.bookmark };
+  }
   const { code } = outcome.refusal;
   return code === "unavailable" ? { type: "unknown" } : { type: "refused", code };
 }
@@ -169,15 +174,28 @@ function statusCommand(by: StatusChange): Command {
 const lines = (bookings: Iterable<Booking>): string[] =>
   [...bookings].map(({ startAt, status }) => `${startAt} ${status}`).sort();
 
-const read = (world: World) =>
-  observe<"read">(world, { type: "read" }, async () => {
-    const state = await world.call((writer) => writer.read());
-    if (!state) return { type: "unknown" };
-    return {
-      type: "ok",
-      value: { status: String(state.status), active: lines(state.active.values()) },
-    };
-  });
+/**
+ * Reads the free slots as the route does: from some replica, however old it is, but not older than the bookmark that the
+ * client sends. So the read may have happened at any time after the write that answered the bookmark.
+ */
+export function readSlots(world: World) {
+  const { random, bookmarks, ledger } = world;
+  const sent = bookmarks.length > 0 && random.chance(0.6) ? random.pick(bookmarks) : undefined;
+  const what: Omit<Extract<Operation, { type: "slots" }>, "result"> = { type: "slots", now: 0 };
+  return observe<"slots">(
+    world,
+    what,
+    async () => {
+      await world.pause();
+      what.now = world.now;
+      const state = ledger.states[random.between(sent?.bookmark ?? 0, ledger.now)];
+      const value = state ? world.offeredAt(state) : [];
+      await world.pause();
+      return { type: "ok", value };
+    },
+    { called: 0, after: sent?.write },
+  );
+}
 
 /** Reads the database itself, as the routes that read bookings do. */
 export const inspect = (world: World) =>

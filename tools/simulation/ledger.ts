@@ -13,6 +13,8 @@ export type Rules = {
   bookings: boolean;
   /** A commit of an earlier epoch is refused. */
   fence: boolean;
+  /** A load raises the epoch in the same transaction. Otherwise the first commit after it does. */
+  loadRaisesEpoch: boolean;
   /** Only active bookings are loaded. */
   activeOnly: boolean;
 };
@@ -24,6 +26,9 @@ const TRANSITIONS: Record<string, string[]> = {
 
 const active = ({ status }: Booking): boolean => status === "PENDING" || status === "APPROVED";
 
+/** What a reader of the database sees. */
+export type State = { status: CarStatus; active: Booking[] };
+
 /** The database. Each method is one transaction. */
 export class Ledger {
   readonly #rules: Rules;
@@ -32,17 +37,25 @@ export class Ledger {
   bookings = new Map<string, Booking>();
   keys = new Map<string, string>();
   epoch = 0;
-  commits = 0;
+  /** The states that the database has gone through. A replica has one of them; a bookmark is the index of one. */
+  readonly states: State[] = [];
 
   constructor(rules: Rules) {
     this.#rules = rules;
+    this.#keepState();
+  }
+
+  /** The index of the present state. */
+  get now(): number {
+    return this.states.length - 1;
   }
 
   load(): { epoch: number; state: CarState } {
-    this.epoch += 1;
+    const epoch = this.epoch + 1;
+    if (this.#rules.loadRaisesEpoch) this.epoch = epoch;
     const found = [...this.bookings.values()].filter((b) => active(b) || !this.#rules.activeOnly);
     return {
-      epoch: this.epoch,
+      epoch,
       state: { status: this.status, active: new Map(found.map((booking) => [booking.id, booking])) },
     };
   }
@@ -63,8 +76,24 @@ export class Ledger {
       this.status = change.to;
       this.statusSince = change.at;
     }
-    this.commits += 1;
+    this.epoch = Math.max(this.epoch, epoch);
+    this.#keepState();
     return undefined;
+  }
+
+  #keepState(): void {
+    this.states.push({ status: this.status, active: this.active() });
+  }
+
+  /** Whether what a change says about the facts before it is true. */
+  isTrueOf(change: Change): boolean {
+    if (change.type === "booked") return true;
+    if (change.type === "status_changed")
+      return (
+        this.status === change.from &&
+        change.cancelled.every(({ id, sequence }) => this.bookings.get(id)?.sequence === sequence - 1)
+      );
+    return JSON.stringify(this.bookings.get(change.booking.id)) === JSON.stringify(change.before);
   }
 
   holds(change: Change): boolean {

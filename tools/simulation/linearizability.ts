@@ -9,6 +9,8 @@ export type Observed<Operation> = {
   called: number;
   /** `undefined`: the client does not know the outcome; the operation may have happened at any time since, or never. */
   answered: number | undefined;
+  /** An operation that this one must come after, although the moment of its call does not say so. */
+  after?: Observed<Operation> | undefined;
 };
 
 /** What the object does when its operations come one at a time. */
@@ -32,6 +34,7 @@ export function isLinearizable<State, Operation>(
     (mask, { answered }, i) => (answered === undefined ? mask : mask | (1 << i)),
     0,
   );
+  const before = history.map(({ after }) => (after ? 1 << history.indexOf(after) : 0));
   const deadEnds = new Set<string>();
 
   function search(done: number, state: State): boolean {
@@ -47,6 +50,7 @@ export function isLinearizable<State, Operation>(
       ({ operation, called }, i) =>
         !(done & (1 << i)) &&
         called < firstAnswer &&
+        (done & (before[i] ?? 0)) === (before[i] ?? 0) &&
         step(state, operation).some((next) => search(done | (1 << i), next)),
     );
   }

@@ -1,7 +1,8 @@
 /** Deliberate mistakes in copies of the real source, to show that the checks detect them. */
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import type { CarWriter } from "../../src/car-coordinator/car-writer.ts";
+import * as slots from "../../src/bookings/slots.ts";
+import { CarWriter } from "../../src/car-coordinator/car-writer.ts";
 import type { Subject } from "./world.ts";
 
 /** One mistake: a text of a source file replaced by another, or a rule of the database left out. */
@@ -67,12 +68,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: "task()",
   },
   {
-    name: "answers from memory while a commit is under way",
-    file: "car-coordinator/car-writer.ts",
-    from: "await this.#current;",
-    to: "",
-  },
-  {
     name: "does not commit the Idempotency-Key with the booking",
     file: "car-coordinator/car-writer.ts",
     from: "this.#store.commit(change, context)",
@@ -121,14 +116,45 @@ export const MUTANTS: readonly Mutant[] = [
     to: "endAt <= now + 3_600_000",
   },
   { name: "lets late and displaced writers commit", rules: { fence: false } },
+  {
+    name: "raises the epoch with the first commit instead of the load",
+    rules: { loadRaisesEpoch: false },
+  },
+  {
+    name: "offers slots that are taken",
+    file: "bookings/slots.ts",
+    from: "slots.filter((slot) => !near.some((other) => overlaps(slot, other)))",
+    to: "[...slots]",
+  },
+  {
+    name: "offers the slots of a sold car",
+    file: "bookings/slots.ts",
+    from: "isBookable(status) ? freeSlots(slots, taken) : []",
+    to: "freeSlots(slots, taken)",
+  },
+  {
+    name: "offers slots that are over",
+    file: "bookings/slots.ts",
+    from: "slot.startAt > now && slot.startAt <= horizon",
+    to: "slot.startAt <= horizon",
+  },
+  {
+    name: "answers with the bookmark of the state before the commit",
+    file: "car-coordinator/car-writer.ts",
+    from: "const commit = await this.#store.commit(change, context);",
+    to: "const before = this.#store.bookmark(); const commit = await this.#store.commit(change, context); this.#store.bookmark = () => before;",
+  },
 ];
+
+/** The real source. */
+export const REAL: Subject = { Writer: CarWriter, slots };
 
 /** Where the copies go: inside the project, so that they find its packages. Not under version control. */
 const COPIES = ".mutants";
 
-/** The writer with the mistake in it. */
-export async function subjectOf(mutant: Mutant, Real: typeof CarWriter): Promise<Subject> {
-  if ("rules" in mutant) return { Writer: Real, rules: mutant.rules };
+/** The source with the mistake in it. */
+export async function subjectOf(mutant: Mutant): Promise<Subject> {
+  if ("rules" in mutant) return { ...REAL, rules: mutant.rules };
   const folder = `${COPIES}/${MUTANTS.indexOf(mutant)}`;
   for (const area of ["bookings", "car-coordinator", "shared"])
     cpSync(`src/${area}`, `${folder}/${area}`, { recursive: true });
@@ -140,6 +166,7 @@ export async function subjectOf(mutant: Mutant, Real: typeof CarWriter): Promise
   if (before === undefined || after === undefined || more.length > 0)
     throw new Error(`"${mutant.from}" is not in ${mutant.file} exactly once any more`);
   writeFileSync(path, before + mutant.to + after);
-  const { href } = pathToFileURL(`${folder}/car-coordinator/car-writer.ts`);
-  return { Writer: (await import(href)).CarWriter };
+  const load = (file: string) => import(pathToFileURL(`${folder}/${file}`).href);
+  const { CarWriter: Writer } = await load("car-coordinator/car-writer.ts");
+  return { Writer, slots: await load("bookings/slots.ts") };
 }

@@ -5,6 +5,8 @@
 import type { Specification } from "./linearizability.ts";
 
 const HOUR = 3_600_000;
+/** When a test drive may begin on the only day: at nine, and at each hour until four. */
+const STARTS = Array.from({ length: 8 }, (_, index) => Date.UTC(2026, 11, 1, 9 + index));
 
 /** A booking as the specification keeps it; `id` is unknown when its maker never got an answer. */
 export type Entry = { id: string | undefined; startAt: number; status: string };
@@ -17,7 +19,10 @@ export type State = {
 };
 
 /** What a client knows. `unknown`: no answer, or one that promises nothing (503). */
-export type Result<Ok> = { type: "ok"; value: Ok } | { type: "refused"; code: string } | { type: "unknown" };
+export type Result<Ok> =
+  | { type: "ok"; value: Ok; bookmark?: string }
+  | { type: "refused"; code: string }
+  | { type: "unknown" };
 
 /** How the status of the car is changed: by a sale, by its void, or by hand to a status. */
 export type StatusChange = "sell" | "void_sale" | "AVAILABLE" | "RESERVED" | "REMOVED";
@@ -51,8 +56,8 @@ export type Operation =
       at: number[];
       result: Result<{ cancelled: number[]; at: number }>;
     }
-  /** The active bookings as "start status", sorted. */
-  | { type: "read"; result: Result<{ status: string; active: string[] }> }
+  /** The starts of the free slots of the day, as a reader saw them whose clock said `now`. */
+  | { type: "slots"; now: number; result: Result<number[]> }
   /** All bookings there ever were, as "start status", sorted: what the database says. */
   | { type: "inspect"; result: Result<{ status: string; all: string[] }> };
 
@@ -192,10 +197,10 @@ export const carSpecification: Specification<State, Operation> = {
         return reschedule(state, operation);
       case "set_status":
         return setStatus(state, operation);
-      case "read": {
+      case "slots": {
         if (operation.result.type !== "ok") return [state];
-        const { status, active } = operation.result.value;
-        return when(status === state.status && equal(active, written(state.entries.filter(isActive))), state);
+        const free = STARTS.filter((start) => start > operation.now && !isTaken(state, start));
+        return when(equal(operation.result.value, isForSale(state) ? free : []), state);
       }
       case "inspect": {
         if (operation.result.type !== "ok") return [state];

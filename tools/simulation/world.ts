@@ -3,21 +3,28 @@
  * place. Every await on the outside is a point where anything else may come first, drawn from the seed.
  */
 
+import type * as Slots from "../../src/bookings/slots.ts";
 import type { CarStore, CarWriter, CommandContext, Commit } from "../../src/car-coordinator/car-writer.ts";
 import type { CarState, Change } from "../../src/car-coordinator/commands.ts";
 import { DependencyDown } from "../../src/shared/dependency-down.ts";
 import { Random } from "../random.ts";
-import { Ledger, type Rules } from "./ledger.ts";
+import { Ledger, type Rules, type State } from "./ledger.ts";
 import type { Observed } from "./linearizability.ts";
 import type { Operation } from "./specification.ts";
 
-/** The subject of the test. */
-export type Subject = { Writer: typeof CarWriter; rules?: Partial<Rules> };
+/** The subject of the test: the writer of a car, and what readers make of the database. */
+export type Subject = {
+  Writer: typeof CarWriter;
+  slots: Pick<typeof Slots, "futureSlots" | "offeredSlots">;
+  rules?: Partial<Rules>;
+};
 
 /** An hour in milliseconds. */
 export const HOUR = 3_600_000;
 /** The id of the only car. */
 const CAR = "car";
+/** The day on which everything happens. */
+const DAY = "2026-12-01";
 /** Six in the morning; the first slot is at nine. */
 const DAWN = Date.UTC(2026, 11, 1, 6);
 /** The slots that clients want. */
@@ -64,6 +71,8 @@ export class World {
   readonly history: Observed<Operation>[] = [];
   /** Bookings whose ids a client has learned. */
   readonly known: string[] = [];
+  /** The bookmarks that clients got, and from which writes. */
+  readonly bookmarks: Array<{ bookmark: number; write: Observed<Operation> }> = [];
   /** What any clock may have shown so far. */
   readonly shown: number[] = [];
   now = 0;
@@ -79,7 +88,13 @@ export class World {
     this.random = new Random(seed);
     this.faultRates = this.random.chance(0.25) ? CALM : drawFaultRates(this.random);
     this.#subject = subject;
-    this.ledger = new Ledger({ bookings: true, fence: true, activeOnly: true, ...subject.rules });
+    this.ledger = new Ledger({
+      bookings: true,
+      fence: true,
+      loadRaisesEpoch: true,
+      activeOnly: true,
+      ...subject.rules,
+    });
     this.turnClockTo(DAWN);
     this.instance = this.#start();
   }
@@ -103,6 +118,13 @@ export class World {
   /** Lets `task` happen at some later moment. */
   later(task: () => void): void {
     this.#tasks.push(task);
+  }
+
+  /** The starts of the free slots of the day, as the route makes them of a state of the database. */
+  offeredAt(state: State): number[] {
+    const { futureSlots, offeredSlots } = this.#subject.slots;
+    const slots = futureSlots(DAY, DAY, this.now, HOURS);
+    return offeredSlots(slots, state.status, state.active).map(({ startAt }) => startAt);
   }
 
   /** A moment that passes. */
@@ -183,6 +205,7 @@ class DistantStore implements CarStore {
   readonly #world: World;
   readonly #instance: { alive: boolean };
   #epoch = 0;
+  #bookmark: string | null = null;
 
   constructor(world: World, instance: { alive: boolean }) {
     this.#world = world;
@@ -190,18 +213,29 @@ class DistantStore implements CarStore {
   }
 
   async load(): Promise<CarState> {
-    const { epoch, state } = await this.#ask("load", (ledger) => ledger.load());
+    const { epoch, state, now } = await this.#ask("load", (ledger) => ({
+      ...ledger.load(),
+      now: ledger.now,
+    }));
     this.#epoch = epoch;
+    this.#bookmark = String(now);
     return state;
   }
 
   async commit(change: Change, { idempotency }: CommandContext): Promise<Commit> {
     const epoch = this.#epoch;
     try {
-      const violation = await this.#ask(`commit ${brief(change)}`, (ledger) =>
-        ledger.commit(epoch, change, idempotency?.key.id),
-      );
-      if (violation === undefined) return { type: "committed", bookmark: null };
+      const { violation, now } = await this.#ask(`commit ${brief(change)}`, (ledger) => {
+        const isTrue = ledger.isTrueOf(change);
+        const violation = ledger.commit(epoch, change, idempotency?.key.id);
+        if (violation === undefined && !isTrue)
+          this.#world.faults.push(`${brief(change)} was decided on facts that were no longer true`);
+        return { violation, now: ledger.now };
+      });
+      if (violation === undefined) {
+        this.#bookmark = String(now);
+        return { type: "committed" };
+      }
       const isFinal = violation === "key_taken";
       const code = isFinal ? "duplicate_request" : "unavailable";
       return { type: "refused", refusal: { code }, isFinal };
@@ -212,6 +246,10 @@ class DistantStore implements CarStore {
 
   holds(change: Change): Promise<boolean> {
     return this.#ask("holds", (ledger) => ledger.holds(change));
+  }
+
+  bookmark(): string | null {
+    return this.#bookmark;
   }
 
   #ask<T>(what: string, work: (ledger: Ledger) => T): Promise<T> {
