@@ -1,7 +1,7 @@
 /**
  * What could be reached at best on this machine. L1: a bare route of the framework that gives an operation's bytes.
  * L2: a bare Worker, and a bare Durable Object where the operation uses one, which sends the operation's SQL to D1 and
- * does nothing else. L2F: L2 behind a bare route of the framework, which shows what the framework itself takes.
+ * does nothing else.
  * `PUT /plan/{name}` says what an operation's bytes and SQL are.
  */
 import { DurableObject } from "cloudflare:workers";
@@ -13,8 +13,6 @@ export type Plan = {
   status: number;
   contentType: string;
   body: string;
-  /** In L2 the body comes out of a Durable Object. */
-  fromCoordinator: boolean;
   /** In L2 the body comes out of R2, by this key. */
   photo?: string | undefined;
   variants: Array<{ car: string; trips: Trip[] }>;
@@ -38,10 +36,6 @@ export class CarCoordinator extends DurableObject<Bindings> {
   carryOut(trips: readonly Trip[]): Promise<void> {
     return send(this.env.DB, trips);
   }
-
-  bodyOf(name: string): string {
-    return plans.get(name)?.body ?? "";
-  }
 }
 
 /** Carries out a variant of a plan, and answers with its bytes. */
@@ -60,13 +54,9 @@ async function imitate(env: Bindings, name: string, variant: string | undefined)
     trips.filter(({ by }) => by === "worker"),
   );
   const ofCoordinator = trips.filter(({ by }) => by === "coordinator");
-  const coordinator = env.CAR_COORDINATOR.getByName(car);
-  if (ofCoordinator.length > 0) await coordinator.carryOut(ofCoordinator);
+  if (ofCoordinator.length > 0) await env.CAR_COORDINATOR.getByName(car).carryOut(ofCoordinator);
   if (plan.status === 304) return new Response(null, { status: 304 });
-  return new Response(plan.fromCoordinator ? await coordinator.bodyOf(name) : plan.body, {
-    status: plan.status,
-    headers,
-  });
+  return new Response(plan.body, { status: plan.status, headers });
 }
 
 const framework = new Hono<{ Bindings: Bindings }>();
@@ -76,7 +66,6 @@ framework.get("/L1/:name", (c) => {
   if (plan.status === 304) return c.body(null, 304);
   return c.body(plan.body, 200, { "Content-Type": plan.contentType });
 });
-framework.get("/L2F/:name/:variant", (c) => imitate(c.env, c.req.param("name"), c.req.param("variant")));
 
 export default {
   async fetch(request, env) {

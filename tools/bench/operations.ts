@@ -17,14 +17,12 @@ export type Call = {
 /** An operation under measurement. */
 export type Operation = {
   name: string;
-  /** What it is held against: L1, the bare route; L2, the bare SQL; L2F, the bare SQL behind a bare route. */
-  against: "L1" | "L2" | "L2F" | "nothing";
+  /** What it is held against: L1, the bare route; L2, the bare SQL. */
+  against: "L1" | "L2" | "nothing";
   /** Each call can be made only once. */
   once?: boolean;
   /** The coordinator has loaded the car. */
   isWarm?: boolean;
-  /** L2 takes the answer's bytes out of a bare Durable Object. */
-  fromCoordinator?: boolean;
   /** L2 takes the answer's bytes out of the bucket. */
   photo?: boolean;
   /** At least `count` calls, where each can be made only once; else as many as there are. */
@@ -53,14 +51,8 @@ const WORDS = ["matrix", "panorama", "heated", "golf", "wagon", "sport", "premiu
 /** How many slots of a stage are booked. */
 const slotsUsed = new WeakMap<Stage, number>();
 
-const SLOTS = {
-  fromCoordinator: true,
-  calls: async ({ popular }: Stage) =>
-    Array.from({ length: DIFFERENT }, (_, i) => {
-      const car = popular[i % popular.length]?.id ?? "";
-      return get(`/api/cars/${car}/available-slots/?date=${dayAhead(2 + (i % 30))}`, { car });
-    }),
-};
+const slotsOf = (car: string, index: number): Call =>
+  get(`/api/cars/${car}/available-slots/?date=${dayAhead(2 + (index % 30))}`);
 
 export const OPERATIONS: Operation[] = [
   { name: "list, repeated", against: "L1", calls: same(() => get("/api/cars/")) },
@@ -102,8 +94,18 @@ export const OPERATIONS: Operation[] = [
     against: "L2",
     calls: different((i) => get(`/api/cars/facets/?make=${MAKES[i % 6]}&max_price=${30_000 + i}`)),
   },
-  { name: "slots of a day", against: "L2", ...SLOTS },
-  { name: "slots of a day, beside a bare route", against: "L2F", ...SLOTS },
+  {
+    name: "slots, repeated",
+    against: "L1",
+    calls: same(({ popular }) => slotsOf(popular[0]?.id ?? "", 0)),
+  },
+  {
+    name: "slots of popular cars",
+    against: "L2",
+    calls: async ({ popular }) =>
+      Array.from({ length: DIFFERENT }, (_, i) => slotsOf(popular[i % popular.length]?.id ?? "", i)),
+  },
+  { name: "slots, cold", against: "L2", calls: ofCars(({ id }, i) => slotsOf(id, i)) },
   {
     name: "my bookings",
     against: "L2",
