@@ -8,7 +8,13 @@ process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
 const FILE = "openapi.json";
 
 const server = createTestHarness({
-  workers: [{ configPath: "./wrangler.toml", secrets: { JWT_SECRET: "only to let the Worker start, here" } }],
+  workers: [
+    {
+      configPath: "./wrangler.toml",
+      vars: { ENVIRONMENT: "development" },
+      secrets: { JWT_SECRET: "only to let the Worker start, here" },
+    },
+  ],
 });
 try {
   await server.listen();
