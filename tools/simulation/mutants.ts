@@ -46,13 +46,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "sends a commit with an unknown outcome again without looking whether it arrived",
     file: "car-coordinator/car-writer.ts",
-    from: "await this.#load();\n          if (await this.#store.holds(change)) return done(change, null);",
+    from: "await this.#load();\n          if (await this.#store.holds(change)) return this.#done(change);",
     to: "this.#state = undefined;",
   },
   {
     name: "sends a commit with an unknown outcome again from the memory that it was decided on",
     file: "car-coordinator/car-writer.ts",
-    from: "await this.#load();\n          if (await this.#store.holds(change)) return done(change, null);",
+    from: "await this.#load();\n          if (await this.#store.holds(change)) return this.#done(change);",
     to: "",
   },
   {
