@@ -10,7 +10,7 @@ afterAll(() => server?.close());
 const tomorrow = () => new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
 
 describe("over HTTP", () => {
-  test("a customer registers and gets an approved test drive and both e-mails", async () => {
+  test("a customer registers and gets an approved test drive and every e-mail", async () => {
     const carId = await server.car("JOURNEY1");
     const shopper = await server.customer("shopper");
 
@@ -47,6 +47,7 @@ describe("over HTTP", () => {
     await expect
       .poll(async () => (await notified()).results, { timeout: 30_000, interval: 500 })
       .toEqual([
+        { kind: "email_verification", status: "SENT" },
         { kind: "booking_received", status: "SENT" },
         { kind: "booking_approved", status: "SENT" },
       ]);

@@ -26,7 +26,7 @@ describe("login throttling", () => {
     expect(other.status).toBe(200);
   });
 
-  test("sends at most three reset mails a minute to one address, and answers each request alike", async () => {
+  test("sends at most three mails a minute to one address, that of the registration among them, and answers each request alike", async () => {
     await server.customer("mailed");
     for (let round = 0; round < 8; round += 1) {
       const asked = await server.call("POST", "/api/auth/password/forgot/", {
