@@ -83,7 +83,8 @@ const filters = {
   drive_type: z.enum(DRIVE_TYPES).optional(),
   status: z.enum(CAR_STATUSES).optional(),
   location: z.enum(CAR_LOCATIONS).optional(),
-  search: line(100).optional().openapi({
+  // Nobody reads these words, so they may be pasted with whatever a longer text may have.
+  search: prose(100).trim().optional().openapi({
     description:
       "Words that must all occur in the make, model, year, colour, types, VIN or description. Case and accents do not matter. The last word may be the beginning of a word.",
     example: "skoda oct",
