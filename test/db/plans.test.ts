@@ -5,7 +5,10 @@ import { userByName } from "../../src/auth/users.ts";
 import { readAs } from "../../src/auth/verification.ts";
 import { activeBookings, bookingById, bookingList, takenTimes } from "../../src/bookings/store.ts";
 import { carById, carStatus } from "../../src/cars/store.ts";
+import type { Database } from "../../src/db/client.ts";
 import { storedAnswer } from "../../src/db/idempotency.ts";
+import type { Statement } from "../../src/db/statement.ts";
+import { claim } from "../../src/notifications/delivery-store.ts";
 import { lateNotifications, resetNotice } from "../../src/outbox/outbox.ts";
 import { saleById, saleList } from "../../src/sales/store.ts";
 import { planOf, queriesOf, stepsOf } from "../support/plans.ts";
@@ -152,6 +155,26 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
     ],
   ],
 ];
+
+test("a claim finds its notification, the earlier and later ones of its booking and the counts along an index", async () => {
+  const claimed: Statement[] = [];
+  const commit = async (...[, , , statements]: Parameters<Database["commit"]>) => {
+    claimed.push(...statements);
+    return statements.map(() => []);
+  };
+  await claim({ commit } as unknown as Database, "n", 0, 10);
+  const steps = (await Promise.all(claimed.map(planOf))).flat();
+  expect(steps).toEqual(
+    expect.arrayContaining([
+      "SEARCH notifications USING INDEX sqlite_autoindex_notifications_1 (id=?)",
+      "SEARCH earlier USING INDEX notifications_booking (booking_id=? AND rowid<?)",
+      "SEARCH later USING INDEX notifications_booking (booking_id=? AND rowid>?)",
+      "SEARCH mail_counts USING INDEX sqlite_autoindex_mail_counts_1 (day=? AND reader=?)",
+      "SEARCH owner USING INDEX sqlite_autoindex_users_1 (id=?)",
+    ]),
+  );
+  expect(steps.filter((step) => step.startsWith("SCAN"))).toEqual([]);
+});
 
 describe("an index finds", () => {
   test.each(PLANS)("%s", async (_, queries, expected) => {
