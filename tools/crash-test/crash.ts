@@ -159,11 +159,14 @@ async function judge({ folder }: CrashOptions, { known, doubtful, keys, faults }
 
     for (const [key, ids] of keys) if (ids.size > 1) faults.push(`the key ${key} made ${ids.size} bookings`);
 
+    // Of the last fact: an earlier notification may have been replaced before it was sent.
     const unnotified = await first(
       `SELECT count(*) AS n FROM bookings b WHERE 1 <> (
-         SELECT count(*) FROM notifications n WHERE n.booking_id = b.id AND n.kind = 'booking_received')`,
+         SELECT count(*) FROM notifications n
+         WHERE n.booking_id = b.id AND n.user_id = b.customer_id AND n.facts ->> '$.sequence' = b.sequence)`,
     );
-    if (unnotified > 0) faults.push(`${unnotified} bookings whose customer is not notified exactly once`);
+    if (unnotified > 0)
+      faults.push(`${unnotified} bookings whose customer is not notified exactly once of the last fact`);
 
     const active = rows.filter(({ status }) => status === "PENDING" || status === "APPROVED").length;
     const counts = {
