@@ -18,7 +18,7 @@ export const bookingSchema = z
     status: z.enum(BOOKING_STATUSES),
     notes: z.string(),
     reason: z.string().openapi({
-      description: "Why it was declined or cancelled, if whoever did it gave a reason; else empty",
+      description: "Why it was declined or cancelled, in the words of the person who did it; may be empty",
     }),
     created_at: instant,
   })
