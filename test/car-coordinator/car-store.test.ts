@@ -137,7 +137,7 @@ describe("the bookmark of an answer", () => {
     const { carId, book, context } = await stage();
     const lost = databaseWith(async (batch, index) => {
       const results = await batch();
-      if (index === 2) throw new Error("D1_ERROR: lost");
+      if (index === 2) throw new Error("D1_ERROR: Network connection lost.");
       return results;
     });
     expect(await writerOf(carId, lost).execute(book(), context)).toMatchObject({

@@ -178,7 +178,7 @@ const lines = (bookings: Iterable<Booking>): string[] =>
  * Reads the free slots as the route does: from some replica, however old it is, but not older than the bookmark that the
  * client sends. So the read may have happened at any time after the write that answered the bookmark.
  */
-export function readSlots(world: World) {
+function readSlots(world: World) {
   const { random, bookmarks, ledger } = world;
   const sent = bookmarks.length > 0 && random.chance(0.6) ? random.pick(bookmarks) : undefined;
   const what: Omit<Extract<Operation, { type: "slots" }>, "result"> = { type: "slots", now: 0 };
