@@ -19,6 +19,14 @@ CREATE TABLE `failed_logins` (
 );
 --> statement-breakpoint
 CREATE INDEX `failed_logins_day` ON `failed_logins` (`day`);--> statement-breakpoint
+CREATE TABLE `booking_changes` (
+	`customer_id` text NOT NULL,
+	`hour` integer NOT NULL,
+	`n` integer NOT NULL,
+	PRIMARY KEY(`customer_id`, `hour`),
+	FOREIGN KEY (`customer_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
 CREATE TABLE `mail_counts` (
 	`day` integer NOT NULL,
 	`reader` text NOT NULL,
@@ -157,3 +165,9 @@ BEGIN SELECT RAISE(ABORT, 'too_late'); END;
 CREATE TRIGGER sales_in_the_currency_of_their_car BEFORE INSERT ON sales
 WHEN NEW.currency <> (SELECT currency FROM cars WHERE id = NEW.car_id)
 BEGIN SELECT RAISE(ABORT, 'not_the_cars_currency'); END;
+--> statement-breakpoint
+
+-- A commit that a customer makes counts itself in booking_changes. Above 20 in an hour it fails.
+CREATE TRIGGER booking_changes_hold BEFORE UPDATE OF n ON booking_changes
+WHEN NEW.n > 20
+BEGIN SELECT RAISE(ABORT, 'too_many_changes'); END;

@@ -18,6 +18,7 @@ import { nameRequest } from "./http/request-id.ts";
 import { createRouter } from "./http/router.ts";
 import { notificationRoutes } from "./notifications/routes.ts";
 import { saleRoutes } from "./sales/routes.ts";
+import { Busy } from "./shared/busy.ts";
 import { DependencyDown } from "./shared/dependency-down.ts";
 import { describeError, log } from "./shared/log.ts";
 import { staffRoutes } from "./staff/routes.ts";
@@ -64,6 +65,10 @@ export function createApp() {
       // Only on a developer's machine does the response name the variable. Elsewhere the log names it.
       const detail = c.env.ENVIRONMENT === "development" ? error.message : undefined;
       return answerProblem(c, new Problem("misconfigured", detail));
+    }
+    if (error instanceof Busy) {
+      log.warn("request.busy", { request: c.get("requestId"), path: c.req.path, error: error.message });
+      return answerProblem(c, new Problem("busy"));
     }
     const isOutage = error instanceof DependencyDown;
     log.error(isOutage ? "request.dependency_down" : "request.failed", {

@@ -88,6 +88,12 @@ export const variables = z.object({
     .describe("ISO 4217 code of prices that name no currency"),
   EMAIL_FROM: z.email().describe("Sender of every e-mail; its domain must be onboarded to the mail service"),
   EMAIL_STAFF: z.email().describe("Mailbox of the sales team: gets requests and replies"),
+  IMPORTED_PASSWORDS: z
+    .enum(["on", "off"])
+    .default("off")
+    .describe(
+      "`on`: passwords that the Django import brought sign in; each login then takes an eighth longer",
+    ),
   RATE_LIMITS: z.enum(["on", "off"]).describe("`off` is for load tests on a developer's machine"),
   PUBLIC_FRESHNESS_SECONDS: z.coerce
     .number()
@@ -143,6 +149,7 @@ const configuration = deployable.transform((v) => ({
   defaultCurrency: v.DEFAULT_CURRENCY,
   email: { from: v.EMAIL_FROM, staff: v.EMAIL_STAFF },
   publicFreshnessSeconds: v.PUBLIC_FRESHNESS_SECONDS,
+  importedPasswords: v.IMPORTED_PASSWORDS === "on",
   rateLimits: v.RATE_LIMITS === "on",
   corsOrigins: v.CORS_ORIGINS as readonly string[],
   /** Signs new tokens. */

@@ -2,6 +2,7 @@
 import type { Config } from "./config.ts";
 import type { Database } from "./db/client.ts";
 import type { VerifiedCaller } from "./shared/callers.ts";
+import type { RateLimitName } from "./shared/rate-limits.ts";
 
 /** The dependencies of one request. */
 export type Deps = {
@@ -16,6 +17,8 @@ export type Deps = {
   readonly now: number;
   /** Identifies the request in every log line that it causes. */
   readonly requestId: string;
+  /** Counts something under a key, and returns whether it is within the limit. */
+  readonly isWithin: (limit: RateLimitName, key: string) => Promise<boolean>;
   /** Lets work continue after the response. */
   readonly afterwards: (work: Promise<unknown>) => void;
   /** Must be called after a write that changes public data: of the stock, or free slots. A command does it by itself. */

@@ -1,7 +1,7 @@
 /** Password reset tokens. Only their hashes are stored. */
 import { and, eq, isNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
-import { passwordResets, sessions, users } from "../db/schema.ts";
+import { failedLogins, passwordResets, sessions, users } from "../db/schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
 import { sha256 } from "../shared/digest.ts";
 import { randomToken } from "./tokens.ts";
@@ -79,6 +79,8 @@ export async function spendResetToken(
         .where(and(eq(sessions.userId, owner), isNull(sessions.endedAt))),
     ),
     ...more(isOpen),
+    // Guesses at the old password say nothing about the new one, and must not keep out its owner.
+    statementOf(build.delete(failedLogins).where(eq(failedLogins.account, owner))),
     // Last, because the statements above need the unused token.
     statementOf(build.update(passwordResets).set({ usedAt: now }).where(eq(passwordResets.userId, owner))),
   ]);

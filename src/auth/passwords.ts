@@ -1,8 +1,10 @@
 /**
  * Password hashing: scrypt with its parameters stored beside the hash, so that they can be raised later. Hashes by
- * Django are accepted as far as the platform can verify them, and replaced at the next login.
+ * Django are accepted where they were imported (IMPORTED_PASSWORDS) and as far as the platform can verify them, and
+ * replaced at the next login. All hashing waits in one line (`Busy` when it is full).
  */
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
+import { inTurn } from "./hashing-line.ts";
 
 type Cost = { N: number; r: number; p: number };
 
@@ -30,10 +32,13 @@ async function derivePbkdf2(password: string, salt: string, iterations: number):
   return Buffer.from(await crypto.subtle.deriveBits(parameters, key, KEY_BYTES * 8));
 }
 
-/** Hashes a password as `scrypt$N$r$p$salt$key`, the last two in base64. */
-export async function hashPassword(password: string): Promise<string> {
+/**
+ * Hashes a password as `scrypt$N$r$p$salt$key`, the last two in base64.
+ * @param isPreferred whether to go before others that wait for hashing
+ */
+export async function hashPassword(password: string, isPreferred = false): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
-  const key = await derive(password, salt, COST);
+  const key = await inTurn(isPreferred, () => derive(password, salt, COST));
   return ["scrypt", COST.N, COST.r, COST.p, salt.toString("base64"), key.toString("base64")].join("$");
 }
 
@@ -60,22 +65,40 @@ function parseHash(stored: string): Scrypt | Pbkdf2 | undefined {
 /** Whether a password can be verified against this hash. If not, the user must reset the password. */
 export const isVerifiable = (stored: string): boolean => parseHash(stored) !== undefined;
 
+/** How to verify a password. */
+export type Verification = {
+  /** Whether hashes by Django are accepted. */
+  imported: boolean;
+  /** Whether to go before others that wait for hashing. */
+  isPreferred?: boolean;
+};
+
 /**
- * Verifies a password. The time is the same for every user and for an unknown user: one scrypt, and as many rounds of
- * PBKDF2 as the most expensive Django hash that can be verified.
+ * Verifies a password. The time is the same for every user and for an unknown user: one scrypt and, where imported hashes
+ * are accepted, as many rounds of PBKDF2 as the most expensive Django hash that can be verified.
  * @param stored the user's hash; `undefined` when the user does not exist
  * @returns `stale` when the password is right but the hash has an old scheme or old parameters
  */
-export async function verifyPassword(password: string, stored = ""): Promise<"wrong" | "right" | "stale"> {
-  const hash = parseHash(stored);
+export async function verifyPassword(
+  password: string,
+  stored: string | undefined,
+  { imported, isPreferred = false }: Verification,
+): Promise<"wrong" | "right" | "stale"> {
+  const hash = parseHash(stored ?? "");
   const own = hash?.scheme === "scrypt" ? hash : { cost: COST, salt: Buffer.alloc(SALT_BYTES) };
-  const django = hash?.scheme === "pbkdf2" ? hash : { rounds: MAX_PBKDF2_ROUNDS, salt: "" };
-  const scryptKey = await derive(password, own.salt, own.cost);
-  const djangoKey = await derivePbkdf2(password, django.salt, django.rounds);
-  if (django.rounds < MAX_PBKDF2_ROUNDS) await derivePbkdf2(password, "", MAX_PBKDF2_ROUNDS - django.rounds);
-
-  const given = hash === django ? djangoKey : scryptKey;
-  if (!hash || hash.key.length !== given.length || !timingSafeEqual(hash.key, given)) return "wrong";
+  const [scryptKey, djangoKey] = await inTurn(isPreferred, async () => [
+    await derive(password, own.salt, own.cost),
+    imported ? await derivePadded(password, hash?.scheme === "pbkdf2" ? hash : undefined) : undefined,
+  ]);
+  const given = hash?.scheme === "pbkdf2" ? djangoKey : scryptKey;
+  if (!hash || hash.key.length !== given?.length || !timingSafeEqual(hash.key, given)) return "wrong";
   const { N, r, p } = own.cost;
   return hash === own && N === COST.N && r === COST.r && p === COST.p ? "right" : "stale";
+}
+
+/** Derives a key as Django does, and does as many rounds more as the most expensive hash would take. */
+async function derivePadded(password: string, { rounds, salt } = { rounds: MAX_PBKDF2_ROUNDS, salt: "" }) {
+  const key = await derivePbkdf2(password, salt, rounds);
+  if (rounds < MAX_PBKDF2_ROUNDS) await derivePbkdf2(password, "", MAX_PBKDF2_ROUNDS - rounds);
+  return key;
 }

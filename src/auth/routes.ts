@@ -1,9 +1,12 @@
 /** /api/auth: accounts and sessions. */
+import { clientAddress } from "../http/client-address.ts";
 import { once, withoutPassword } from "../http/idempotency.ts";
 import { unwrap } from "../http/problems.ts";
 import { depsOf } from "../http/request-deps.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
-import { limitAddress, limitGuesses, limitNameChecks, mayMail } from "./login-throttling.ts";
+import { foldCase } from "../shared/text.ts";
+import { isPasswordOf } from "./guesses.ts";
+import { limitAddress, limitHashing, limitLogins, limitNameChecks, mayMail } from "./login-throttling.ts";
 import { claimedCaller, operation } from "./operation.ts";
 import {
   account,
@@ -39,7 +42,7 @@ const DONE = { 204: { description: "Done" } } as const;
 /** The routes under /api/auth. */
 export const authRoutes = createRouter()
   .openapi(
-    operation("register", ["idempotency_key_reused"], {
+    operation("register", ["idempotency_key_reused", "busy"], {
       method: "post",
       path: "/register",
       tags,
@@ -51,16 +54,24 @@ export const authRoutes = createRouter()
     }),
     async (c) => {
       const body = c.req.valid("json");
-      await limitAddress(c, "register");
+      await limitHashing(c);
       await limitNameChecks(c);
-      const stranger = `anonymous ${c.req.header("CF-Connecting-IP") ?? ""}`;
-      return once(c, stranger, withoutPassword(body), async (key) =>
-        c.json(unwrap(c, await register(depsOf(c), body, key, (to) => mayMail(c, to))), 201),
+      // Nobody knows who it is yet. People behind one address may choose the same key, but not the same username.
+      const stranger = `anonymous ${foldCase(body.username)}`;
+      return once(
+        c,
+        stranger,
+        withoutPassword(body),
+        async (key) => c.json(unwrap(c, await register(depsOf(c), body, key, (to) => mayMail(c, to))), 201),
+        async (answer) => {
+          const created = account.parse(answer);
+          return unwrap(c, await isPasswordOf(depsOf(c), created, body.password, clientAddress(c)));
+        },
       );
     },
   )
   .openapi(
-    operation("login", ["invalid_credentials"], {
+    operation("login", ["invalid_credentials", "busy"], {
       method: "post",
       path: "/login",
       tags,
@@ -70,8 +81,8 @@ export const authRoutes = createRouter()
     }),
     async (c) => {
       const { username, password } = c.req.valid("json");
-      await limitGuesses(c, "login", username);
-      return c.json(unwrap(c, await login(depsOf(c), username, password)), 200);
+      await limitLogins(c, username);
+      return c.json(unwrap(c, await login(depsOf(c), username, password, clientAddress(c))), 200);
     },
   )
   .openapi(
@@ -116,7 +127,7 @@ export const authRoutes = createRouter()
     async (c) => c.json(unwrap(c, await getMe(depsOf(c), claimedCaller(c))), 200),
   )
   .openapi(
-    operation("updateMe", [], {
+    operation("updateMe", ["busy"], {
       method: "patch",
       path: "/me",
       tags,
@@ -129,7 +140,7 @@ export const authRoutes = createRouter()
     async (c) => {
       const [caller, change] = [claimedCaller(c), c.req.valid("json")];
       if (change.current_password !== undefined) {
-        await limitGuesses(c, "password", caller.id);
+        await limitHashing(c);
         await limitNameChecks(c);
       }
       const updated = await updateMe(depsOf(c), caller, change, (to) => mayMail(c, to));
@@ -137,7 +148,7 @@ export const authRoutes = createRouter()
     },
   )
   .openapi(
-    operation("changePassword", [], {
+    operation("changePassword", ["busy"], {
       method: "post",
       path: "/password/change",
       tags,
@@ -149,7 +160,7 @@ export const authRoutes = createRouter()
     async (c) => {
       const { current_password, new_password } = c.req.valid("json");
       const caller = claimedCaller(c);
-      await limitGuesses(c, "password", caller.id);
+      await limitHashing(c);
       unwrap(c, await changePassword(depsOf(c), caller, current_password, new_password));
       return c.body(null, 204);
     },
@@ -172,7 +183,7 @@ export const authRoutes = createRouter()
     },
   )
   .openapi(
-    operation("resetPassword", [], {
+    operation("resetPassword", ["busy"], {
       method: "post",
       path: "/password/reset",
       tags,
@@ -183,7 +194,7 @@ export const authRoutes = createRouter()
     }),
     async (c) => {
       const { token, new_password } = c.req.valid("json");
-      await limitAddress(c, "reset");
+      await limitHashing(c);
       unwrap(c, await resetPassword(depsOf(c), token, new_password));
       return c.body(null, 204);
     },

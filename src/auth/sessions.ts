@@ -2,10 +2,12 @@
 import { and, eq, gt, inArray, isNull, ne, type SQL, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Database } from "../db/client.ts";
+import { query, raw } from "../db/query.ts";
 import { refreshTokens, sessions, users } from "../db/schema.ts";
 import { build, compile, queryOf, type Statement, statementOf } from "../db/statement.ts";
 import { sha256 } from "../shared/digest.ts";
 import type { Role } from "../shared/enums.ts";
+import { forgetWrong, type GuessCount, mayBeRight } from "./guesses.ts";
 import {
   REFRESH_GRACE_MS,
   REFRESH_TOKEN_MS,
@@ -20,16 +22,25 @@ type TokenPair = { access: string; refresh: string };
 
 type Holder = { id: string; role: Role };
 
+/** How a password was verified. */
+type Verified = {
+  /** The hash that the password was verified against. */
+  verifiedHash: string;
+  /** Replaces a hash with older parameters. */
+  newHash?: string | undefined;
+  /** The login that this was: its session remembers the address, and its count begins again. */
+  login?: { addressHash: string | undefined; count: GuessCount } | undefined;
+};
+
 /**
- * Starts a session of a user, unless the password changed during its verification, which takes a quarter of a second.
- * @param verifiedHash the hash that the password was verified against
- * @param newHash replaces a hash with older parameters
+ * Starts a session of a user, unless during the verification, which takes a quarter of a second, the password changed or
+ * too many wrong ones came.
  * @param now in milliseconds
  */
 export async function startSession(
   db: Database,
   user: Holder,
-  { verifiedHash, newHash }: { verifiedHash: string; newHash?: string | undefined },
+  { verifiedHash, newHash, login }: Verified,
   secret: string,
   now: number,
 ): Promise<TokenPair | undefined> {
@@ -44,15 +55,10 @@ export async function startSession(
         .where(and(eq(users.id, user.id), eq(users.passwordHash, verifiedHash))),
     );
   const [started] = await db.commit("anonymous", "session.start", `user:${user.id}`, [
-    statementOf(
-      build
-        .insert(sessions)
-        .select(
-          sql`SELECT ${sessionId}, id, ${now}, ${expiresAt}, NULL, NULL FROM ${users}
-            WHERE id = ${user.id} AND password_hash = ${verifiedHash} AND is_active = 1`,
-        )
-        .returning({ id: sessions.id }),
-    ),
+    query<{ id: string }>`INSERT INTO sessions (id, user_id, created_at, expires_at, address_hash)
+      SELECT ${sessionId}, id, ${now}, ${expiresAt}, ${login?.addressHash ?? null} FROM users
+      WHERE id = ${user.id} AND password_hash = ${verifiedHash} AND is_active = 1
+        AND ${login ? mayBeRight(login.count) : raw("TRUE")} RETURNING id`,
     statementOf(
       build.insert(refreshTokens).select(
         sql`SELECT ${await sha256(refresh)}, id, ${now}, ${expiresAt}, NULL FROM ${sessions}
@@ -60,6 +66,9 @@ export async function startSession(
       ),
     ),
     ...(newHash === undefined ? [] : [renewHash(newHash)]),
+    ...(login
+      ? [forgetWrong(login.count, query`EXISTS (SELECT 1 FROM sessions WHERE id = ${sessionId})`)]
+      : []),
   ]);
   if (started?.length !== 1) return undefined;
   return { access: await accessFor(user, sessionId, secret, now), refresh };

@@ -12,6 +12,7 @@ import type { ClaimedCaller, VerifiedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
 import { foldCase } from "../shared/text.ts";
 import { claimAddress, isTaken, spendVerificationToken, verificationNotice } from "./email-verification.ts";
+import { type CallingUser, confirmPassword, countWrong, findLogin, readCallingUser } from "./guesses.ts";
 import { findUserByResetToken, spendResetToken, voidResetTokens } from "./password-resets.ts";
 import { checkPassword, type PasswordOwner } from "./password-rules.ts";
 import { hashPassword, verifyPassword } from "./passwords.ts";
@@ -27,7 +28,6 @@ import {
   updateProfile,
   userBody,
   userById,
-  userByName,
   writingUser,
   wrongPassword,
 } from "./users.ts";
@@ -73,18 +73,24 @@ export async function register(
   return ok(body);
 }
 
-/** Starts a session for a username or e-mail and a password. The cost is the same when the user does not exist. */
-export async function login(deps: Deps, name: string, password: string) {
+/**
+ * Starts a session for a username or e-mail and a password. The cost is the same when the user does not exist.
+ * @param address the client's, as rate limits count it
+ */
+export async function login(deps: Deps, name: string, password: string, address: string) {
   const { db, config, now } = deps;
-  // Where verification is required, an unverified address signs in nobody: whether it does would show that the address
-  // has no other account.
-  const unverified = config.emailVerificationRequired ? 0 : 1;
-  const [[user]] = await db.ask(userByName({ key: foldCase(name.trim()), unverified }));
-  const verdict = await verifyPassword(password, user?.passwordHash);
-  if (!user?.isActive || verdict === "wrong") return refuse("invalid_credentials");
-  const newHash = verdict === "stale" ? await hashPassword(password) : undefined;
-  const hashes = { verifiedHash: user.passwordHash, newHash };
-  const tokens = await startSession(db, user, hashes, config.jwtSecret, now);
+  const found = await findLogin(deps, name, address);
+  if (!found.ok) return found;
+  const { user, addressHash, count, isKnown } = found.value;
+  const how = { imported: config.importedPasswords, isPreferred: isKnown };
+  const verdict = await verifyPassword(password, user?.passwordHash, how);
+  if (!user?.isActive || verdict === "wrong") {
+    await countWrong(deps, count);
+    return refuse("invalid_credentials");
+  }
+  const newHash = verdict === "stale" ? await hashPassword(password, isKnown) : undefined;
+  const verified = { verifiedHash: user.passwordHash, newHash, login: { addressHash, count } };
+  const tokens = await startSession(db, user, verified, config.jwtSecret, now);
   return tokens ? ok({ ...tokens, user: userBody(user) }) : refuse("invalid_credentials");
 }
 
@@ -113,11 +119,11 @@ export async function updateMe(
   change: ProfileChange,
   mayMail: MayMail,
 ): Promise<Result<UserBody>> {
-  const found = await callingUser(deps, claimed);
+  const found = await readCallingUser(deps, claimed);
   if (!found.ok) return found;
   const { caller, user } = found.value;
   const { db, now } = deps;
-  const checked = await checkAddressChange(deps, user, change);
+  const checked = await checkAddressChange(deps, found.value, change);
   if (!checked.ok) return checked;
   const readdress = checked.value;
   const { id } = caller;
@@ -140,13 +146,15 @@ export async function updateMe(
 /** Checks a change of address. `undefined` when the input has none: sending back the present address is no change. */
 async function checkAddressChange(
   deps: Deps,
-  user: User,
+  calling: CallingUser,
   { email, current_password: password }: ProfileChange,
 ): Promise<Result<AddressChange | undefined>> {
+  const { user } = calling;
   if (email === undefined || (email && foldCase(email)) === user.emailKey) return ok(undefined);
   if (password === undefined)
     return refuseField("current_password", "required", "A change of the e-mail address needs your password");
-  if ((await verifyPassword(password, user.passwordHash)) === "wrong") return wrongPassword();
+  const confirmed = await confirmPassword(deps, calling, password);
+  if (!confirmed.ok) return confirmed;
   // Otherwise the name would stay, and keep the address from its next owner.
   if (email === null && user.usernameKey === user.emailKey)
     return refuseField("email", "is_username", "This address is your username: replace it by another one");
@@ -205,13 +213,14 @@ export async function changePassword(
   current: string,
   replacement: string,
 ): Promise<Result<undefined>> {
-  const found = await callingUser(deps, claimed);
+  const found = await readCallingUser(deps, claimed);
   if (!found.ok) return found;
   const { caller, user } = found.value;
-  if ((await verifyPassword(current, user.passwordHash)) === "wrong") return wrongPassword();
+  const confirmed = await confirmPassword(deps, found.value, current);
+  if (!confirmed.ok) return confirmed;
   const weak = await checkPassword(deps, replacement, ownerOf(user), "new_password");
   if (!weak.ok) return weak;
-  const passwordHash = await hashPassword(replacement);
+  const passwordHash = await hashPassword(replacement, true);
   const { db, now } = deps;
   try {
     // Only if the verified password is still current: another request may have changed or reset it.

@@ -58,6 +58,7 @@ export const bookingRoutes = createRouter()
         "slot_taken",
         "email_not_verified",
         "too_many_bookings",
+        "too_many_changes",
         "idempotency_key_reused",
         "busy",
       ],
@@ -158,7 +159,7 @@ export const bookingRoutes = createRouter()
     async (c) => c.json(await transitionTo(c, c.req.valid("param").id, "NO_SHOW"), 200),
   )
   .openapi(
-    operation("cancelBooking", [...TRANSITION_PROBLEMS, "too_late"], {
+    operation("cancelBooking", [...TRANSITION_PROBLEMS, "too_late", "too_many_changes"], {
       ...transition("cancel"),
       summary: "Cancel a test drive",
       description: "Until it is over.",
@@ -170,7 +171,7 @@ export const bookingRoutes = createRouter()
   .openapi(
     operation(
       "rescheduleBooking",
-      ["not_found", "car_not_bookable", "slot_taken", "illegal_transition", "too_late", "busy"],
+      ["not_found", "car_not_bookable", "slot_taken", "illegal_transition", "too_late", "too_many_changes", "busy"],
       {
         method: "patch",
         path: "/{id}/reschedule",

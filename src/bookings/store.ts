@@ -1,7 +1,7 @@
 /** Bookings in the database: queries, and the statements that the coordinator commits. */
 import { and, desc, eq, gt, gte, inArray, lt, sql } from "drizzle-orm";
 import { counted, listing } from "../db/listing.ts";
-import { bookings } from "../db/schema.ts";
+import { bookingChanges, bookings } from "../db/schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
 import { ACTIVE_BOOKING_STATUSES } from "../shared/enums.ts";
 import { DAY_MS } from "../shared/showroom-time.ts";
@@ -74,6 +74,21 @@ export const checkBookingCap = (
   sql: "INSERT INTO booking_caps (customer_id, most, most_unverified, now) VALUES (?, ?, ?, ?)",
   params: [customerId, most, mostUnverified, createdAt],
 });
+
+/** How often a customer may book, move and cancel in one hour (UTC), all together. The database holds the number, too. */
+export const MAX_CHANGES_PER_HOUR = 20;
+
+const HOUR_MS = 60 * 60 * 1000;
+
+/** The statement that counts a change by a customer, and fails its batch with `too_many_changes` above the limit. */
+export const countBookingChange = (customerId: string, at: number): Statement => ({
+  sql: `INSERT INTO booking_changes (customer_id, hour, n) VALUES (?, ?, 1)
+    ON CONFLICT (customer_id, hour) DO UPDATE SET n = n + 1`,
+  params: [customerId, Math.floor(at / HOUR_MS)],
+});
+
+/** Seconds until a customer may change bookings again. */
+export const changesAllowedIn = (at: number): number => Math.ceil((HOUR_MS - (at % HOUR_MS)) / 1000);
 
 /** The statement that stores a changed booking. */
 export const updateBooking = ({

@@ -30,6 +30,7 @@ export class CarCoordinator extends DurableObject<Env> {
       carId,
       staffAddress: config.email.staff,
       activeBookings: config.activeBookings,
+      limitChanges: config.rateLimits,
       answerOf: (booking) => ({
         status: 201,
         body: bookingBody(booking),

@@ -6,7 +6,9 @@ import {
   type BookingCaps,
   bookingById,
   cancelBookings,
+  changesAllowedIn,
   checkBookingCap,
+  countBookingChange,
   insertBooking,
   updateBooking,
 } from "../bookings/store.ts";
@@ -30,6 +32,8 @@ export type CarStoreOptions = {
   carId: string;
   staffAddress: string;
   activeBookings: BookingCaps;
+  /** Whether the changes of a customer are counted. */
+  limitChanges: boolean;
   /** Builds the stored answer of a new booking. */
   answerOf: (booking: Booking) => StoredAnswer;
   /** Called with the ids of the notifications that a commit wrote. */
@@ -74,7 +78,7 @@ export class D1CarStore implements CarStore {
 
   async commit(change: Change, { caller, requestId, idempotency }: CommandContext): Promise<Commit> {
     const db = this.#open(requestId);
-    const { carId, staffAddress, activeBookings: caps, answerOf, onOutbox } = this.#options;
+    const { carId, staffAddress, activeBookings: caps, limitChanges, answerOf, onOutbox } = this.#options;
     const notices = outgoing(noticesOf(change, staffAddress));
     const at = timeOf(change);
     const answer = change.type === "booked" ? answerOf(change.booking) : idempotency?.answer;
@@ -82,6 +86,7 @@ export class D1CarStore implements CarStore {
       this.#fence(),
       ...changeStatements(change),
       ...(change.type === "booked" ? [checkBookingCap(change.booking, caps)] : []),
+      ...(limitChanges && caller.role === "CUSTOMER" ? [countBookingChange(caller.id, at)] : []),
       ...(notices.length > 0 ? [outboxStatement(notices, at)] : []),
       ...(answer ? storeAnswer(idempotency?.key, answer, at) : []),
     ];
@@ -172,6 +177,8 @@ function refusedBy(violation: Violation, change: Change, caps: BookingCaps): Com
       detail:
         "Open the link that was mailed to your address, or ask for another (POST /api/auth/email/resend)",
     });
+  if (violation === "too_many_changes")
+    return final({ code: violation, retryAfter: changesAllowedIn(timeOf(change)) });
   const known =
     change.type !== "status_changed"
       ? undefined

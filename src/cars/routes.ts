@@ -1,17 +1,21 @@
 /** /api/cars: the stock. */
 import type { Context } from "hono";
 import { claimedStaff, operation, verifiedCaller } from "../auth/operation.ts";
+import { clientAddress } from "../http/client-address.ts";
 import { expectedVersions, notModifiedAnswer, versionTag } from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
 import { once } from "../http/idempotency.ts";
 import { framePage, pageOf } from "../http/pagination.ts";
 import { type ProblemCode, unwrap } from "../http/problems.ts";
 import { answerRead } from "../http/public-cache.ts";
+import { limitBy } from "../http/rate-limit.ts";
 import { depsOf } from "../http/request-deps.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
 import type { Result } from "../shared/refusals.ts";
 import { carChange, carSchema, carsQuery, facetsQuery, facetsSchema, ifMatch, wholeCar } from "./schemas.ts";
+import { areCostlyFacets } from "./search/facets.ts";
+import { isCostlyList } from "./search/list.ts";
 import {
   carPath,
   changeCar,
@@ -48,6 +52,7 @@ export const carRoutes = createRouter()
     async (c) => {
       const query = c.req.valid("query");
       return answerRead(c, async () => {
+        if (isCostlyList(query)) await limitCostly(c);
         const found = unwrap(c, await listCars(depsOf(c), claimedStaff(c), query));
         return { body: framePage(c, query, found, (car) => car) };
       });
@@ -64,10 +69,13 @@ export const carRoutes = createRouter()
       request: { query: facetsQuery },
       responses: { 200: jsonAnswer("Counts, most cars first", facetsSchema, "ETag"), 304: notModifiedAnswer },
     }),
-    async (c) =>
-      answerRead(c, async () => ({
-        body: unwrap(c, await countCarFacets(depsOf(c), claimedStaff(c), c.req.valid("query"))),
-      })),
+    async (c) => {
+      const filters = c.req.valid("query");
+      return answerRead(c, async () => {
+        if (areCostlyFacets(filters)) await limitCostly(c);
+        return { body: unwrap(c, await countCarFacets(depsOf(c), claimedStaff(c), filters)) };
+      });
+    },
   )
   .openapi(
     operation("getCar", ["car_not_found"], {
@@ -154,6 +162,13 @@ export const carRoutes = createRouter()
       return c.body(null, 204);
     },
   );
+
+/**
+ * Counts a read that costs many rows. Staff count by themselves, because they share an office's address. Customers do not,
+ * because anybody can register several.
+ */
+const limitCostly = (c: Context<AppEnv>): Promise<void> =>
+  limitBy(c, "COSTLY_LIMIT", claimedStaff(c)?.id ?? clientAddress(c));
 
 /** Answers with the written car; its version becomes the entity tag. */
 function withTag(c: Context<AppEnv>, result: Result<VersionedCar>) {

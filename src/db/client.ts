@@ -54,11 +54,11 @@ const verification = (actor: Actor): Statement[] =>
       ];
 
 /**
- * Messages of D1 about transient faults (Cloudflare's D1 documentation, "Retry queries" and "Debug D1"). Every other
- * message is a bug of ours.
+ * Messages of D1 about transient faults (Cloudflare's D1 documentation, "Retry queries" and "Debug D1"), and of SQLite
+ * when two local servers share a database. Every other message is a bug of ours.
  */
 const TRANSIENT =
-  /Network connection lost|caused object to be reset|reset because its code was updated|overloaded|storage operation exceeded timeout|transient issue|Internal error|Too many requests queued|exceeded its (CPU time|memory) limit and was reset/i;
+  /SQLITE_BUSY|database is locked|Network connection lost|caused object to be reset|reset because its code was updated|overloaded|storage operation exceeded timeout|transient issue|Internal error|Too many requests queued|exceeded its (CPU time|memory) limit and was reset/i;
 
 /** Those after which a repetition makes it worse: D1 has too much to do, or this query is too much for it. */
 const OVERLOADED = /overloaded|Too many requests queued|exceeded (its (CPU time|memory) limit|timeout)/i;

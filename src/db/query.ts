@@ -6,12 +6,12 @@ import type { Query, Statement } from "./statement.ts";
 /** Writes a query or a part of one. Parts are inserted as text; values become parameters. */
 export function query<Row = unknown>(
   texts: TemplateStringsArray,
-  ...parts: readonly (Statement | string | number)[]
+  ...parts: readonly (Statement | string | number | null)[]
 ): Query<Row> {
   let sql = texts[0] ?? "";
   const params: unknown[] = [];
   parts.forEach((part, at) => {
-    if (typeof part === "object") {
+    if (typeof part === "object" && part !== null) {
       sql += part.sql;
       params.push(...part.params);
     } else {

@@ -6,6 +6,7 @@
 import { and, gte, isNotNull, lt, type SQL, sql } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import {
+  bookingChanges,
   emailVerifications,
   failedLogins,
   idempotencyKeys,
@@ -53,6 +54,7 @@ export function deleteExpired(now: number, atOnce = ROWS_AT_ONCE): Statement[] {
     deleteSome(passwordResets, lt(passwordResets.expiresAt, now)),
     deleteSome(emailVerifications, lt(emailVerifications.expiresAt, now)),
     deleteSome(failedLogins, lt(failedLogins.day, firstDay)),
+    deleteSome(bookingChanges, lt(bookingChanges.hour, Math.floor(now / HOUR_MS))),
     deleteSome(mailCounts, lt(mailCounts.day, firstDay)),
     ...(["SENT", "FAILED"] as const).map((status) =>
       deleteSome(notifications, and(hasStatus(status), isOlderThan(now - NOTIFICATION_KEPT_MS))),

@@ -428,6 +428,22 @@ export const bookings = sqliteTable(
   ],
 );
 
+/**
+ * How often a customer booked, moved or cancelled in one hour (`hour`: hours since 1970 UTC). A trigger in `migrations/`
+ * refuses more than 20. Staff are not counted.
+ */
+export const bookingChanges = sqliteTable(
+  "booking_changes",
+  {
+    customerId: text("customer_id")
+      .notNull()
+      .references(() => users.id),
+    hour: integer().notNull(),
+    n: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.customerId, t.hour] })],
+);
+
 /** Sales. A void sale stays on record. A car has at most one open sale. */
 export const sales = sqliteTable(
   "sales",

@@ -16,6 +16,7 @@ const RAISED = [
   "immutable",
   "not_signed_in",
   "too_many_bookings",
+  "too_many_changes",
   "email_not_verified",
   "unknown_kind",
 ] as const;

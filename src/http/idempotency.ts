@@ -9,7 +9,10 @@ import type { AppEnv } from "./context.ts";
 import { invalid, Problem } from "./problems.ts";
 import { depsOf } from "./request-deps.ts";
 
-/** A body for the fingerprint. It leaves out the password, because a plain hash of it could be guessed. */
+/**
+ * A body for the fingerprint. It leaves out the password, because a plain hash of it could be guessed. Who uses it must
+ * confirm the password of a repetition.
+ */
 export const withoutPassword = <T extends { password: string }>({
   password: _,
   ...rest
@@ -21,12 +24,14 @@ export const withoutPassword = <T extends { password: string }>({
  * @param body the validated body; it defines "the same request" together with method and path
  * @param run does the work and commits the answer under the key with it; throws a `duplicate_request` problem when an
  * answer is already stored
+ * @param isSame whether the request equals the one that got the stored answer in what the fingerprint leaves out
  */
 export async function once<R extends Response>(
   c: Context<AppEnv>,
   caller: string,
   body: unknown,
   run: (key: IdempotencyKey | undefined) => Promise<R>,
+  isSame: (answer: unknown) => Promise<boolean> = async () => true,
 ): Promise<R> {
   const header = c.req.header("Idempotency-Key");
   if (header === undefined) return run(undefined);
@@ -44,20 +49,25 @@ export async function once<R extends Response>(
     return await run(key);
   } catch (error) {
     // An equal request has done the work, earlier or at the same moment. Its answer is also the answer here.
-    const replayed = error instanceof Problem ? await replay(c, key) : undefined;
+    const replayed = error instanceof Problem ? await replay(c, key, isSame) : undefined;
     // The stored body came from this operation, so it has the operation's type.
     if (replayed) return replayed as R;
     throw error;
   }
 }
 
-async function replay(c: Context<AppEnv>, key: IdempotencyKey): Promise<Response | undefined> {
+async function replay(
+  c: Context<AppEnv>,
+  key: IdempotencyKey,
+  isSame: (answer: unknown) => Promise<boolean>,
+): Promise<Response | undefined> {
   // A replica may not have the answer yet; the primary has it.
   const [[stored]] = await depsOf(c)
     .primary()
     .ask(storedAnswer({ id: key.id }));
   if (!stored) return undefined;
-  if (stored.fingerprint !== key.fingerprint) throw new Problem("idempotency_key_reused");
+  if (stored.fingerprint !== key.fingerprint || !(await isSame(JSON.parse(stored.body))))
+    throw new Problem("idempotency_key_reused");
   return new Response(stored.body, {
     status: stored.status,
     headers: {

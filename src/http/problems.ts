@@ -48,10 +48,11 @@ export const PROBLEMS = {
   range_not_satisfiable: { status: 416, title: "The file does not have this range" },
   idempotency_key_reused: { status: 422, title: "This Idempotency-Key was used for another request" },
   too_many_requests: { status: 429, title: "Too many requests" },
+  too_many_changes: { status: 429, title: "The customer has changed too many bookings in this hour" },
   internal_error: { status: 500, title: "Internal error" },
   misconfigured: { status: 503, title: "The service is not configured" },
   unavailable: { status: 503, title: "The service is temporarily unavailable" },
-  busy: { status: 503, title: "Too many requests for this car at once" },
+  busy: { status: 503, title: "Too many requests of this kind are waiting" },
 } as const satisfies Record<RefusalCode, Entry> & Record<string, Entry>;
 
 /** The stable code of a problem. */
@@ -110,10 +111,11 @@ export function invalid(
  * `unavailable`.
  * @param timeZone the showroom's; alternatives are written in it
  */
-function toProblem({ code, detail, faults, alternatives }: Refusal, timeZone: string): Problem {
+function toProblem({ code, detail, faults, alternatives, retryAfter }: Refusal, timeZone: string): Problem {
   if (!Object.hasOwn(PROBLEMS, code)) return new Problem("unavailable");
   if (code === "invalid_request" && faults) return invalid(faults);
   return new Problem(code, detail, {
+    headers: retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) },
     members: {
       ...(faults ? { errors: faults } : {}),
       ...(alternatives ? { alternatives: alternatives.map((slot) => formatSpan(slot, timeZone)) } : {}),

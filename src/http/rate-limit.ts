@@ -1,35 +1,43 @@
 /**
- * Limits the requests of one address, reads and writes together. The limit stops runaway clients and is far above
- * normal use. The platform counts per location and approximately, and does not report the remaining number: a response
- * names the policy, and only a refusal says that nothing remains.
+ * Rate limits of requests. The platform does not report the remaining number: a response names the policy of all
+ * requests, and a refusal names the policy that it broke.
  */
 import type { Context, MiddlewareHandler } from "hono";
+import { RATE_LIMITS, type RateLimitName } from "../shared/rate-limits.ts";
 import { clientAddress } from "./client-address.ts";
 import type { AppEnv } from "./context.ts";
 import { Problem } from "./problems.ts";
+import { depsOf } from "./request-deps.ts";
 
-/** As in wrangler.toml. */
-const LIMIT = 20_000;
-const WINDOW_SECONDS = 60;
+const policyOf = (name: RateLimitName): string => {
+  const { policy, requests, seconds } = RATE_LIMITS[name];
+  return `"${policy}";q=${requests};w=${seconds}`;
+};
 
-const POLICY = `"address";q=${LIMIT};w=${WINDOW_SECONDS}`;
+/**
+ * Counts a request under a key.
+ * @throws `too_many_requests` above the limit
+ */
+export async function limitBy(c: Context<AppEnv>, name: RateLimitName, key: string): Promise<void> {
+  if (await depsOf(c).isWithin(name, key)) return;
+  const { policy, requests, seconds } = RATE_LIMITS[name];
+  throw new Problem("too_many_requests", `At most ${requests} in ${seconds} seconds (${policy})`, {
+    headers: {
+      RateLimit: `"${policy}";r=0;t=${seconds}`,
+      "RateLimit-Policy": policyOf(name),
+      "Retry-After": String(seconds),
+    },
+  });
+}
 
-/** Counts a request against its address, and refuses it with `too_many_requests` above the limit. */
+/** Counts a request against its address. This limit stops runaway clients and is far above normal use. */
 export const limitRequests: MiddlewareHandler<AppEnv> = async (c, next) => {
-  if (c.get("config").rateLimits) {
-    const { success } = await c.env.REQUEST_LIMIT.limit({ key: clientAddress(c) });
-    if (!success)
-      throw new Problem("too_many_requests", undefined, {
-        headers: {
-          RateLimit: `"address";r=0;t=${WINDOW_SECONDS}`,
-          "Retry-After": String(WINDOW_SECONDS),
-        },
-      });
-  }
+  await limitBy(c, "REQUEST_LIMIT", clientAddress(c));
   await next();
 };
 
-/** Adds the policy to a response. */
+/** Adds the policy of all requests to a response, unless it names another. */
 export function rateLimitHeader(c: Context<AppEnv>, headers: Headers): void {
-  if (c.get("config").rateLimits) headers.set("RateLimit-Policy", POLICY);
+  if (c.get("config").rateLimits && !headers.has("RateLimit-Policy"))
+    headers.set("RateLimit-Policy", policyOf("REQUEST_LIMIT"));
 }

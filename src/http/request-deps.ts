@@ -19,6 +19,8 @@ export function depsOf(c: Context<AppEnv>): Deps {
     primary: () => openDatabase(c.env.DB, "first-primary", requestId),
     now: Date.now(),
     requestId,
+    isWithin: async (limit, key) =>
+      !c.get("config").rateLimits || (await c.env[limit].limit({ key })).success,
     afterwards: (work) => c.executionCtx.waitUntil(work),
     stockChanged: forgetPublic,
     found: {},
@@ -27,12 +29,15 @@ export function depsOf(c: Context<AppEnv>): Deps {
   return deps;
 }
 
-/** Returns the database session of this request, at the state that the client has seen. Opened on first use. */
+/**
+ * Returns the database session of this request. Opened on first use. A bookmark lets a public read see what the client
+ * has written. It does not choose the state of a private read: an old one could hide that a session has ended.
+ */
 function databaseOf(c: Context<AppEnv>): Database {
   const opened = c.get("db");
   if (opened) return opened;
   const isPrivate = c.req.method !== "GET" || c.get("claimed") !== undefined;
-  const start = c.req.header("X-D1-Bookmark") ?? (isPrivate ? "first-primary" : "first-unconstrained");
+  const start = isPrivate ? "first-primary" : (c.req.header("X-D1-Bookmark") ?? "first-unconstrained");
   const db = openDatabase(c.env.DB, start, c.get("requestId"));
   c.set("db", db);
   return db;

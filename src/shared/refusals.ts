@@ -30,6 +30,8 @@ export type RefusalCode =
   | "duplicate_request"
   | "precondition_failed"
   | "too_large"
+  | "too_many_requests"
+  | "too_many_changes"
   | "unsupported_media_type"
   | "busy"
   | "unavailable";
@@ -46,6 +48,8 @@ export type Refusal = {
   faults?: readonly FieldFault[] | undefined;
   /** With `slot_taken`: the nearest free slots. */
   alternatives?: readonly TimeSpan[] | undefined;
+  /** Seconds after which the same request may succeed. */
+  retryAfter?: number | undefined;
 };
 
 /** The result of a use case: a value or a refusal. */

@@ -1,5 +1,8 @@
 /** /api/staff: staff members. */
+import { isPasswordOf } from "../auth/guesses.ts";
+import { limitHashing } from "../auth/login-throttling.ts";
 import { operation, verifiedCaller } from "../auth/operation.ts";
+import { clientAddress } from "../http/client-address.ts";
 import { once, withoutPassword } from "../http/idempotency.ts";
 import { framePage, pageOf, window } from "../http/pagination.ts";
 import { unwrap } from "../http/problems.ts";
@@ -15,7 +18,7 @@ const tags = ["Staff"];
 /** The routes under /api/staff. */
 export const staffRoutes = createRouter()
   .openapi(
-    operation("createStaff", ["idempotency_key_reused"], {
+    operation("createStaff", ["idempotency_key_reused", "busy"], {
       method: "post",
       path: "/",
       tags,
@@ -26,10 +29,21 @@ export const staffRoutes = createRouter()
     async (c) => {
       const body = c.req.valid("json");
       const caller = await verifiedCaller(c);
-      return once(c, caller.id, withoutPassword(body), async (key) => {
-        const member = unwrap(c, await createStaff(depsOf(c), caller, body, key));
-        return c.json(member, 201, { Location: staffPath(member.id) });
-      });
+      await limitHashing(c);
+      return once(
+        c,
+        caller.id,
+        withoutPassword(body),
+        async (key) => {
+          const member = unwrap(c, await createStaff(depsOf(c), caller, body, key));
+          return c.json(member, 201, { Location: staffPath(member.id) });
+        },
+        async (answer) => {
+          const { user: id, username } = staffSchema.parse(answer);
+          const created = { id, username };
+          return unwrap(c, await isPasswordOf(depsOf(c), created, body.password, clientAddress(c)));
+        },
+      );
     },
   )
   .openapi(

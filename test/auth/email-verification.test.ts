@@ -71,6 +71,7 @@ const deps = (more: Partial<Config> = {}, own: Database = session()): Deps => ({
   primary: session,
   now: Date.now(),
   requestId: "test",
+  isWithin: async () => true,
   afterwards: () => {},
   stockChanged: () => {},
   found: {},
@@ -190,8 +191,8 @@ describe("where verification is required, a new account", () => {
     expect(free.cost.trips).toBe(1);
     // Nor does signing in show it.
     for (const { username, email: address } of [taken, free]) {
-      expect((await login(deps(REQUIRED), username, PASSWORD)).ok).toBe(true);
-      expect((await login(deps(REQUIRED), address, PASSWORD)).ok).toBe(false);
+      expect((await login(deps(REQUIRED), username, PASSWORD, "192.0.2.1")).ok).toBe(true);
+      expect((await login(deps(REQUIRED), address, PASSWORD, "192.0.2.1")).ok).toBe(false);
     }
   });
 

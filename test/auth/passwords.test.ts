@@ -8,12 +8,20 @@ const DJANGO = [
   ["ﬁne", "pbkdf2_sha256$1000$ligature$B3tDo5pOZgDUQHICC8K8CGSq64njVskIM1NEpsblFgw="],
 ] as const;
 
+const IMPORTED = { imported: true };
+const NOT_IMPORTED = { imported: false };
+
 const TOO_MANY = DJANGO[0][1].replace("$1000$", "$100001$");
 
 describe("a hash made by Django", () => {
   test.each(DJANGO)("matches its password, %j, and is stale", async (password, stored) => {
-    expect(await verifyPassword(password, stored)).toBe("stale");
-    expect(await verifyPassword(`${password}x`, stored)).toBe("wrong");
+    expect(await verifyPassword(password, stored, IMPORTED)).toBe("stale");
+    expect(await verifyPassword(`${password}x`, stored, IMPORTED)).toBe("wrong");
+  });
+
+  test("signs nobody in where no passwords were imported", async () => {
+    for (const [password, stored] of DJANGO)
+      expect(await verifyPassword(password, stored, NOT_IMPORTED)).toBe("wrong");
   });
 
   test("is verifiable only with a scheme and a cost that the platform supports", () => {
@@ -34,12 +42,15 @@ describe("a hash made by Django", () => {
 });
 
 describe("verifying a password", () => {
-  test("accepts our own hash, and refuses a broken or missing one", async () => {
+  test.each([
+    ["with imported hashes", IMPORTED],
+    ["without them", NOT_IMPORTED],
+  ])("%s accepts our own hash, and refuses a broken or missing one", async (_, how) => {
     const stored = await hashPassword("a quiet engine");
     expect(isVerifiable(stored)).toBe(true);
-    expect(await verifyPassword("a quiet engine", stored)).toBe("right");
-    expect(await verifyPassword("a loud engine", stored)).toBe("wrong");
+    expect(await verifyPassword("a quiet engine", stored, how)).toBe("right");
+    expect(await verifyPassword("a loud engine", stored, how)).toBe("wrong");
     for (const broken of [undefined, "", "!", "none", "scrypt$16384$8$5$$", TOO_MANY])
-      expect(await verifyPassword("", broken)).toBe("wrong");
+      expect(await verifyPassword("", broken, how)).toBe("wrong");
   });
 });

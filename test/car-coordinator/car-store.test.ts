@@ -2,11 +2,19 @@ import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { createApp } from "../../src/app.ts";
-import { MAX_WAITING } from "../../src/car-coordinator/car-writer.ts";
+import { MAX_CHANGES_PER_HOUR } from "../../src/bookings/store.ts";
+import { CarWriter, MAX_WAITING } from "../../src/car-coordinator/car-writer.ts";
 import type { Command } from "../../src/car-coordinator/commands.ts";
-import { bookings, calendars, idempotencyKeys, notifications, sessions } from "../../src/db/schema.ts";
+import {
+  bookingChanges,
+  bookings,
+  calendars,
+  idempotencyKeys,
+  notifications,
+  sessions,
+} from "../../src/db/schema.ts";
 import { databaseWith, storeOf, writerOf } from "../support/faults.ts";
-import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
+import { answer, booking, call, car, db, iso, person, slot, ZONE } from "../support/world.ts";
 
 /** The database, and how many batches were sent to it. */
 function countingDatabase() {
@@ -320,4 +328,56 @@ test("the Idempotency-Key is committed with the booking: a batch that fails writ
     refusal: { code: "duplicate_request" },
   });
   expect(await bookingsOf(carId)).toHaveLength(1);
+});
+
+describe("the changes of a customer", () => {
+  /** The middle of an hour, so that the whole test is in one. */
+  const NOW = Math.floor(Date.now() / 3_600_000) * 3_600_000 + 1_800_000;
+  const counting = (carId: string) =>
+    new CarWriter(
+      storeOf(carId, env.DB, { limitChanges: true }),
+      () => ({ carId, now: NOW, newId: crypto.randomUUID(), hours: { timeZone: ZONE, horizonDays: 365 } }),
+      () => {},
+    );
+  const book = (customerId: string, startAt: number): Command => ({
+    type: "book",
+    customerId,
+    startAt,
+    notes: "",
+  });
+
+  test("are twenty an hour, moves and cancellations included, and no more on another car", async () => {
+    const [customer, staff] = [await person(), await person("SALES")];
+    const [writer, other] = [counting(await car()), counting(await car())];
+    const context = { caller: customer.caller };
+    const booked = await writer.execute(book(customer.id, slot(20)), context);
+    if (!booked.ok || !booked.booking) throw new Error("not booked");
+    const move = (by: typeof customer, at: number) =>
+      writer.execute(
+        { type: "reschedule", bookingId: booked.booking?.id ?? "", startAt: at, confirmed: false },
+        { caller: by.caller },
+      );
+    for (let n = 1; n < MAX_CHANGES_PER_HOUR; n += 1)
+      expect((await move(customer, slot(20 + n))).ok, `move ${n}`).toBe(true);
+    const refusal = { code: "too_many_changes", retryAfter: 1800 };
+    expect(await move(customer, slot(50))).toEqual({ ok: false, refusal });
+    expect(await other.execute(book(customer.id, slot(51)), context)).toEqual({ ok: false, refusal });
+    const cancel: Command = { type: "transition", bookingId: booked.booking.id, to: "CANCELLED" };
+    expect(await writer.execute(cancel, context)).toEqual({ ok: false, refusal });
+    // Staff are not limited, and their change does not count for the customer.
+    expect((await move(staff, slot(52))).ok).toBe(true);
+    const another = await person();
+    expect((await other.execute(book(another.id, slot(51)), { caller: another.caller })).ok).toBe(true);
+  });
+
+  test("that are refused do not count", async () => {
+    const [customer, staff, carId] = [await person(), await person("SALES"), await car()];
+    const writer = counting(carId);
+    expect((await writer.execute(book(staff.id, slot(60)), { caller: staff.caller })).ok).toBe(true);
+    const refused = await writer.execute(book(customer.id, slot(60)), { caller: customer.caller });
+    expect(refused.ok).toBe(false);
+    expect(await db.select().from(bookingChanges).where(eq(bookingChanges.customerId, customer.id))).toEqual(
+      [],
+    );
+  });
 });

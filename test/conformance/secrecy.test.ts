@@ -10,24 +10,43 @@ describe("login throttling", () => {
   afterAll(() => server?.close());
 
   test("answers too many guesses at one account with 429 and Retry-After, and does not affect other accounts", async () => {
-    await server.customer("victim");
-    await server.customer("bystander");
-    const guess = () =>
-      server.call("POST", "/api/auth/login/", { json: { username: "victim", password: "not the one" } });
+    await server.customer("victim", "192.0.2.1");
+    await server.customer("bystander", "192.0.2.2");
+    const guess = (from: string) =>
+      server.call("POST", "/api/auth/login/", {
+        json: { username: "victim", password: "not the one" },
+        from,
+      });
     // At once, and more than two windows hold: wherever the window's edge falls, one of them overflows.
-    const guesses = await Promise.all(Array.from({ length: 70 }, guess));
+    const guesses = await Promise.all(Array.from({ length: 24 }, () => guess("198.51.100.1")));
     const refused = guesses.filter(({ status }) => status === 429);
     expect(new Set(guesses.map(({ status }) => status))).toEqual(new Set([401, 429]));
     expect(refused[0]?.body.code).toBe("too_many_requests");
     expect(Number(refused[0]?.headers.get("Retry-After"))).toBeGreaterThan(0);
     const other = await server.call("POST", "/api/auth/login/", {
       json: { username: "bystander", password: PASSWORD },
+      from: "198.51.100.2",
     });
     expect(other.status).toBe(200);
   });
 
+  test("does not lock out the owner at a known address, however many strangers guess", async () => {
+    const owner = "192.0.2.3";
+    await server.customer("wanted", owner);
+    const login = (from: string, password: string) =>
+      server.call("POST", "/api/auth/login/", { json: { username: "wanted", password }, from });
+    const strangers = Array.from({ length: 45 }, (_, at) => `198.51.101.${at}`);
+    const guesses = await Promise.all(strangers.map((from) => login(from, "not the one")));
+    expect(new Set(guesses.map(({ status }) => status))).not.toContain(200);
+    expect(guesses.filter(({ status }) => status === 429 || status === 503).length).toBeGreaterThan(0);
+    expect((await login(owner, PASSWORD)).status).toBe(200);
+    await server.db.prepare("UPDATE failed_logins SET n = 100 WHERE source = ''").run();
+    expect((await login("198.51.102.1", PASSWORD)).status).toBe(429);
+    expect((await login(owner, PASSWORD)).status).toBe(200);
+  });
+
   test("sends at most three mails a minute to one address, that of the registration among them, and answers each request alike", async () => {
-    await server.customer("mailed");
+    await server.customer("mailed", "192.0.2.4");
     for (let round = 0; round < 8; round += 1) {
       const asked = await server.call("POST", "/api/auth/password/forgot/", {
         json: { email: "mailed@example.com" },

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
+import { MAX_CHANGES_PER_HOUR } from "../../src/bookings/store.ts";
 import { violationOf } from "../../src/db/violations.ts";
 import { NOTIFICATION_KINDS } from "../../src/shared/enums.ts";
 import { booking, car, person, slot } from "../support/world.ts";
@@ -42,6 +43,20 @@ async function sold() {
 }
 
 describe("the database, for any writer,", () => {
+  test("refuses the twenty-first change of a customer's bookings in an hour", async () => {
+    const { id } = await person();
+    const count = (hour: number) =>
+      sql(
+        `INSERT INTO booking_changes (customer_id, hour, n) VALUES (?, ?, 1)
+          ON CONFLICT (customer_id, hour) DO UPDATE SET n = n + 1`,
+        id,
+        hour,
+      );
+    for (let n = 1; n <= MAX_CHANGES_PER_HOUR; n += 1) expect(await count(7), `change ${n}`).toBe("accepted");
+    expect(await count(7)).toBe("too_many_changes");
+    expect(await count(8)).toBe("accepted");
+  });
+
   test.each([
     ["the same hour", 0, HOUR],
     ["the second half hour", HOUR / 2, HOUR],

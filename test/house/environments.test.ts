@@ -2,6 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { unstable_readConfig } from "wrangler";
+import { RATE_LIMITS } from "../../src/shared/rate-limits.ts";
 import { PLACES } from "../../tools/deploy/regions.ts";
 
 /** Which variables and members say where an environment is; everything else must be the same everywhere. */
@@ -119,4 +120,13 @@ test("a difference anywhere below a member is found, except in the names of reso
     split({ queues: { consumers: [{ queue, max_retries }] } });
   expect(block("a", 29).common).toEqual(block("b", 29).common);
   expect(block("a", 29).common).not.toEqual(block("a", 8).common);
+});
+
+test("the rate limits that answers name are those that the platform counts", () => {
+  type Configured = { name: string; simple: { limit: number; period: number } };
+  const configured = read()["ratelimits"] as Configured[];
+  const named = Object.entries(RATE_LIMITS).map(([name, { requests, seconds }]) => [name, requests, seconds]);
+  expect(named.sort()).toEqual(
+    configured.map(({ name, simple }) => [name, simple.limit, simple.period]).sort(),
+  );
 });

@@ -1,8 +1,15 @@
+import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import { expect, test } from "vitest";
+import { createApp } from "../../src/app.ts";
+import { readConfig } from "../../src/config.ts";
 import { clientAddress } from "../../src/http/client-address.ts";
+import type { AppEnv } from "../../src/http/context.ts";
 
-const app = new Hono().get("/", (c) => c.text(clientAddress(c)));
+const app = new Hono<AppEnv>().get("/", (c) => {
+  c.set("config", readConfig(env));
+  return c.text(clientAddress(c));
+});
 const countedAs = async (address: string): Promise<string> =>
   (await app.request("/", { headers: { "CF-Connecting-IP": address } })).text();
 
@@ -16,4 +23,26 @@ test("all addresses of an IPv6 /64 network count as one, however they are writte
 test("an IPv4 address counts as itself, also in its IPv6 form", async () => {
   expect(await countedAs("192.0.2.7")).toBe("192.0.2.7");
   expect(await countedAs("::ffff:192.0.2.7")).toBe("192.0.2.7");
+});
+
+test("in production a request without an address is refused, because all such clients would share every limit", async () => {
+  const ask = (headers: Record<string, string>, bindings: Partial<Record<keyof Env, unknown>>) =>
+    createApp().request(
+      "/api/cars/",
+      { headers },
+      { ...env, ...bindings } as Env,
+      {
+        waitUntil() {},
+        passThroughOnException() {},
+        props: {},
+      } as unknown as ExecutionContext,
+    );
+  const production = { ENVIRONMENT: "production", PUBLIC_URL: "https://cars.example.com" };
+  const refused = await ask({}, production);
+  expect(refused.status).toBe(503);
+  expect(await refused.json()).toMatchObject({ code: "misconfigured" });
+  expect((await ask({ "CF-Connecting-IP": "" }, production)).status).toBe(503);
+  expect((await ask({ "CF-Connecting-IP": "192.0.2.7" }, production)).status).toBe(200);
+  expect((await ask({}, {})).status).toBe(200);
+  expect(await (await app.request("/")).text()).toBe("local");
 });

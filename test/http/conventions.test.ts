@@ -333,6 +333,70 @@ describe("the rate limit", () => {
     expect(((await refused.json()) as { code: string }).code).toBe("too_many_requests");
   });
 
+  test("of costly reads counts searches, uncounted lists and filtered facets, unless the cache answers", async () => {
+    const { createApp } = await import("../../src/app.ts");
+    const [customer, seller] = [await person(), await person("SALES")];
+    const counted: string[] = [];
+    const limit = async ({ key }: { key: string }) => {
+      counted.push(key);
+      return { success: counted.length < 100 };
+    };
+    const surroundings = {
+      ...env,
+      RATE_LIMITS: "on",
+      COSTLY_LIMIT: { limit },
+      PUBLIC_FRESHNESS_SECONDS: "60",
+    } as unknown as Env;
+    const context = { waitUntil() {}, passThroughOnException() {} } as unknown as ExecutionContext;
+    const keyOf = async (path: string, token?: string) => {
+      counted.length = 0;
+      const headers = {
+        "CF-Connecting-IP": "192.0.2.1",
+        ...(token ? { Authorization: `Bearer ${token}` } : {}),
+      };
+      const answered = await createApp().request(
+        `http://dealership.test${path}`,
+        { headers },
+        surroundings,
+        context,
+      );
+      expect(answered.status, path).toBe(200);
+      return counted[0];
+    };
+    for (const cheap of [
+      "/api/cars/",
+      "/api/cars/?ordering=price",
+      "/api/cars/?make=toyota&status=AVAILABLE",
+      "/api/cars/facets/",
+      "/api/cars/facets/?status=AVAILABLE",
+    ])
+      expect(await keyOf(cheap), cheap).toBeUndefined();
+    for (const costly of [
+      "/api/cars/?search=golf",
+      "/api/cars/?max_price=20001",
+      "/api/cars/?make=toyota&body_type=SUV",
+      "/api/cars/facets/?make=toyota",
+    ]) {
+      expect(await keyOf(costly), costly).toBe("192.0.2.1");
+      expect(await keyOf(costly), `${costly}, again`).toBeUndefined();
+    }
+    expect(await keyOf("/api/cars/?search=golf", customer.token)).toBe("192.0.2.1");
+    expect(await keyOf("/api/cars/?search=golf", seller.token)).toBe(seller.id);
+
+    counted.length = 200;
+    const refused = await createApp().request(
+      "http://dealership.test/api/cars/?search=polo",
+      { headers: { "CF-Connecting-IP": "192.0.2.1" } },
+      surroundings,
+      context,
+    );
+    expect([refused.status, refused.headers.get("RateLimit-Policy")]).toEqual([
+      429,
+      '"costly-reads";q=120;w=60',
+    ]);
+    expect(await refused.json()).toMatchObject({ detail: "At most 120 in 60 seconds (costly-reads)" });
+  });
+
   test("counts each address by itself", async () => {
     keys.length = 0;
     for (const from of ["192.0.2.1", "192.0.2.1", "192.0.2.2"]) await send(true, from);

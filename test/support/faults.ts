@@ -36,6 +36,7 @@ export const storeOf = (carId: string, d1 = env.DB, more: Partial<CarStoreOption
     carId,
     staffAddress: "sales@example.com",
     activeBookings: { most: 1000, mostUnverified: 1000 },
+    limitChanges: false,
     answerOf: (booking) => ({ status: 201, body: booking }),
     onOutbox: () => {},
     ...more,

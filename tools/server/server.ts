@@ -13,7 +13,7 @@ export const SECRET = "a secret of the black-box tests, nothing else";
 
 /** Starts the server with its migrations applied. Variables given override the configured ones. */
 export async function startServer(vars: Record<string, string> = {}, configPath = "./wrangler.toml") {
-  const options = {
+  const optionsWith = (secrets: Record<string, string>) => ({
     workers: [
       {
         configPath,
@@ -25,10 +25,11 @@ export async function startServer(vars: Record<string, string> = {}, configPath 
           PUBLIC_FRESHNESS_SECONDS: "0",
           ...vars,
         },
-        secrets: { JWT_SECRET: SECRET },
+        secrets,
       },
     ],
-  };
+  });
+  const options = optionsWith({ JWT_SECRET: SECRET });
   const harness = createTestHarness(options);
   const { url } = await harness.listen();
   const worker = harness.getWorker<Env>();
@@ -38,13 +39,15 @@ export async function startServer(vars: Record<string, string> = {}, configPath 
   async function call(
     method: string,
     path: string,
-    more: { token?: string | undefined; json?: unknown; form?: FormData } = {},
+    more: { token?: string | undefined; json?: unknown; form?: FormData; from?: string | undefined } = {},
   ): Promise<Answer> {
     const response = await fetch(new URL(path, url), {
       method,
       redirect: "manual",
       headers: {
         ...(more.json === undefined ? {} : { "Content-Type": "application/json" }),
+        // In production Cloudflare sets it; a local server believes the client.
+        ...(more.from === undefined ? {} : { "CF-Connecting-IP": more.from }),
         ...(more.token === undefined ? {} : { Authorization: `Bearer ${more.token}` }),
       },
       ...(more.json === undefined ? {} : { body: JSON.stringify(more.json) }),
@@ -61,15 +64,16 @@ export async function startServer(vars: Record<string, string> = {}, configPath 
 
   type Session = Json & { access: string; refresh: string; user: { id: string } };
 
-  const signIn = async (username: string): Promise<Session> =>
-    (await call("POST", "/api/auth/login/", { json: { username, password: PASSWORD } })).body;
+  const signIn = async (username: string, from?: string): Promise<Session> =>
+    (await call("POST", "/api/auth/login/", { json: { username, password: PASSWORD }, from })).body;
 
-  /** Registers a customer and signs in; returns the session. */
-  async function customer(username: string): Promise<Session> {
+  /** Registers a customer and signs in, from an address; returns the session. */
+  async function customer(username: string, from?: string): Promise<Session> {
     await call("POST", "/api/auth/register/", {
       json: { username, password: PASSWORD, email: `${username}@example.com` },
+      from,
     });
-    return signIn(username);
+    return signIn(username, from);
   }
 
   /** Puts a car into stock by SQL; returns its id. */
@@ -96,6 +100,8 @@ export async function startServer(vars: Record<string, string> = {}, configPath 
     logs: () => harness.getLogs(),
     /** Ends the runtime's process, whatever it is at, and starts another on the same storage. Queues are lost. */
     kill: () => harness.update(options),
+    /** Restarts with other secrets on the same storage. */
+    restart: (secrets: Record<string, string>) => harness.update(optionsWith(secrets)),
     close: () => harness.close(),
   };
 }

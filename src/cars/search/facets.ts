@@ -44,6 +44,9 @@ const FACETS: readonly Facet[] = [
 
 type Counted = { facet: string; value: string | number; n: number; label: string };
 
+/** Whether facets under these filters read many rows of the stock. */
+export const areCostlyFacets = (filters: CarFilters): boolean => !isWholeStock(filters);
+
 /**
  * The queries that count every facet. Without filters the kept counts are read: one row per value. With filters the
  * matching cars are read once for all facets, and once more for each facet that has its own filter.

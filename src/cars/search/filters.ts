@@ -61,6 +61,12 @@ const given = (filters: CarFilters) =>
 export const isWholeStock = (filters: CarFilters): boolean =>
   given(filters).every((name) => name === "status");
 
+/** Whether the number of matching cars is a kept count: that of the whole stock, or of a list with one filter. */
+export function isKept(filters: CarFilters): boolean {
+  const [name, ...more] = given(filters).filter((name) => name !== "status");
+  return more.length === 0 && (name === undefined || name in COUNTED);
+}
+
 /** The rows of `car_counts` for the requested status. */
 export const countedStatus = (filters: CarFilters, seesRemoved: boolean): Query =>
   all(
@@ -69,25 +75,18 @@ export const countedStatus = (filters: CarFilters, seesRemoved: boolean): Query 
   );
 
 /**
- * The query for the number of matching cars. The whole stock, and a list with one filter, have a kept count (`isKept`)
- * and cost a few rows. Any other list is counted along an index: one row for each car that the index cannot exclude.
+ * The query for the number of matching cars. A kept count costs a few rows. Any other list is counted along an index: one
+ * row for each car that the index cannot exclude.
  */
-export function countOf(
-  filters: CarFilters,
-  seesRemoved: boolean,
-): { query: Query<{ count: number }>; isKept: boolean } {
-  const [name, ...more] = given(filters).filter((name) => name !== "status");
-  const isKept = more.length === 0 && (name === undefined || name in COUNTED);
-  if (!isKept)
-    return {
-      isKept,
-      query: query`SELECT count(*) AS count FROM cars WHERE ${conditions(filters, seesRemoved)}`,
-    };
+export function countOf(filters: CarFilters, seesRemoved: boolean): Query<{ count: number }> {
+  if (!isKept(filters))
+    return query`SELECT count(*) AS count FROM cars WHERE ${conditions(filters, seesRemoved)}`;
+  const [name] = given(filters).filter((name) => name !== "status");
   const value = name && COUNTED[name as keyof typeof COUNTED](filters);
   const kept = all(
     query`facet = ${name ?? "status"}`,
     when(value, (value) => query`value = ${value}`),
     countedStatus(filters, seesRemoved),
   );
-  return { isKept, query: query`SELECT coalesce(sum(n), 0) AS count FROM car_counts WHERE ${kept}` };
+  return query`SELECT coalesce(sum(n), 0) AS count FROM car_counts WHERE ${kept}`;
 }

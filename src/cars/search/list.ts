@@ -3,7 +3,7 @@ import { all, query, raw } from "../../db/query.ts";
 import type { Query } from "../../db/statement.ts";
 import type { CarsQuery, ORDERINGS } from "../schemas.ts";
 import { CAR_WITH_PHOTOS, type CarRow } from "../store.ts";
-import { conditions, countedStatus, countOf, isWholeStock } from "./filters.ts";
+import { conditions, countedStatus, countOf, isKept, isWholeStock } from "./filters.ts";
 
 type Order = {
   /** The column. */
@@ -21,6 +21,13 @@ const ORDERS: Record<(typeof ORDERINGS)[number], Order> = {
   discount_price: { by: "discount_rank", steps: { facet: "discount_price_step", width: 50_000 } },
   created_at: { by: "created_at", steps: { facet: "created_at_step", width: 86_400_000 } },
 };
+
+/** How far down a filtered list a page may begin and still be cheap: the rows before it are read. */
+const CHEAP_OFFSET = 1000;
+
+/** Whether a list reads many rows of the stock: it is counted row by row, or its page is far down a filtered list. */
+export const isCostlyList = ({ page, page_size, ordering: _, ...filters }: CarsQuery): boolean =>
+  !isKept(filters) || (!isWholeStock(filters) && (page - 1) * page_size > CHEAP_OFFSET);
 
 /** The queries for one page of the matching cars, and for the number of matching cars. */
 export function carList(
@@ -40,13 +47,13 @@ export function carList(
       : { table: raw(""), condition: undefined, offset };
   const count = countOf(filters, seesRemoved);
   // When the count is kept, the search stops at the last match.
-  const rowLimit = count.isKept ? query`min(${limit}, max(0, (${count.query}) - ${offset}))` : limit;
+  const rowLimit = isKept(filters) ? query`min(${limit}, max(0, (${count}) - ${offset}))` : limit;
   // An index finds the page; only the rows of the page are read from the table.
   const ids = query`(${start.table} SELECT cars.id FROM cars WHERE ${all(matches, start.condition)}
     ORDER BY ${orderBy} LIMIT ${rowLimit} OFFSET ${start.offset}) AS page`;
   return [
     query`SELECT ${CAR_WITH_PHOTOS} FROM ${ids} CROSS JOIN cars WHERE page.id = cars.id ORDER BY ${orderBy}`,
-    count.query,
+    count,
   ];
 }
 
