@@ -15,7 +15,7 @@ CREATE TABLE `failed_logins` (
 	`source` text NOT NULL,
 	`day` integer NOT NULL,
 	`n` integer NOT NULL,
-	PRIMARY KEY(`account`, `source`, `day`)
+	PRIMARY KEY(`account`, `day`, `source`)
 );
 --> statement-breakpoint
 CREATE INDEX `failed_logins_day` ON `failed_logins` (`day`);--> statement-breakpoint

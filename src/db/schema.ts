@@ -187,8 +187,9 @@ export const emailVerifications = sqliteTable(
 );
 
 /**
- * The number of wrong passwords on one day, by account and source. `account` is a hash of what was named, `source` a
- * known address, or empty for all unknown addresses together. `day`: days since 1970 UTC.
+ * The number of wrong passwords on one day, by account and source. `account`: the user's id, or a hash of a name that
+ * nobody has. `source`: the hash of a known address, `session` and the id of a session, or empty for all unknown addresses
+ * together. `day`: days since 1970 UTC.
  */
 export const failedLogins = sqliteTable(
   "failed_logins",
@@ -198,7 +199,7 @@ export const failedLogins = sqliteTable(
     day: integer().notNull(),
     n: integer().notNull(),
   },
-  (t) => [primaryKey({ columns: [t.account, t.source, t.day] }), index("failed_logins_day").on(t.day)],
+  (t) => [primaryKey({ columns: [t.account, t.day, t.source] }), index("failed_logins_day").on(t.day)],
 );
 
 /**

@@ -1,6 +1,7 @@
 /** How SQLite finds what the queries that are asked most look for: each along an index, and none through a whole table. */
 import { describe, expect, test } from "vitest";
 import { releaseAddress, takenAddress } from "../../src/auth/email-verification.ts";
+import { loginQueries } from "../../src/auth/guesses.ts";
 import { userByName } from "../../src/auth/users.ts";
 import { readAs } from "../../src/auth/verification.ts";
 import { activeBookings, bookingById, bookingList, takenTimes } from "../../src/bookings/store.ts";
@@ -181,6 +182,17 @@ describe("an index finds", () => {
     const plans = await Promise.all(queries.map(planOf));
     expect(plans.flat()).toEqual(expected);
   });
+});
+
+test("a login finds the user's sessions and wrong passwords by index, whatever finds the user", async () => {
+  const [, places, counts] = loginQueries("k", "h", 1, 0);
+  expect((await planOf(places))[0]).toBe("SEARCH sessions USING INDEX sessions_user (user_id=?)");
+  expect((await planOf(counts))[0]).toBe(
+    "SEARCH failed_logins USING INDEX sqlite_autoindex_failed_logins_1 (account=? AND day=?)",
+  );
+  for (const query of [places, counts])
+    expect((await planOf(query)).filter((step) => step.startsWith("SCAN"))).toEqual([]);
+  expect((await stepsOf(places)).filter((step) => step.startsWith("USE TEMP"))).toEqual([]);
 });
 
 test("pages of bookings and sales are read in the order of an index, and not sorted", async () => {

@@ -5,6 +5,8 @@ import type { Call } from "./operations.ts";
 
 function headersOf({ token, json, headers }: Call): Record<string, string> {
   return {
+    // As Cloudflare sets it. Production refuses requests without it.
+    "CF-Connecting-IP": "192.0.2.1",
     ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
     ...(json === undefined ? {} : { "Content-Type": "application/json" }),
     ...headers,

@@ -1,6 +1,6 @@
 /** Where measurements take place: the built Worker in workerd, no proxy before it, with a stock and people. */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { uuidv7 } from "uuidv7";
@@ -11,10 +11,10 @@ import { type Slot, slotsOn } from "../../src/bookings/slots.ts";
 import { bookings, carPhotos, cars, sessions, staffProfiles, users } from "../../src/db/schema.ts";
 import type { Role } from "../../src/shared/enums.ts";
 import { addDays, localDate } from "../../src/shared/showroom-time.ts";
-import { run } from "../command-line/programs.ts";
 import { insertAll } from "../database/bulk.ts";
 import { createTables } from "../database/local-storage.ts";
 import { demoCars } from "../demo/demo-data.ts";
+import { buildWorker } from "../server/built-worker.ts";
 
 const FOLDER = ".bench";
 const PASSWORD = "drive-safely-2026";
@@ -49,13 +49,12 @@ export async function setStage(
   const config = unstable_readConfig({ config: "wrangler.toml" }, { hideWarnings: true });
   const secret = randomBytes(48).toString("base64url");
   const ports = { app: firstPort, metered: firstPort + 1, limits: firstPort + 2 };
-  for (const name of names) build(name);
   const runtime = new Miniflare(
     convertV4MiniflareOptions({
       workers: names.map((name) => ({
         name,
         modules: true,
-        scriptPath: join(FOLDER, name, `${WORKERS[name].split("/").pop()?.replace(".ts", ".js")}`),
+        scriptPath: scriptOf(name),
         compatibilityDate: config.compatibility_date ?? "",
         compatibilityFlags: config.compatibility_flags,
         // No limit on guesses, and as in production in everything else.
@@ -123,16 +122,13 @@ export async function setStage(
 
 export type Stage = Awaited<ReturnType<typeof setStage>>;
 
-const built = new Set<Which>();
+const built = new Map<Which, string>();
 
-/** Builds a Worker, once for all stages. */
-function build(name: Which): void {
-  if (built.has(name)) return;
-  rmSync(join(FOLDER, name), { recursive: true, force: true });
-  const args = ["deploy", WORKERS[name], "--dry-run", "--minify", "--env=", "--outdir", join(FOLDER, name)];
-  const { status, stderr } = run("wrangler", args);
-  if (status !== 0) throw new Error(`${name} could not be built: ${stderr}`);
-  built.add(name);
+/** Builds a Worker, once for all stages; returns the path of its script. */
+function scriptOf(name: Which): string {
+  const script = built.get(name) ?? buildWorker(WORKERS[name], join(FOLDER, name));
+  built.set(name, script);
+  return script;
 }
 
 async function furnish(size: Size, secret: string, zone: string) {
