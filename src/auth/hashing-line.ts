@@ -4,8 +4,10 @@
  */
 import { Busy } from "../shared/busy.ts";
 
-/** How many derivations may wait or run in an isolate at once. The last one waits for about six seconds. */
+/** How many derivations may wait or run in an isolate at once. The last one waits for about ten seconds. */
 export const MAX_WAITING = 20;
+/** While some wait, one begins in this time. It takes about half of it, and the rest is for other requests. */
+export const SPACING_MS = 500;
 /** How often a waiting derivation looks whether it is its turn. */
 const LOOK_MS = 5;
 /**
@@ -19,6 +21,8 @@ type Waiting = { readonly isPreferred: boolean; seenAt: number };
 
 /** By turn. The first one's derivation runs. */
 const line: Waiting[] = [];
+/** When the last derivation began. Its end is not known: the clock of a Worker stands still while it computes. */
+let begunAt = 0;
 
 const removeGone = (): void => {
   const there = line.filter(({ seenAt }) => Date.now() - seenAt < GONE_MS);
@@ -37,6 +41,7 @@ export async function inTurn<T>(isPreferred: boolean, derive: () => Promise<T>):
   // Never before the first one, which may be running.
   const others = isPreferred ? line.findIndex((other, at) => at > 0 && !other.isPreferred) : -1;
   line.splice(others === -1 ? line.length : others, 0, own);
+  const isFree = line[0] === own;
   try {
     // At least once, so that other requests get their turn, and each derivation is seen in the line before it runs.
     do {
@@ -45,7 +50,8 @@ export async function inTurn<T>(isPreferred: boolean, derive: () => Promise<T>):
       removeGone();
       // After a long pause of the whole isolate another one may have removed it.
       if (!line.includes(own)) line.push(own);
-    } while (line[0] !== own);
+    } while (line[0] !== own || !(isFree || own.seenAt - begunAt >= SPACING_MS));
+    begunAt = own.seenAt;
     return await derive();
   } finally {
     const place = line.indexOf(own);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { inTurn, MAX_WAITING } from "../../src/auth/hashing-line.ts";
+import { inTurn, MAX_WAITING, SPACING_MS } from "../../src/auth/hashing-line.ts";
 import { Busy } from "../../src/shared/busy.ts";
 
 beforeEach(() => {
@@ -57,6 +57,26 @@ test("derivations run in the order of arrival, and a preferred one goes before t
   ]);
 });
 
+test("while some wait, half of the time is left for other requests; otherwise nobody waits", async () => {
+  await vi.advanceTimersByTimeAsync(60_000);
+  const begun: number[] = [];
+  const now = Date.now();
+  const derive = async () => {
+    begun.push(Date.now() - now);
+    await pause(250);
+  };
+  const all = Promise.all([1, 2, 3, 4].map(() => inTurn(false, derive)));
+  await vi.advanceTimersByTimeAsync(5_000);
+  await all;
+  expect(begun[0]).toBeLessThan(20);
+  for (const [at, time] of begun.slice(1).entries())
+    expect(time - (begun[at] ?? 0)).toBeGreaterThanOrEqual(SPACING_MS);
+  const alone = [inTurn(false, derive)];
+  await vi.advanceTimersByTimeAsync(300);
+  await Promise.all(alone);
+  expect((begun[4] ?? 0) - 5_000).toBeLessThan(20);
+});
+
 test("a preferred derivation is not refused because others fill the line", async () => {
   const others = Array.from({ length: MAX_WAITING }, () => inTurn(false, () => pause(300)));
   await expect(inTurn(false, () => pause(1))).rejects.toThrow(Busy);
@@ -71,7 +91,7 @@ test("a derivation that fails does not hold up the next one", async () => {
     throw new Error("no");
   }).catch((error: Error) => error.message);
   const next = inTurn(false, async () => "done");
-  await vi.advanceTimersByTimeAsync(100);
+  await vi.advanceTimersByTimeAsync(1_000);
   expect([await failed, await next]).toEqual(["no", "done"]);
 });
 
@@ -89,6 +109,6 @@ test("a request that the platform has ended does not hold up the others for long
 test("all waiting derivations run after the whole isolate has paused", async () => {
   const all = Promise.all([1, 2, 3].map((n) => inTurn(false, async () => n)));
   vi.setSystemTime(Date.now() + 60_000);
-  await vi.advanceTimersByTimeAsync(1_000);
+  await vi.advanceTimersByTimeAsync(5_000);
   expect(await all).toEqual([1, 2, 3]);
 });

@@ -157,7 +157,8 @@ function stranger(server: Server, cars: string[], at: number, from: string): Hab
       name: "registers and signs in",
       every: perMinute(6),
       async act() {
-        const username = `stranger-${at}-${(made += 1)}`;
+        made += 1;
+        const username = `stranger-${at}-${made}`;
         const json = { username, password: PASSWORD, email: `mailbox-${at}-${made}@example.com` };
         const registered = await server.call("POST", "/api/auth/register/", { json, from });
         if (registered.status !== 201) return registered;
