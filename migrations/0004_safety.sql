@@ -15,15 +15,14 @@ CREATE TABLE `failed_logins` (
 	`source` text NOT NULL,
 	`day` integer NOT NULL,
 	`n` integer NOT NULL,
-	PRIMARY KEY(`account`, `day`, `source`)
+	PRIMARY KEY(`day`, `account`, `source`)
 );
 --> statement-breakpoint
-CREATE INDEX `failed_logins_day` ON `failed_logins` (`day`);--> statement-breakpoint
 CREATE TABLE `booking_changes` (
 	`customer_id` text NOT NULL,
 	`hour` integer NOT NULL,
 	`n` integer NOT NULL,
-	PRIMARY KEY(`customer_id`, `hour`),
+	PRIMARY KEY(`hour`, `customer_id`),
 	FOREIGN KEY (`customer_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint

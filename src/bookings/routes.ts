@@ -171,7 +171,15 @@ export const bookingRoutes = createRouter()
   .openapi(
     operation(
       "rescheduleBooking",
-      ["not_found", "car_not_bookable", "slot_taken", "illegal_transition", "too_late", "too_many_changes", "busy"],
+      [
+        "not_found",
+        "car_not_bookable",
+        "slot_taken",
+        "illegal_transition",
+        "too_late",
+        "too_many_changes",
+        "busy",
+      ],
       {
         method: "patch",
         path: "/{id}/reschedule",

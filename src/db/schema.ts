@@ -199,7 +199,7 @@ export const failedLogins = sqliteTable(
     day: integer().notNull(),
     n: integer().notNull(),
   },
-  (t) => [primaryKey({ columns: [t.account, t.day, t.source] }), index("failed_logins_day").on(t.day)],
+  (t) => [primaryKey({ columns: [t.day, t.account, t.source] })],
 );
 
 /**
@@ -442,7 +442,7 @@ export const bookingChanges = sqliteTable(
     hour: integer().notNull(),
     n: integer().notNull(),
   },
-  (t) => [primaryKey({ columns: [t.customerId, t.hour] })],
+  (t) => [primaryKey({ columns: [t.hour, t.customerId] })],
 );
 
 /** Sales. A void sale stays on record. A car has at most one open sale. */

@@ -2,7 +2,9 @@
  * Strangers who do what they can within every limit, beside honest customers. A quiet run of the same customers comes
  * first, for comparison. The server is the built Worker with production's limits.
  */
+import { MAX_WRONG_PER_DAY } from "../../src/auth/guesses.ts";
 import { MAX_CHANGES_PER_HOUR } from "../../src/bookings/store.ts";
+import { UNVERIFIED_MAILS_PER_DAY } from "../../src/notifications/daily-limits.ts";
 import { RATE_LIMITS } from "../../src/shared/rate-limits.ts";
 import { PASSWORD, type Server, startServer } from "../server/server.ts";
 
@@ -252,6 +254,11 @@ async function judge(
     `SELECT coalesce(max(n), 0) AS n FROM (
       SELECT count(*) AS n FROM notifications WHERE kind = 'password_reset' GROUP BY recipient)`,
   );
+  const toOne = await count(
+    server,
+    `SELECT coalesce(max(n), 0) AS n FROM (SELECT count(*) AS n FROM notifications
+      WHERE status = 'SENT' AND recipient LIKE '%@example.com' GROUP BY recipient, sent_at / 86400000)`,
+  );
   const sent = await count(server, "SELECT count(*) AS n FROM notifications WHERE status = 'SENT'");
 
   // A limit's windows need not begin with the run.
@@ -270,8 +277,9 @@ async function judge(
   bound("mails written", mails, mostMails);
   bound("mails sent in a day", sent, MAX_MAILS_PER_DAY);
   bound("reset mails to one address", resets, mostResets);
+  bound("mails sent to one unverified address in a day", toOne, UNVERIFIED_MAILS_PER_DAY);
   // Those that were being verified when the hundredth was counted.
-  bound("wrong passwords of one account from unknown addresses", wrong, 100 + 20);
+  bound("wrong passwords of one account from unknown addresses", wrong, MAX_WRONG_PER_DAY + 20);
   for (const [name, { statuses }] of abused)
     for (const [status, n] of Object.entries(statuses))
       if (Number(status) >= 500 || status === "429" || status === "401")
@@ -282,7 +290,7 @@ async function judge(
     lines: [...lines, total],
     slowdown,
     answers: { honest: answersOf(abused), strangers: answersOf(abuse) },
-    counts: { accounts, slots, changes, mails, sent, resets, wrong },
+    counts: { accounts, slots, changes, mails, sent, toOne, resets, wrong },
     faults,
   };
 }
