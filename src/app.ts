@@ -6,7 +6,7 @@ import { photoFileRoutes, photoRoutes } from "./cars/photo-routes.ts";
 import { carRoutes } from "./cars/routes.ts";
 import { Misconfigured, readConfig } from "./config.ts";
 import { dataHeaders, fileHeaders } from "./http/answer-headers.ts";
-import { limitBody } from "./http/body-limit.ts";
+import { limitBodies } from "./http/body-limit.ts";
 import { checkBookmark } from "./http/bookmark.ts";
 import { allowCrossOrigin } from "./http/cors.ts";
 import { allowedMethods, documentRoutes } from "./http/documents.ts";
@@ -23,6 +23,9 @@ import { DependencyDown } from "./shared/dependency-down.ts";
 import { describeError, log } from "./shared/log.ts";
 import { staffRoutes } from "./staff/routes.ts";
 
+/** Paths whose operations read a file as a stream. */
+const STREAMED = /^\/api\/cars\/[^/]+\/photos\/?$/;
+
 /** The whole application. */
 export function createApp() {
   const app = createRouter();
@@ -35,7 +38,8 @@ export function createApp() {
     return next();
   });
   app.get("/readyz", limitRequests, readiness);
-  app.use("/api/*", allowCrossOrigin, limitRequests, checkBookmark, answerFromCache, limitBody);
+  app.use("/api/*", allowCrossOrigin, limitRequests, checkBookmark, answerFromCache, limitBodies(STREAMED));
+  app.use("/photos/*", checkBookmark);
 
   const routed = app
     .route("/api/auth", authRoutes)

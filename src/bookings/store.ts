@@ -1,7 +1,7 @@
 /** Bookings in the database: queries, and the statements that the coordinator commits. */
 import { and, desc, eq, gt, gte, inArray, lt, sql } from "drizzle-orm";
 import { counted, listing } from "../db/listing.ts";
-import { bookingChanges, bookings } from "../db/schema.ts";
+import { bookings } from "../db/schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
 import { ACTIVE_BOOKING_STATUSES } from "../shared/enums.ts";
 import { DAY_MS } from "../shared/showroom-time.ts";

@@ -1,6 +1,7 @@
 /**
- * Inspects the bytes of an uploaded file: its type, its size in pixels, and whether it is a complete still image and
- * nothing else. It reads only the structure; nothing is decoded before the size is known to be safe.
+ * Inspects an uploaded file while its bytes pass: its type, its size in pixels, and whether it is a complete still image
+ * and nothing else. It reads only the structure; nothing is decoded before the size is known to be safe. It keeps only
+ * the few bytes that it has not read yet, so a reader of a format is a generator that yields when it needs more.
  */
 
 /** The types that photos may have. */
@@ -13,7 +14,7 @@ const MAX_PIXELS = 50_000_000;
 const MAX_PARTS = 4000;
 
 /** A still image. `end` is where it ends; the bytes after it are dropped. */
-export type Picture = { type: ImageType; width: number; height: number; end: number };
+export type Picture = Size & { type: ImageType; end: number };
 
 /** The image, or the reason for a refusal. */
 export type Inspection =
@@ -22,66 +23,83 @@ export type Inspection =
 
 class Broken extends Error {}
 
-/** Inspects a file. */
-export function inspectImage(bytes: Uint8Array): Inspection {
-  const reader = new Reader(bytes);
-  const read = readerOf(reader);
-  if (!read) return { ok: false, code: "unknown_type", why: "Not a JPEG, PNG, WebP or AVIF image" };
-  try {
-    const picture = read(reader);
-    const { width, height } = picture;
-    if (width < 1 || height < 1) throw new Broken("It has no pixels");
-    if (width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS)
-      return {
-        ok: false,
-        code: "too_many_pixels",
-        why: `At most ${MAX_SIDE} pixels a side and ${MAX_PIXELS / 1_000_000} megapixels`,
-      };
-    return { ok: true, picture };
-  } catch (error) {
-    if (!(error instanceof Broken)) throw error;
-    return { ok: false, code: "broken", why: error.message };
+/** Inspects one file, given piece by piece. */
+export class ImageInspector {
+  readonly #source = new Source();
+  readonly #reading = readImage(this.#source);
+  #found: Inspection | undefined;
+
+  /** Takes the next piece. Returns what is found as soon as nothing that follows can change it. */
+  write(piece: Uint8Array): Inspection | undefined {
+    if (this.#found) return this.#found;
+    this.#source.push(piece);
+    return this.#read();
+  }
+
+  /** Ends the file. */
+  end(): Inspection {
+    this.#source.end();
+    const found = this.#found ?? this.#read();
+    if (!found) throw new Error("a reader waits for more than the whole file");
+    return found;
+  }
+
+  #read(): Inspection | undefined {
+    try {
+      const step = this.#reading.next();
+      if (step.done) this.#found = judge(step.value);
+    } catch (error) {
+      if (!(error instanceof Broken)) throw error;
+      this.#found = { ok: false, code: "broken", why: error.message };
+    }
+    return this.#found;
   }
 }
 
-/** Reads numbers and text from bytes. A read past the end means that the file is incomplete. */
-class Reader {
-  readonly bytes: Uint8Array;
-  readonly #view: DataView;
+/** Inspects a whole file. */
+export function inspectImage(bytes: Uint8Array): Inspection {
+  const inspector = new ImageInspector();
+  inspector.write(bytes);
+  return inspector.end();
+}
+
+function judge(picture: Picture | undefined): Inspection {
+  if (!picture) return { ok: false, code: "unknown_type", why: "Not a JPEG, PNG, WebP or AVIF image" };
+  const { width, height } = picture;
+  if (width < 1 || height < 1) throw new Broken("It has no pixels");
+  if (width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS)
+    return {
+      ok: false,
+      code: "too_many_pixels",
+      why: `At most ${MAX_SIDE} pixels a side and ${MAX_PIXELS / 1_000_000} megapixels`,
+    };
+  return { ok: true, picture };
+}
+
+/** A reader's work: it yields when it needs the next piece of the file. */
+type Reading<T> = Generator<undefined, T, undefined>;
+
+const MARKUP = /<(script|html|!doctype|\?php|iframe|body|svg)[\s>]/i;
+/** The longest match of MARKUP has one character more. */
+const MARKUP_OVERLAP = 9;
+const latin1 = new TextDecoder("latin1");
+
+/** The bytes of a file, read from its start to its end. A read past the end means that the file is incomplete. */
+class Source {
+  /** How many bytes have been read. */
+  position = 0;
+  #unread: Uint8Array = new Uint8Array();
+  #hasEnded = false;
   #parts = 0;
+  /** The last characters read, while text that a browser could treat as a page is refused. */
+  #watched: string | undefined;
 
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  push(piece: Uint8Array): void {
+    this.#unread = this.#unread.length > 0 ? Buffer.concat([this.#unread, piece]) : piece;
   }
 
-  get length(): number {
-    return this.bytes.length;
-  }
-
-  /** Reads `size` bytes at `at` as an unsigned number. */
-  number(at: number, size: 1 | 2 | 3 | 4 | 8, endian: "big" | "little" = "big"): number {
-    this.need(at, size);
-    const little = endian === "little";
-    switch (size) {
-      case 1:
-        return this.#view.getUint8(at);
-      case 2:
-        return this.#view.getUint16(at, little);
-      case 3:
-        return little
-          ? this.#view.getUint16(at, true) + this.#view.getUint8(at + 2) * 65_536
-          : this.#view.getUint16(at) * 256 + this.#view.getUint8(at + 2);
-      case 4:
-        return this.#view.getUint32(at, little);
-      case 8:
-        return Number(this.#view.getBigUint64(at, little));
-    }
-  }
-
-  /** Reads `size` bytes at `at` as Latin-1 text; fewer at the end of the file. */
-  text(at: number, size: number): string {
-    return String.fromCharCode(...this.bytes.subarray(at, at + size));
+  end(): void {
+    this.#hasEnded = true;
   }
 
   /** Counts a segment, chunk or box. */
@@ -90,205 +108,304 @@ class Reader {
     if (this.#parts > MAX_PARTS) throw new Broken("It consists of too many parts");
   }
 
-  need(at: number, size: number): void {
-    if (at + size > this.length) throw new Broken("It ends too early");
+  /** Returns the next `size` bytes without reading them; fewer at the end of the file. */
+  *peek(size: number): Reading<Uint8Array> {
+    while (this.#unread.length < size && !this.#hasEnded) yield;
+    return this.#unread.subarray(0, size);
+  }
+
+  /** Returns the next `size` bytes without reading them. */
+  *need(size: number): Reading<Uint8Array> {
+    const bytes = yield* this.peek(size);
+    if (bytes.length < size) throw new Broken("It ends too early");
+    return bytes;
+  }
+
+  /** Reads up to offset `end`; up to the end of the file if it is infinite. */
+  *readTo(end: number): Reading<void> {
+    while (this.position < end) {
+      if (this.#unread.length === 0 && (yield* this.isAtEnd())) {
+        if (end === Number.POSITIVE_INFINITY) return;
+        throw new Broken("It ends too early");
+      }
+      this.#pass(Math.min(end - this.position, this.#unread.length));
+    }
+  }
+
+  /** Reads compressed data of a JPEG, up to the next 0xFF that is neither stuffed nor a restart. */
+  *readToMarker(): Reading<void> {
+    for (;;) {
+      const bytes = this.#unread;
+      let at = bytes.indexOf(0xff);
+      while (at >= 0 && at + 1 < bytes.length) {
+        const next = bytes[at + 1] ?? 0;
+        if (next !== 0 && !(next >= 0xd0 && next <= 0xd7)) return this.#pass(at);
+        at = bytes.indexOf(0xff, at + 2);
+      }
+      this.#pass(at < 0 ? bytes.length : at);
+      if (this.#hasEnded) throw new Broken("It ends too early");
+      yield;
+    }
+  }
+
+  /** Reads to the end of the file, as long as the bytes are zero. Returns whether they all are. */
+  *isPadded(): Reading<boolean> {
+    while (!(yield* this.isAtEnd())) {
+      if (this.#unread.some((byte) => byte !== 0)) return false;
+      this.#pass(this.#unread.length);
+    }
+    return true;
+  }
+
+  *isAtEnd(): Reading<boolean> {
+    return (yield* this.peek(1)).length === 0;
+  }
+
+  /** Refuses text that a browser could treat as a page, from here on. */
+  watch(): void {
+    this.#watched = "";
+  }
+
+  unwatch(): void {
+    this.#watched = undefined;
+  }
+
+  #pass(size: number): void {
+    if (this.#watched !== undefined) {
+      const text = this.#watched + latin1.decode(this.#unread.subarray(0, size));
+      if (MARKUP.test(text)) throw new Broken("It is also a document");
+      this.#watched = text.slice(-MARKUP_OVERLAP);
+    }
+    this.#unread = this.#unread.subarray(size);
+    this.position += size;
   }
 }
 
-function readerOf(r: Reader): ((r: Reader) => Picture) | undefined {
-  if (r.text(0, 3) === "\xff\xd8\xff") return readJpeg;
-  if (r.text(0, 8) === "\x89PNG\r\n\x1a\n") return readPng;
-  if (r.text(0, 4) === "RIFF" && r.text(8, 4) === "WEBP") return readWebp;
-  if (r.text(4, 4) === "ftyp" && /avif/.test(r.text(8, 64))) return readAvif;
+/** An unsigned number of `size` bytes at `at`. */
+function numberAt(bytes: Uint8Array, at: number, size: number, endian: "big" | "little" = "big"): number {
+  let value = 0;
+  for (let index = 0; index < size; index += 1)
+    value = value * 256 + (bytes[endian === "big" ? at + index : at + size - 1 - index] ?? 0);
+  return value;
+}
+
+/** The bytes from `from` to `to` as Latin-1 text; fewer at the end. */
+const textAt = (bytes: Uint8Array, from: number, to: number): string =>
+  String.fromCharCode(...bytes.subarray(from, to));
+
+type Size = { width: number; height: number };
+
+/** Reads a file of any type; undefined when the type is unknown. */
+function* readImage(s: Source): Reading<Picture | undefined> {
+  const head = yield* s.peek(72);
+  if (textAt(head, 0, 3) === "\xff\xd8\xff") return yield* readJpeg(s);
+  if (textAt(head, 0, 8) === "\x89PNG\r\n\x1a\n") return yield* readPng(s);
+  if (textAt(head, 0, 4) === "RIFF" && textAt(head, 8, 12) === "WEBP") return yield* readWebp(s);
+  if (textAt(head, 4, 8) === "ftyp" && /avif/.test(textAt(head, 8, 72))) return yield* readAvif(s);
   return undefined;
 }
 
-const MARKUP = /<(script|html|!doctype|\?php|iframe|body|svg)[\s>]/i;
-
-/** Refuses metadata with text that a browser could treat as a page. */
-function refuseMarkup(r: Reader, from: number, to: number): void {
-  const text = new TextDecoder("latin1").decode(r.bytes.subarray(from, to));
-  if (MARKUP.test(text)) throw new Broken("It is also a document");
+function* refuseTail(s: Source): Reading<void> {
+  if (!(yield* s.isAtEnd())) throw new Broken("Something follows the image");
 }
 
-function refuseTail(r: Reader, end: number): void {
-  if (end !== r.length) throw new Broken("Something follows the image");
-}
-
-function readJpeg(r: Reader): Picture {
-  let size: { width: number; height: number } | undefined;
+function* readJpeg(s: Source): Reading<Picture> {
+  let size: Size | undefined;
   let inScan = false;
-  for (let at = 2; ; ) {
-    r.nextPart();
-    if (inScan) at = nextMarker(r, at);
-    if (r.number(at, 1) !== 0xff) throw new Broken("Its parts do not follow each other");
-    const marker = r.number(at + 1, 1);
+  s.watch();
+  yield* s.readTo(2);
+  for (;;) {
+    s.nextPart();
+    if (inScan) yield* s.readToMarker();
+    const head = yield* s.need(2);
+    if (head[0] !== 0xff) throw new Broken("Its parts do not follow each other");
+    const marker = head[1] ?? 0;
     if (marker === 0xff) {
-      at += 1; // A fill byte.
+      yield* s.readTo(s.position + 1); // A fill byte.
       continue;
     }
     if (marker === 0xd9) {
       if (!size || !inScan) throw new Broken("It has no pixels");
-      const end = at + 2;
+      const end = s.position + 2;
+      yield* s.readTo(end);
       // Phones append a second JPEG (a gain map, a preview) or padding, which is dropped. Anything else is refused.
-      const tail = r.bytes.subarray(end);
-      if (r.text(end, 2) !== "\xff\xd8" && tail.some((byte) => byte !== 0)) refuseTail(r, end);
+      const isSecond = textAt(yield* s.peek(2), 0, 2) === "\xff\xd8";
+      if (!isSecond && !(yield* s.isPadded())) yield* refuseTail(s);
       return { type: "image/jpeg", ...size, end };
     }
-    const length = r.number(at + 2, 2);
-    r.need(at + 2, length);
+    const length = numberAt(yield* s.need(4), 2, 2);
     if (length < 2) throw new Broken("Its parts do not follow each other");
     const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
     if (isFrame) {
       if (size) throw new Broken("It has two sizes");
-      size = { height: r.number(at + 5, 2), width: r.number(at + 7, 2) };
+      const frame = yield* s.need(9);
+      size = { height: numberAt(frame, 5, 2), width: numberAt(frame, 7, 2) };
     }
-    if (marker === 0xda && !inScan) refuseMarkup(r, 0, at);
-    inScan ||= marker === 0xda;
-    at += 2 + length;
+    if (marker === 0xda) {
+      inScan = true;
+      s.unwatch();
+    }
+    yield* s.readTo(s.position + 2 + length);
   }
 }
 
-/** Finds the next marker after compressed data: a 0xFF that is neither stuffed nor a restart. */
-function nextMarker(r: Reader, from: number): number {
-  for (let at = from; ; at += 2) {
-    at = r.bytes.indexOf(0xff, at);
-    if (at < 0 || at + 1 >= r.length) throw new Broken("It ends too early");
-    const next = r.number(at + 1, 1);
-    if (next !== 0 && !(next >= 0xd0 && next <= 0xd7)) return at;
-  }
-}
-
-function readPng(r: Reader): Picture {
-  if (r.number(8, 4) !== 13 || r.text(12, 4) !== "IHDR") throw new Broken("It has no header");
-  const size = { width: r.number(16, 4), height: r.number(20, 4) };
+function* readPng(s: Source): Reading<Picture> {
+  yield* s.readTo(8);
+  const header = yield* s.need(16);
+  if (numberAt(header, 0, 4) !== 13 || textAt(header, 4, 8) !== "IHDR") throw new Broken("It has no header");
+  const size = { width: numberAt(header, 8, 4), height: numberAt(header, 12, 4) };
   let hasPixels = false;
-  for (let at = 8; ; ) {
-    r.nextPart();
-    const length = r.number(at, 4);
-    const type = r.text(at + 4, 4);
-    const end = at + 12 + length;
-    r.need(at, 12 + length);
+  for (;;) {
+    s.nextPart();
+    const head = yield* s.need(8);
+    const length = numberAt(head, 0, 4);
+    const type = textAt(head, 4, 8);
     if (!/^[A-Za-z]{4}$/.test(type)) throw new Broken("Its parts do not follow each other");
     hasPixels ||= type === "IDAT" && length > 0;
     if (type === "acTL") throw new Broken("It is animated");
-    if (type !== "IDAT") refuseMarkup(r, at, end);
+    if (type !== "IDAT") s.watch();
+    yield* s.readTo(s.position + 12 + length);
+    s.unwatch();
     if (type === "IEND") {
       if (!hasPixels) throw new Broken("It has no pixels");
-      refuseTail(r, end);
-      return { type: "image/png", ...size, end };
+      yield* refuseTail(s);
+      return { type: "image/png", ...size, end: s.position };
     }
-    at = end;
   }
 }
 
-type Chunk = { type: string; from: number; to: number; end: number };
-
-/** The chunks of a WebP file. They must fill the file. */
-function* webpChunks(r: Reader): Generator<Chunk> {
-  const end = 8 + r.number(4, 4, "little");
-  r.need(0, end);
-  refuseTail(r, end);
-  for (let at = 12; at < end; ) {
-    r.nextPart();
-    const length = r.number(at + 4, 4, "little");
-    const padded = at + 8 + length + (length % 2);
-    r.need(at, padded - at);
-    yield { type: r.text(at, 4), from: at + 8, to: at + 8 + length, end: padded };
-    at = padded;
-  }
-}
-
-function readWebp(r: Reader): Picture {
-  const sizes: { width: number; height: number }[] = [];
+/** Chunks must fill the file. */
+function* readWebp(s: Source): Reading<Picture> {
+  const end = 8 + numberAt(yield* s.need(12), 4, 4, "little");
+  yield* s.readTo(12);
+  let size: Size | undefined;
   let hasPixels = false;
-  for (const { type, from, to, end } of webpChunks(r)) {
+  while (s.position < end) {
+    s.nextPart();
+    const head = yield* s.need(8);
+    const type = textAt(head, 0, 4);
+    const length = numberAt(head, 4, 4, "little");
+    yield* s.readTo(s.position + 8);
+    const chunkEnd = s.position + length;
+    if (chunkEnd + (length % 2) > end) throw new Broken("It ends too early");
     if (type === "VP8X") {
-      if (r.number(from, 1) & 0x02) throw new Broken("It is animated");
-      sizes.push({
-        width: 1 + r.number(from + 4, 3, "little"),
-        height: 1 + r.number(from + 7, 3, "little"),
-      });
+      const data = yield* s.need(10);
+      if (numberAt(data, 0, 1) & 0x02) throw new Broken("It is animated");
+      const [width, height] = [numberAt(data, 4, 3, "little"), numberAt(data, 7, 3, "little")];
+      size = larger(size, { width: 1 + width, height: 1 + height });
     } else if (type === "VP8 ") {
       hasPixels = true;
-      if (r.text(from + 3, 3) !== "\x9d\x01\x2a") throw new Broken("It has no header");
-      sizes.push({
-        width: r.number(from + 6, 2, "little") & 0x3fff,
-        height: r.number(from + 8, 2, "little") & 0x3fff,
-      });
+      const data = yield* s.need(10);
+      if (textAt(data, 3, 6) !== "\x9d\x01\x2a") throw new Broken("It has no header");
+      const [width, height] = [numberAt(data, 6, 2, "little"), numberAt(data, 8, 2, "little")];
+      size = larger(size, { width: width & 0x3fff, height: height & 0x3fff });
     } else if (type === "VP8L") {
       hasPixels = true;
-      if (r.number(from, 1) !== 0x2f) throw new Broken("It has no header");
-      const bits = r.number(from + 1, 4, "little");
-      sizes.push({ width: 1 + (bits & 0x3fff), height: 1 + ((bits >>> 14) & 0x3fff) });
+      const data = yield* s.need(5);
+      if (data[0] !== 0x2f) throw new Broken("It has no header");
+      const bits = numberAt(data, 1, 4, "little");
+      size = larger(size, { width: 1 + (bits & 0x3fff), height: 1 + ((bits >>> 14) & 0x3fff) });
     } else if (type === "ANIM" || type === "ANMF") throw new Broken("It is animated");
-    else refuseMarkup(r, from, Math.min(to, end));
+    else s.watch();
+    yield* s.readTo(chunkEnd);
+    s.unwatch();
+    yield* s.readTo(chunkEnd + (length % 2));
   }
-  if (!hasPixels) throw new Broken("It has no pixels");
-  return { type: "image/webp", ...largest(sizes), end: r.length };
+  if (!size || !hasPixels) throw new Broken("It has no pixels");
+  yield* refuseTail(s);
+  return { type: "image/webp", ...size, end };
 }
 
-type Box = { type: string; from: number; to: number };
+type ReadBox = (type: string, end: number) => Reading<void>;
 
-/** The boxes between two offsets. They must fill the space. */
-function* boxes(r: Reader, from: number, to: number): Generator<Box> {
-  for (let at = from; at < to; ) {
-    r.nextPart();
-    const short = r.number(at, 4);
-    const head = short === 1 ? 16 : 8;
-    const size = short === 0 ? to - at : short === 1 ? r.number(at + 8, 8) : short;
-    if (size < head || at + size > to) throw new Broken("It ends too early");
-    yield { type: r.text(at + 4, 4), from: at + head, to: at + size };
-    at += size;
+/** Reads the boxes up to offset `to`, which they must fill. `read` may read in a box, at most to its end. */
+function* readBoxes(s: Source, to: number, read: ReadBox): Reading<void> {
+  while (s.position < to) {
+    if (to === Number.POSITIVE_INFINITY && (yield* s.isAtEnd())) return;
+    s.nextPart();
+    const from = s.position;
+    const head = yield* s.need(8);
+    const [short, type] = [numberAt(head, 0, 4), textAt(head, 4, 8)];
+    const headLength = short === 1 ? 16 : 8;
+    const size = short === 1 ? numberAt(yield* s.need(16), 8, 8) : short;
+    const end = short === 0 ? to : from + size;
+    if (end < from + headLength || end > to) throw new Broken("It ends too early");
+    yield* s.readTo(from + headLength);
+    yield* read(type, end);
+    yield* s.readTo(end);
   }
 }
 
-function readAvif(r: Reader): Picture {
-  const [first, ...others] = boxes(r, 0, r.length);
-  if (!first || r.text(8, 4) === "avis") throw new Broken("It is animated");
-  const meta = others.find((box) => box.type === "meta");
-  if (!meta || !others.some((box) => box.type === "mdat")) throw new Broken("It has no pixels");
-  for (const { type, from, to } of others) {
+/** Reads the boxes in the first box of this name. */
+function inFirst(s: Source, name: string, read: ReadBox): ReadBox {
+  let isFound = false;
+  return function* (type, end) {
+    if (type !== name || isFound) return;
+    isFound = true;
+    yield* readBoxes(s, end, read);
+  };
+}
+
+function* readAvif(s: Source): Reading<Picture> {
+  if (textAt(yield* s.need(12), 8, 12) === "avis") throw new Broken("It is animated");
+  let size: Size | undefined;
+  let boxes = 0;
+  let [hasMeta, hasPixels] = [false, false];
+  const readSize: ReadBox = function* (type) {
+    if (type !== "ispe") return;
+    const data = yield* s.need(12);
+    size = larger(size, { width: numberAt(data, 4, 4), height: numberAt(data, 8, 4) });
+  };
+  yield* readBoxes(s, Number.POSITIVE_INFINITY, function* (type, end) {
+    boxes += 1;
+    if (boxes === 1) return;
     if (!["meta", "mdat", "free", "skip", "uuid"].includes(type))
       throw new Broken("It is more than an image");
-    if (type !== "mdat") refuseMarkup(r, from, to);
-  }
-  // "meta" has a version number before its boxes.
-  const properties = inside(r, boxes(r, meta.from + 4, meta.to), "iprp", "ipco");
-  const sizes = [...properties]
-    .filter((box) => box.type === "ispe")
-    .map(({ from }) => ({ width: r.number(from + 4, 4), height: r.number(from + 8, 4) }));
-  if (sizes.length === 0) throw new Broken("It has no size");
-  return { type: "image/avif", ...largest(sizes), end: r.length };
+    hasPixels ||= type === "mdat";
+    if (type === "mdat") return;
+    s.watch();
+    if (type === "meta" && !hasMeta) {
+      hasMeta = true;
+      // "meta" has a version number before its boxes.
+      yield* s.readTo(Math.min(s.position + 4, end));
+      yield* readBoxes(s, end, inFirst(s, "iprp", inFirst(s, "ipco", readSize)));
+    }
+    yield* s.readTo(end);
+    s.unwatch();
+  });
+  if (!hasMeta || !hasPixels) throw new Broken("It has no pixels");
+  if (!size) throw new Broken("It has no size");
+  return { type: "image/avif", ...size, end: s.position };
 }
 
-function inside(r: Reader, found: Iterable<Box>, ...path: string[]): Iterable<Box> {
-  const [name, ...deeper] = path;
-  if (name === undefined) return found;
-  const box = [...found].find(({ type }) => type === name);
-  return box ? inside(r, boxes(r, box.from, box.to), ...deeper) : [];
-}
-
-const largest = (sizes: { width: number; height: number }[]) => ({
-  width: Math.max(...sizes.map(({ width }) => width)),
-  height: Math.max(...sizes.map(({ height }) => height)),
+const larger = (a: Size | undefined, b: Size): Size => ({
+  width: Math.max(a?.width ?? 0, b.width),
+  height: Math.max(a?.height ?? 0, b.height),
 });
 
 /** The flags of VP8X that announce Exif and XMP. */
 const ANNOUNCES_METADATA = 0x08 | 0x04;
 
 /**
- * Removes Exif and XMP from a WebP image, because cameras store the place there. The Images service should have removed
- * them; this makes sure of it.
+ * Removes Exif and XMP from a WebP image that has been inspected, because cameras store the place there. The Images
+ * service should have removed them; this makes sure of it. It may change the given bytes.
  */
-export function withoutMetadata(webp: Uint8Array): Uint8Array<ArrayBuffer> {
-  const r = new Reader(webp);
-  const kept = [...webpChunks(r)].filter(({ type }) => type !== "EXIF" && type !== "XMP ");
-  const parts = kept.map(({ type, from, end }) => {
-    const part = webp.slice(from - 8, end);
+export function withoutMetadata(webp: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const parts: Uint8Array[] = [];
+  let hasMetadata = false;
+  for (let at = 12, end = at; at < webp.length; at = end) {
+    const length = numberAt(webp, at + 4, 4, "little");
+    end = at + 8 + length + (length % 2);
+    const type = textAt(webp, at, at + 4);
+    const part = webp.subarray(at, end);
+    if (type === "EXIF" || type === "XMP ") {
+      hasMetadata = true;
+      continue;
+    }
     if (type === "VP8X") part[8] = (part[8] ?? 0) & ~ANNOUNCES_METADATA;
-    return part;
-  });
+    parts.push(part);
+  }
+  if (!hasMetadata) return webp;
   const result = new Uint8Array(12 + parts.reduce((sum, part) => sum + part.length, 0));
   result.set(webp.subarray(0, 12));
   new DataView(result.buffer).setUint32(4, result.length - 8, true);

@@ -1,16 +1,15 @@
 /** /api/cars/{id}/photos: the photos of a car. /photos: their files. */
 import { operation, verifiedCaller } from "../auth/operation.ts";
-import { MAX_FILE_BYTES } from "../http/body-limit.ts";
 import { expectedVersions, isKnown, notModifiedAnswer } from "../http/conditional.ts";
 import { once } from "../http/idempotency.ts";
+import { readForm } from "../http/multipart.ts";
 import { Problem, unwrap } from "../http/problems.ts";
 import { depsOf } from "../http/request-deps.ts";
-import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
+import { createRouter, jsonAnswer, jsonBody, streamed } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
-import { reaching } from "../shared/dependency-down.ts";
-import { sha256 } from "../shared/digest.ts";
-import { readRange } from "./photo-storage.ts";
-import { addPhoto, orderPhotos, removePhoto, updatePhoto } from "./photo-use-cases.ts";
+import { MAX_FILE_BYTES } from "./incoming-file.ts";
+import { getObject, partOf, readRange } from "./photo-storage.ts";
+import { addPhoto, openFile, orderPhotos, removePhoto, updatePhoto, withUpload } from "./photo-use-cases.ts";
 import {
   fileParam,
   ifMatch,
@@ -20,52 +19,59 @@ import {
   photoParams,
   photoSchema,
 } from "./schemas.ts";
+import { MAX_ARRIVAL_MS } from "./upload-places.ts";
 
 const tags = ["Photos"];
 
-/** The routes under /api/cars that are about photos. */
-export const photoRoutes = createRouter()
-  .openapi(
-    operation(
-      "addPhoto",
-      [
-        "car_not_found",
-        "invalid_image",
-        "too_many_photos",
-        "duplicate_request",
-        "precondition_failed",
-        "idempotency_key_reused",
-      ],
-      {
-        method: "post",
-        path: "/{id}/photos",
-        tags,
-        summary: "Add a photo",
-        description: `A still image (JPEG, PNG, WebP or AVIF) of at most ${MAX_FILE_BYTES / 1024 / 1024} MB and 50 megapixels. It is stored in two sizes, without its Exif data. The first photo of a car becomes the primary photo.`,
-        request: {
-          params: idParam,
-          headers: ifMatch,
-          body: { required: true, content: { "multipart/form-data": { schema: newPhoto } } },
-        },
-        responses: { 201: jsonAnswer("The photo", photoSchema) },
-      },
-    ),
-    async (c) => {
-      const caller = await verifiedCaller(c);
-      const { id } = c.req.valid("param");
-      const { file, alt_text, is_primary } = c.req.valid("form");
-      if (file.size > MAX_FILE_BYTES) throw new Problem("too_large", "A photo may have at most 10 MB");
-      const bytes = new Uint8Array(await file.arrayBuffer());
-      const request = { file: await sha256(bytes), alt_text, is_primary };
-      return once(c, caller.id, request, async (key) => {
-        const upload = { file: bytes, altText: alt_text, wantsPrimary: is_primary };
-        return c.json(
-          unwrap(c, await addPhoto(depsOf(c), caller, id, upload, expectedVersions(c), key)),
-          201,
-        );
-      });
+const addPhotoOperation = operation(
+  "addPhoto",
+  [
+    "car_not_found",
+    "upload_timeout",
+    "invalid_image",
+    "too_many_photos",
+    "duplicate_request",
+    "precondition_failed",
+    "idempotency_key_reused",
+    "too_many_uploads",
+  ],
+  {
+    method: "post",
+    path: "/{id}/photos",
+    tags,
+    summary: "Add a photo",
+    description: `A still image (JPEG, PNG, WebP or AVIF) of at most ${MAX_FILE_BYTES / 1024 / 1024} MB and 50 megapixels. It is stored in two sizes, without its Exif data. The first photo of a car becomes the primary photo. Send the photos of a car one after the other: only a few uploads run at once.`,
+    request: {
+      params: idParam,
+      headers: ifMatch,
+      body: { required: true, content: { "multipart/form-data": { schema: newPhoto } } },
     },
-  )
+    responses: { 201: jsonAnswer("The photo", photoSchema) },
+  },
+);
+
+const router = createRouter();
+
+/** The routes under /api/cars that are about photos. */
+export const photoRoutes = router
+  .openapi(streamed(router, addPhotoOperation), async (c) => {
+    const caller = await verifiedCaller(c);
+    const { id } = c.req.valid("param");
+    const deps = depsOf(c);
+    const isKeyed = c.req.header("Idempotency-Key") !== undefined;
+    const limits = { field: "file", maxFileBytes: MAX_FILE_BYTES, withinMs: MAX_ARRIVAL_MS };
+    const uploaded = await withUpload(deps, caller, id, expectedVersions(c), isKeyed, async (upload) => {
+      const { alt_text, is_primary } = await readForm(c, newPhoto, limits, async (piece) =>
+        unwrap(c, await upload.file.write(piece)),
+      );
+      const { picture, sha256 } = unwrap(c, await upload.file.end());
+      return once(c, caller.id, { file: sha256, alt_text, is_primary }, async (key) => {
+        const described = { altText: alt_text, wantsPrimary: is_primary };
+        return c.json(unwrap(c, await addPhoto(deps, caller, upload, picture, described, key)), 201);
+      });
+    });
+    return unwrap(c, uploaded);
+  })
   .openapi(
     operation("orderPhotos", ["car_not_found", "precondition_failed"], {
       method: "put",
@@ -149,37 +155,39 @@ export const photoFileRoutes = createRouter().openapi(
       "Cache-Control": "public, max-age=31536000, immutable",
       "Accept-Ranges": "bytes",
     };
-    // The name is the tag, so no read is needed to know that the caller's copy is current.
-    if (isKnown(c, etag)) return c.body(null, 304, headers);
-    const wantsPart = c.req.header("Range") !== undefined && (c.req.header("If-Range") ?? etag) === etag;
+    const deps = depsOf(c);
+    // The name is the tag, so the file itself is not needed to know that the caller's copy is current.
+    if (isKnown(c, etag)) {
+      unwrap(c, await openFile(deps, name, async () => undefined));
+      return c.body(null, 304, headers);
+    }
     const isHead = c.req.method === "HEAD";
-    const found = await reaching<R2Object | R2ObjectBody | null>("R2", () =>
-      wantsPart || isHead ? c.env.PHOTOS.head(name) : c.env.PHOTOS.get(name),
+    const wantsPart = !isHead && (c.req.header("If-Range") ?? etag) === etag;
+    const range = wantsPart ? readRange(c.req.header("Range")) : undefined;
+    const found = unwrap(
+      c,
+      await openFile<R2Object | R2ObjectBody>(deps, name, () =>
+        isHead ? c.env.PHOTOS.head(name) : getObject(c.env.PHOTOS, name, range),
+      ),
     );
     if (!found) throw new Problem("photo_not_found");
-    const range = wantsPart ? readRange(c.req.header("Range"), found.size) : undefined;
-    if (range === "unsatisfiable")
+    const part = range ? partOf(range, found.size) : { offset: 0, length: found.size };
+    if (!part)
       throw new Problem("range_not_satisfiable", undefined, {
         headers: { "Content-Range": `bytes */${found.size}` },
       });
-    const object =
-      "body" in found || isHead
-        ? found
-        : await reaching("R2", () => c.env.PHOTOS.get(name, range ? { range } : {}));
-    if (!object) throw new Problem("photo_not_found");
-    const part = range && {
-      "Content-Range": `bytes ${range.offset}-${range.offset + range.length - 1}/${found.size}`,
-    };
-    const status = range ? 206 : 200;
     const described = {
       ...headers,
-      ...part,
+      ...(range
+        ? { "Content-Range": `bytes ${part.offset}-${part.offset + part.length - 1}/${found.size}` }
+        : {}),
       "Content-Type": found.httpMetadata?.contentType ?? "application/octet-stream",
-      "Content-Length": String(range?.length ?? found.size),
+      "Content-Length": String(part.length),
       "X-Content-Type-Options": "nosniff",
     };
-    return "body" in object
-      ? c.body(object.body as ReadableStream, status, described)
+    const status = range ? 206 : 200;
+    return "body" in found
+      ? c.body(found.body as ReadableStream, status, described)
       : c.body(null, status, described);
   },
 );

@@ -1,7 +1,10 @@
 /** The bytes of photos: resized once, and stored in R2. */
 import { uuidv7 } from "uuidv7";
+import { DependencyDown, reaching } from "../shared/dependency-down.ts";
 import { describeError, log } from "../shared/log.ts";
-import { type Inspection, inspectImage, type Picture, withoutMetadata } from "./image-inspector.ts";
+import { ok, type Result, refuse } from "../shared/refusals.ts";
+import { inspectImage, type Picture, withoutMetadata } from "./image-inspector.ts";
+import { refuseImage } from "./incoming-file.ts";
 
 /** The longest side of each size, in pixels. */
 const DISPLAY_SIDE = 1600;
@@ -11,58 +14,57 @@ const QUALITY = 82;
 /** Errors of the Images service about input that it cannot decode. Every other error is a failure of the service. */
 const INPUT_ERRORS: ReadonlySet<unknown> = new Set([9402, 9412, 9413, 9520, 9523]);
 
-/** The two sizes of a photo, as WebP. Width and height are those of the larger one. */
-type Sizes = {
-  display: Uint8Array<ArrayBuffer>;
-  thumbnail: Uint8Array<ArrayBuffer>;
-  width: number;
-  height: number;
-};
+/** One size of a photo, as WebP without metadata. */
+type Size = { bytes: Uint8Array<ArrayBuffer>; width: number; height: number };
 
-/** The reason why there are no sizes. */
-export type PhotoFault = Extract<Inspection, { ok: false }> | { ok: false; code: "unavailable"; why: string };
-
-/** Makes both sizes of an uploaded file, without metadata. */
+/**
+ * Makes both sizes of an uploaded file. The original is read once, as a stream, and the thumbnail is made from the display
+ * size: docs/adr/0016-streamed-uploads.md compares its quality.
+ */
 export async function makeSizes(
   images: ImagesBinding,
-  file: Uint8Array<ArrayBuffer>,
-): Promise<{ ok: true; sizes: Sizes } | PhotoFault> {
-  const inspected = inspectImage(file);
-  if (!inspected.ok) return inspected;
+  bucket: R2Bucket,
+  key: string,
+  { end }: Picture,
+): Promise<Result<{ display: Size; thumbnail: Size }>> {
+  // What follows the image is dropped.
+  const original = await reaching("R2", () => bucket.get(key, { range: { offset: 0, length: end } }));
+  if (!original) throw new DependencyDown("R2", "the cron has deleted an upload that took too long");
   try {
-    const [display, thumbnail] = await Promise.all([
-      scaled(images, file, inspected.picture, DISPLAY_SIDE),
-      scaled(images, file, inspected.picture, THUMBNAIL_SIDE),
-    ]);
-    const made = inspectImage(display);
-    if (!made.ok) throw new Error(`the Images service made no image: ${made.why}`);
-    const { width, height } = made.picture;
-    return { ok: true, sizes: { display, thumbnail, width, height } };
+    const display = await scaled(images, original.body, DISPLAY_SIDE);
+    const isSmall = Math.max(display.width, display.height) <= THUMBNAIL_SIDE;
+    const thumbnail = isSmall
+      ? display
+      : await scaled(images, new Blob([display.bytes]).stream(), THUMBNAIL_SIDE);
+    return ok({ display, thumbnail });
   } catch (error) {
     if (error instanceof Error && "code" in error && INPUT_ERRORS.has(error.code))
-      return { ok: false, code: "broken", why: "It cannot be decoded" };
+      return refuseImage({ ok: false, code: "broken", why: "It cannot be decoded" });
     log.error("photos.images_failed", { error: describeError(error) });
-    return { ok: false, code: "unavailable", why: "Photos cannot be made right now" };
+    return refuse("unavailable", { detail: "Photos cannot be made right now" });
   }
 }
 
-async function scaled(
-  images: ImagesBinding,
-  file: Uint8Array<ArrayBuffer>,
-  { end }: Picture,
-  side: number,
-): Promise<Uint8Array<ArrayBuffer>> {
+async function scaled(images: ImagesBinding, from: ReadableStream<Uint8Array>, side: number): Promise<Size> {
   const made = await images
-    .input(new Blob([file.subarray(0, end)]).stream())
+    .input(from)
     .transform({ width: side, height: side, fit: "scale-down" })
     .output({ format: "image/webp", quality: QUALITY });
-  return withoutMetadata(new Uint8Array(await made.response().arrayBuffer()));
+  const bytes = new Uint8Array(await made.response().arrayBuffer());
+  const inspected = inspectImage(bytes);
+  if (!inspected.ok || inspected.picture.type !== "image/webp")
+    throw new Error(`the Images service made no WebP image${inspected.ok ? "" : `: ${inspected.why}`}`);
+  const { width, height } = inspected.picture;
+  return { bytes: withoutMetadata(bytes), width, height };
 }
 
-/** Creates the keys of a new photo's objects. A key is used once, so its content never changes. */
-export function newKeys(): { id: string; key: string; thumbnailKey: string } {
+/**
+ * Creates the keys of a new photo's objects. A key is used once, so its content never changes. The uploaded file has a
+ * key that is no name of a file under /photos, so it is never served.
+ */
+export function newKeys() {
   const id = uuidv7();
-  return { id, key: `${id}.webp`, thumbnailKey: `${id}-small.webp` };
+  return { id, key: `${id}.webp`, thumbnailKey: `${id}-small.webp`, uploadKey: `uploads/${id}` };
 }
 
 /** Stores an image. */
@@ -73,24 +75,37 @@ export const putObject = (
   type = "image/webp",
 ) => bucket.put(key, bytes, { httpMetadata: { contentType: type } });
 
-/** A part of an object, from a `Range` header. */
-type ByteRange = { offset: number; length: number };
-
 /**
- * Reads a `Range` header for an object of `size` bytes. `undefined`: there is no header, or one that may be ignored
- * (another unit, several parts, malformed text). `unsatisfiable`: the range begins after the end.
+ * Reads a `Range` header. `undefined`: there is no header, or one that may be ignored (another unit, several parts,
+ * malformed text).
  */
-export function readRange(header: string | undefined, size: number): ByteRange | "unsatisfiable" | undefined {
-  const found = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? "");
-  if (!found) return undefined;
-  const [first = "", last = ""] = found.slice(1);
-  if (first === "" && last === "") return undefined;
-  if (first === "") {
-    const length = Math.min(Number(last), size);
-    return length === 0 ? "unsatisfiable" : { offset: size - length, length };
-  }
+export function readRange(header: string | undefined): R2Range | undefined {
+  const [, first = "", last = ""] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? "") ?? [];
+  if (first === "") return last === "" ? undefined : { suffix: Number(last) };
   const offset = Number(first);
-  if (last !== "" && Number(last) < offset) return undefined;
-  if (offset >= size) return "unsatisfiable";
-  return { offset, length: Math.min(last === "" ? size : Number(last) + 1, size) - offset };
+  if (last === "") return { offset };
+  return Number(last) < offset ? undefined : { offset, length: Number(last) + 1 - offset };
+}
+
+/** A part of an object of `size` bytes: the one that `range` requests; undefined when it begins after the end. */
+export function partOf(range: R2Range, size: number): { offset: number; length: number } | undefined {
+  const offset = "suffix" in range ? Math.max(0, size - range.suffix) : (range.offset ?? 0);
+  const length = "suffix" in range ? range.suffix : (range.length ?? size);
+  return offset >= size || length === 0 ? undefined : { offset, length: Math.min(length, size - offset) };
+}
+
+/** Reads an object, or a part of it. Without a body when the range begins after the end. */
+export async function getObject(
+  bucket: R2Bucket,
+  key: string,
+  range: R2Range | undefined,
+): Promise<R2Object | R2ObjectBody | null> {
+  try {
+    return await bucket.get(key, range ? { range } : {});
+  } catch (error) {
+    // R2 refuses a range after the end by an error, which does not name the size.
+    const whole = range && (await bucket.head(key));
+    if (!whole || partOf(range, whole.size)) throw error;
+    return whole;
+  }
 }

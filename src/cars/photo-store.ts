@@ -7,7 +7,7 @@
  * `orphanedObjects` again. The cron deletes objects that stay orphaned for an hour. A photo's row is written only while
  * its objects are not marked for deletion.
  */
-import { and, asc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, lt, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { type IdempotencyKey, storedAnswerRow } from "../db/idempotency.ts";
 import { carPhotos, cars, idempotencyKeys, orphanedObjects } from "../db/schema.ts";
@@ -18,7 +18,7 @@ import { photoBody } from "./store.ts";
 
 type Photo = typeof carPhotos.$inferSelect;
 
-/** Maximum duration of an upload. After it the objects are deleted as orphans. */
+/** Far longer than an upload may take. After this time the objects are deleted as orphans. */
 const ORPHAN_KEPT_MS = 60 * 60 * 1000;
 /** How many orphaned objects one run of the cron deletes: the limit of one call of R2. */
 const DELETED_AT_ONCE = 1000;
@@ -46,6 +46,28 @@ const photoById = compile(
     .select(columnsOf(carPhotos))
     .from(carPhotos)
     .where(and(eq(carPhotos.id, sql.placeholder("id")), eq(carPhotos.carId, sql.placeholder("carId")))),
+);
+
+/** The query for how many photos a car has. */
+export const countPhotos = compile(
+  build
+    .select({ count: sql<number>`count(*)`.as("count") })
+    .from(carPhotos)
+    .where(eq(carPhotos.carId, sql.placeholder("carId"))),
+);
+
+/** The query for the car of the photo that a file belongs to. No row when no photo has this file. */
+export const carOfFile = compile(
+  build
+    .select({ status: cars.status })
+    .from(carPhotos)
+    .innerJoin(cars, eq(cars.id, carPhotos.carId))
+    .where(
+      and(
+        eq(carPhotos.id, sql.placeholder("id")),
+        or(eq(carPhotos.key, sql.placeholder("name")), eq(carPhotos.thumbnailKey, sql.placeholder("name"))),
+      ),
+    ),
 );
 
 /** The statements that record objects as orphaned before they are stored. */

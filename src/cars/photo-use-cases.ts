@@ -8,11 +8,15 @@ import type { Deps } from "../deps.ts";
 import type { VerifiedCaller } from "../shared/callers.ts";
 import { DependencyDown, reaching } from "../shared/dependency-down.ts";
 import { describeError, log } from "../shared/log.ts";
-import { ok, type Refusal, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import type { Picture } from "./image-inspector.ts";
+import { IncomingFile } from "./incoming-file.ts";
 import { VERSION_STALE } from "./optimistic-locking.ts";
-import { makeSizes, newKeys, type PhotoFault, putObject } from "./photo-storage.ts";
+import { makeSizes, newKeys, putObject } from "./photo-storage.ts";
 import {
   announceObjects,
+  carOfFile,
+  countPhotos,
   deletePhoto,
   discardObjects,
   insertPhoto,
@@ -23,54 +27,136 @@ import {
 } from "./photo-store.ts";
 import { MAX_PHOTOS, type PhotoChange } from "./schemas.ts";
 import { photoBody } from "./store.ts";
+import { takePlace } from "./upload-places.ts";
 
 type PhotoBody = ReturnType<typeof photoBody>;
 
 /** The versions of a car that a write accepts; undefined for any. */
 type Versions = readonly number[] | undefined;
 
-/** The input for a new photo. */
-export type Upload = { file: Uint8Array<ArrayBuffer>; altText: string; wantsPrimary: boolean };
+/** An upload in progress. */
+export type PhotoUpload = {
+  readonly file: IncomingFile;
+  readonly names: ReturnType<typeof newKeys>;
+  /** The car, or why it gets no photo. */
+  readonly context: Result<PhotoContext>;
+  /** The objects that no row would name if the upload ended now. */
+  leftovers: string[];
+};
 
-/** Adds a photo, in two sizes and without metadata. */
-export async function addPhoto(
+/**
+ * Runs an upload: it takes one of the few places, its objects are announced, and what it leaves over is deleted. After a
+ * failure of R2 or D1 nobody knows what they still do, so then the cron deletes it.
+ * @param isKeyed whether the request has an idempotency key, which needs the hash of the file
+ * @param work receives the file and adds the photo; what it throws is thrown here
+ */
+export async function withUpload<T>(
   deps: Deps,
   caller: VerifiedCaller,
   carId: string,
-  { file, altText, wantsPrimary }: Upload,
   versions: Versions,
+  isKeyed: boolean,
+  work: (upload: PhotoUpload) => Promise<T>,
+): Promise<Result<T>> {
+  const leave = takePlace(caller.id, deps.now);
+  if (!leave) return refuse("too_many_uploads");
+  const running = announceAndRun(deps, caller, carId, versions, isKeyed, work).finally(leave);
+  // When the client is gone, the platform ends a request at its next await, unless it has promised to go on.
+  deps.afterwards(running.catch(() => {}));
+  return running;
+}
+
+async function announceAndRun<T>(
+  deps: Deps,
+  caller: VerifiedCaller,
+  carId: string,
+  versions: Versions,
+  isKeyed: boolean,
+  work: (upload: PhotoUpload) => Promise<T>,
+): Promise<Result<T>> {
+  const names = newKeys();
+  const keys = [names.key, names.thumbnailKey, names.uploadKey];
+  const announced = await writing(deps, () =>
+    deps.db.commit(caller, "photo.announce", `car:${carId}`, [
+      carVersion({ carId }),
+      countPhotos({ carId }),
+      ...announceObjects(keys, deps.now),
+    ]),
+  );
+  if (!announced.ok) return announced;
+  const [[car], [photos]] = announced.value;
+  const found = contextFrom(car, carId, versions, deps.now);
+  const isFull = found.ok && (photos?.count ?? 0) >= MAX_PHOTOS;
+  const upload: PhotoUpload = {
+    file: new IncomingFile(deps.env.PHOTOS, names.uploadKey, isKeyed),
+    names,
+    context: isFull ? refuse("too_many_photos") : found,
+    leftovers: keys,
+  };
+  try {
+    // With a key it may repeat a request that was answered, so the file is received first.
+    const done = isKeyed || upload.context.ok ? ok(await work(upload)) : upload.context;
+    discardLater(deps, upload.leftovers, upload.file);
+    return done;
+  } catch (error) {
+    if (!(error instanceof DependencyDown)) discardLater(deps, upload.leftovers, upload.file);
+    throw error;
+  }
+}
+
+/** Adds the photo of an upload whose file has arrived, in two sizes and without metadata. */
+export async function addPhoto(
+  deps: Deps,
+  caller: VerifiedCaller,
+  upload: PhotoUpload,
+  picture: Picture,
+  { altText, wantsPrimary }: { altText: string; wantsPrimary: boolean },
   key: IdempotencyKey | undefined,
 ): Promise<Result<PhotoBody>> {
   const { db, env, config } = deps;
-  const context = await contextOf(deps, carId, versions);
+  const { names, context } = upload;
   if (!context.ok) return context;
-  if (await isFull(deps, carId)) return refuse("too_many_photos");
-  const made = await makeSizes(env.IMAGES, file);
-  if (!made.ok) return { ok: false, refusal: refusalOf(made) };
-  const { display, thumbnail, width, height } = made.sizes;
-  const names = newKeys();
-  const keys = [names.key, names.thumbnailKey];
-  const announced = await writing(deps, () =>
-    db.commit(caller, "photo.announce", `car:${carId}`, announceObjects(keys, deps.now)),
-  );
-  if (!announced.ok) return announced;
-  await reaching("R2", () =>
-    Promise.all([
-      putObject(env.PHOTOS, names.key, display),
-      putObject(env.PHOTOS, names.thumbnailKey, thumbnail),
-    ]),
-  );
+  const { carId } = context.value;
+  const made = await makeSizes(env.IMAGES, env.PHOTOS, names.uploadKey, picture);
+  if (!made.ok) return made;
+  const { display, thumbnail } = made.value;
+  await reaching("R2", async () => {
+    await putObject(env.PHOTOS, names.key, display.bytes);
+    await putObject(env.PHOTOS, names.thumbnailKey, thumbnail.bytes);
+  });
+  const { width, height } = display;
   const photo = { ...names, contentType: "image/webp", width, height, altText, wantsPrimary };
   const statements = insertPhoto(photo, context.value, key, config.publicUrl);
+  const all = upload.leftovers;
+  // From here on a row may name the two sizes, unless the write is refused.
+  upload.leftovers = [names.uploadKey];
   const stored = await writing(deps, () => db.commit(caller, "photo.create", `car:${carId}`, statements));
-  if (!stored.ok) {
-    discardLater(deps, keys);
-    return stored;
-  }
-  const [row] = stored.value[6];
+  const [row] = stored.ok ? stored.value[6] : [];
   if (row) return ok(photoBody(row, config.publicUrl));
-  discardLater(deps, keys);
-  return refuse((await isFull(deps, carId)) ? "too_many_photos" : "unavailable");
+  upload.leftovers = all;
+  if (!stored.ok) return stored;
+  const [[photos]] = await db.ask(countPhotos({ carId }));
+  return refuse((photos?.count ?? 0) >= MAX_PHOTOS ? "too_many_photos" : "unavailable");
+}
+
+/**
+ * Opens the file of a photo, unless its car is removed.
+ * @param name the name of the file
+ * @param read reads the object, or resolves to undefined when its bytes are not needed
+ */
+export async function openFile<T extends R2Object | R2ObjectBody>(
+  deps: Deps,
+  name: string,
+  read: () => Promise<T | null | undefined>,
+): Promise<Result<T | undefined>> {
+  const asked = carOfFile({ id: name.replace(/(-small)?\.\w+$/, ""), name });
+  const [[[known]], object] = await Promise.all([deps.db.ask(asked), reaching("R2", read)]);
+  let car = known;
+  // A replica may not know a new photo yet.
+  if (!car && object !== null) [[car]] = await deps.primary().ask(asked);
+  if (object !== null && car && car.status !== "REMOVED") return ok(object);
+  if (object && "body" in object) await object.body.cancel();
+  return refuse("photo_not_found");
 }
 
 /** Sets the order of the photos of a car. */
@@ -150,15 +236,19 @@ const carVersion = compile(
 /** Reads the context of a write of photos, and checks the car's version. */
 async function contextOf(deps: Deps, carId: string, versions: Versions): Promise<Result<PhotoContext>> {
   const [[car]] = await deps.db.ask(carVersion({ carId }));
-  if (!car) return refuse("car_not_found");
-  if (versions && !versions.includes(car.version)) return refuse("precondition_failed");
-  return ok({ carId, expected: versions && car.version, now: deps.now });
+  return contextFrom(car, carId, versions, deps.now);
 }
 
-const isFull = async ({ db }: Deps, carId: string): Promise<boolean> => {
-  const [present] = await db.ask(photosOf({ carId }));
-  return present.length >= MAX_PHOTOS;
-};
+function contextFrom(
+  car: { version: number } | undefined,
+  carId: string,
+  versions: Versions,
+  now: number,
+): Result<PhotoContext> {
+  if (!car) return refuse("car_not_found");
+  if (versions && !versions.includes(car.version)) return refuse("precondition_failed");
+  return ok({ carId, expected: versions && car.version, now });
+}
 
 /** Runs a write of photos, empties the public cache, and maps a violation to a refusal. */
 async function writing<Rows>(deps: Deps, write: () => Promise<Rows>): Promise<Result<Rows>> {
@@ -180,28 +270,19 @@ async function writing<Rows>(deps: Deps, write: () => Promise<Rows>): Promise<Re
   }
 }
 
-/** Deletes objects after the response. */
-function discardLater({ db, env, afterwards, requestId }: Deps, keys: readonly string[]): void {
+/** Deletes objects after the response, also the parts of an upload that did not end. */
+function discardLater(
+  { db, env, afterwards, requestId }: Deps,
+  keys: readonly string[],
+  file?: IncomingFile,
+): void {
+  const work = async () => {
+    await file?.abort();
+    await discardObjects(db, env.PHOTOS, keys);
+  };
   afterwards(
-    discardObjects(db, env.PHOTOS, keys).catch((error) =>
+    work().catch((error) =>
       log.warn("photos.objects_left_to_cron", { request: requestId, error: describeError(error) }),
     ),
   );
-}
-
-function refusalOf({ code, why }: PhotoFault): Refusal {
-  switch (code) {
-    case "unknown_type":
-      return { code: "unsupported_media_type", detail: why };
-    case "too_many_pixels":
-      return { code: "too_large", detail: why };
-    case "broken":
-      return {
-        code: "invalid_image",
-        detail: why,
-        faults: [{ field: "file", code: "invalid_image", message: why }],
-      };
-    case "unavailable":
-      throw new DependencyDown("the Images service", why);
-  }
 }

@@ -1,6 +1,7 @@
 /** What goes over the wire under /api/cars. */
 import { z } from "@hono/zod-openapi";
 import { currencyInput, money, moneyInput, moneyQuery } from "../http/money.ts";
+import { StreamedFile } from "../http/multipart.ts";
 import { pageQuery } from "../http/pagination.ts";
 import { closed, id, instant, line, prose, rule, wholeNumber } from "../http/validation.ts";
 import {
@@ -222,7 +223,11 @@ const altText = line(255);
 
 /** Body of `POST /api/cars/{id}/photos/`. */
 export const newPhoto = closed({
-  file: z.instanceof(File).openapi({ type: "string", format: "binary" }),
+  // Its bytes are not here: they are read as a stream. Typed clients send a file.
+  file: (z.instanceof(StreamedFile) as unknown as z.ZodType<File>).openapi({
+    type: "string",
+    format: "binary",
+  }),
   alt_text: altText.default(""),
   is_primary: z
     .enum(["true", "false"])

@@ -5,22 +5,20 @@ import type { AppEnv } from "./context.ts";
 import { Problem } from "./problems.ts";
 
 /** The largest JSON body. The longest valid one is a car with a description of 10,000 characters. */
-const MAX_JSON_BYTES = 64 * 1024;
-/** The largest file in a form. */
-export const MAX_FILE_BYTES = 10 * 1024 * 1024;
+export const MAX_JSON_BYTES = 64 * 1024;
 
-const atMost = (maxSize: number) =>
-  bodyLimit({
-    maxSize,
-    onError: () => {
-      throw new Problem("too_large", `The limit is ${maxSize} bytes`);
-    },
-  });
-const [limitJson, limitForm] = [atMost(MAX_JSON_BYTES), atMost(MAX_FILE_BYTES + MAX_JSON_BYTES)];
+const limit = bodyLimit({
+  maxSize: MAX_JSON_BYTES,
+  onError: () => {
+    throw new Problem("too_large", `The limit is ${MAX_JSON_BYTES} bytes`);
+  },
+});
 
-/** Refuses a larger body with `too_large`. Only operations that take a file read forms. */
-export const limitBody: MiddlewareHandler<AppEnv> = (c, next) => {
-  if (c.req.method === "GET") return next();
-  const isForm = /^multipart\/form-data\b/i.test(c.req.header("Content-Type") ?? "");
-  return (isForm ? limitForm : limitJson)(c, next);
-};
+/**
+ * Refuses a larger body with `too_large`.
+ * @param streamed the paths whose operations read their bodies as streams, and limit them (see multipart.ts)
+ */
+export const limitBodies =
+  (streamed: RegExp): MiddlewareHandler<AppEnv> =>
+  (c, next) =>
+    c.req.method === "GET" || streamed.test(c.req.path) ? next() : limit(c, next);

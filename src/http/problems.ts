@@ -27,6 +27,7 @@ export const PROBLEMS = {
   car_not_found: { status: 404, title: "There is no such car" },
   photo_not_found: { status: 404, title: "There is no such photo" },
   method_not_allowed: { status: 405, title: "This path does not support this method" },
+  upload_timeout: { status: 408, title: "The upload took too long" },
   slot_taken: { status: 409, title: "This slot is taken" },
   car_not_bookable: { status: 409, title: "This car can no longer be booked" },
   too_many_bookings: { status: 409, title: "The customer has the maximum number of active bookings" },
@@ -52,6 +53,7 @@ export const PROBLEMS = {
   internal_error: { status: 500, title: "Internal error" },
   misconfigured: { status: 503, title: "The service is not configured" },
   unavailable: { status: 503, title: "The service is temporarily unavailable" },
+  too_many_uploads: { status: 503, title: "Too many photos are being uploaded at once" },
   busy: { status: 503, title: "Too many requests of this kind are waiting" },
 } as const satisfies Record<RefusalCode, Entry> & Record<string, Entry>;
 

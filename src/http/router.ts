@@ -1,5 +1,5 @@
 /** Routers with common conventions: an optional slash at the end of paths, and one refusal of invalid requests. */
-import { OpenAPIHono } from "@hono/zod-openapi";
+import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import type { AppEnv } from "./context.ts";
 import { type SharedHeader, sharedHeaders } from "./shared-headers.ts";
 import { refuseInvalid } from "./validation.ts";
@@ -7,6 +7,16 @@ import { refuseInvalid } from "./validation.ts";
 /** A router for one area. */
 export const createRouter = () =>
   new OpenAPIHono<AppEnv>({ strict: false, defaultHook: (result) => refuseInvalid(result) });
+
+/**
+ * Prepares a route whose handler reads the body itself, as a stream: the document has all of it, and the framework does
+ * not read the body.
+ */
+export function streamed<R extends RouteConfig>(router: OpenAPIHono<AppEnv>, route: R): R {
+  router.openAPIRegistry.registerPath(route);
+  const { body: _, ...request } = route.request ?? {};
+  return { ...route, request, hide: true };
+}
 
 /** The JSON body of a request. */
 export const jsonBody = <S>(schema: S) =>

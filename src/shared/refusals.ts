@@ -27,6 +27,7 @@ export type RefusalCode =
   | "car_sold"
   | "primary_photo_needed"
   | "too_many_photos"
+  | "too_many_uploads"
   | "duplicate_request"
   | "precondition_failed"
   | "too_large"

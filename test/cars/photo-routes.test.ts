@@ -3,11 +3,11 @@ import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { inspectImage } from "../../src/cars/image-inspector.ts";
-import { readRange } from "../../src/cars/photo-storage.ts";
+import { partOf, readRange } from "../../src/cars/photo-storage.ts";
 import { deleteOrphanedObjects, deletePhoto, photosOf, updatePhoto } from "../../src/cars/photo-store.ts";
 import { carSchema, MAX_PHOTOS, photoSchema } from "../../src/cars/schemas.ts";
 import { openDatabase } from "../../src/db/client.ts";
-import { carPhotos, orphanedObjects } from "../../src/db/schema.ts";
+import { carPhotos, cars, orphanedObjects } from "../../src/db/schema.ts";
 import worker from "../../src/index.ts";
 import { BODY_TYPES } from "../../src/shared/enums.ts";
 import { drawPhoto, PHOTO_HEIGHT, PHOTO_WIDTH } from "../../tools/demo/demo-photos.ts";
@@ -140,7 +140,8 @@ describe("uploading a photo", () => {
     const [staff, carId] = [await person("SALES"), await car()];
     const file = await png();
     const headers = { "Idempotency-Key": "photo-1" };
-    const twins = await Promise.all([1, 2, 3].map(() => upload(staff.token, carId, file, { headers })));
+    const twins = await Promise.all([1, 2].map(() => upload(staff.token, carId, file, { headers })));
+    twins.push(await upload(staff.token, carId, file, { headers }));
     expect(twins.map(({ status }) => status)).toEqual([201, 201, 201]);
     expect(new Set(twins.map(({ body }) => JSON.stringify(body))).size).toBe(1);
     const [photo] = await storedPhotos(carId);
@@ -155,13 +156,93 @@ describe("uploading a photo", () => {
   });
 
   test("is refused when the car has the maximum number of photos", async () => {
-    const [staff, carId] = [await person("SALES"), await car()];
+    const [sam, sue, carId] = [await person("SALES"), await person("SALES"), await car()];
     await Promise.all(
       Array.from({ length: MAX_PHOTOS - 1 }, (_, index) => photoRow(carId, index, index === 0)),
     );
-    const answers = await Promise.all([1, 2, 3].map(async () => upload(staff.token, carId, await png())));
+    const answers = await Promise.all(
+      [sam, sue, sue].map(async ({ token }) => upload(token, carId, await png())),
+    );
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
     expect(await storedPhotos(carId)).toHaveLength(MAX_PHOTOS);
+  });
+});
+
+describe("uploads at once", () => {
+  /** An upload whose file does not end before `finish` is called. */
+  async function begin(token: string, carId: string, headers: Record<string, string> = {}) {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    const head = '--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n';
+    const answered = answer(
+      call("POST", `/api/cars/${carId}/photos`, {
+        token,
+        body: readable,
+        headers: { "Content-Type": "multipart/form-data; boundary=x", ...headers },
+      }),
+    );
+    await writer.write(latin1(head));
+    return {
+      answered,
+      async finish(file: Uint8Array) {
+        await writer.write(join(file, "\r\n--x--\r\n"));
+        await writer.close();
+        return answered;
+      },
+      breakOff: () => writer.close(),
+    };
+  }
+
+  test("beyond two of a user and three in all get 503, and are accepted once a place is free", async () => {
+    const [sam, sue, carId] = [await person("SALES"), await person("SALES"), await car()];
+    const running = [
+      await begin(sam.token, carId),
+      await begin(sam.token, carId),
+      await begin(sue.token, carId),
+    ];
+    for (const { token } of [sam, sue]) {
+      const refused = await upload(token, carId, await png());
+      expect([refused.status, refused.body.code, refused.headers.get("Retry-After")]).toEqual([
+        503,
+        "too_many_uploads",
+        "2",
+      ]);
+    }
+    const [first, ...others] = running;
+    expect((await first?.finish(await png()))?.status).toBe(201);
+    expect((await upload(sam.token, carId, await png())).status).toBe(201);
+    // A place is also given back by an upload that is refused, or that breaks off.
+    const broken = await others[0]?.finish(latin1("no image"));
+    expect(broken?.status).toBe(415);
+    await others[1]?.breakOff();
+    expect((await others[1]?.answered)?.status).toBe(400);
+    const last = await Promise.all(
+      [sam, sam, sue].map(async ({ token }) => upload(token, carId, await png())),
+    );
+    expect(last.map(({ status }) => status)).toEqual([201, 201, 201]);
+  });
+
+  test("of files above one part of R2 are stored whole", async () => {
+    const [{ token }, carId] = [await person("SALES"), await car()];
+    let large = await picture("image/jpeg");
+    const comments = Array.from({ length: 120 }, () =>
+      withSegment(join("\xff\xd8"), 0xfe, new Uint8Array(65_000)).subarray(2),
+    );
+    large = join(large.subarray(0, 2), ...comments, large.subarray(2));
+    expect(large.length).toBeGreaterThan(7_000_000);
+    const headers = { "Idempotency-Key": "large-1" };
+    const made = await upload(token, carId, large, { headers });
+    expect([made.status, made.body.width]).toEqual([201, 60]);
+    const again = await upload(token, carId, large, { headers });
+    expect([again.body, again.headers.get("Idempotency-Replayed")]).toEqual([made.body, "true"]);
+    const left = async () => (await env.PHOTOS.list({ prefix: "uploads/" })).objects.map(({ key }) => key);
+    await expect.poll(left).toEqual([]);
+  });
+
+  test("of a car that is gone or full are refused before the file is read", async () => {
+    const { token } = await person("SALES");
+    const upload = await begin(token, crypto.randomUUID());
+    expect((await upload.answered).body.code).toBe("car_not_found");
   });
 });
 
@@ -176,6 +257,11 @@ describe("an uploaded file", () => {
     );
   const ispe = (width: number, height: number) =>
     box("meta", "\0\0\0\0", box("iprp", box("ipco", box("ispe", "\0\0\0\0", big(width, 4), big(height, 4)))));
+  /** A PNG of `size` bytes that lacks only its end. */
+  const pngOf = (size: number) => {
+    const head = join(PNG_HEAD, pngHeader(60, 40));
+    return join(head, big(size - head.length - 12, 4), "IDAT", new Uint8Array(size - head.length - 8));
+  };
   const ftyp = box("ftyp", "avif\0\0\0\0avifmif1");
   const CORPUS: [string, number, () => Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>][] = [
     ["nothing at all", 415, () => latin1("")],
@@ -274,9 +360,20 @@ describe("an uploaded file", () => {
     ["an AVIF with no picture in it", 400, () => join(ftyp, ispe(60, 40), box("mdat", "x"))],
     ["an AVIF that is also a film", 400, async () => join(await picture("image/avif"), box("moov", "x"))],
     ["an AVIF whose boxes are longer than it", 400, () => join(ftyp, big(0xffffff, 4), "meta")],
-    ["eleven megabytes", 413, () => join(PNG_HEAD, new Uint8Array(11 * 1024 * 1024))],
-    ["ten megabytes and one byte", 413, () => join(PNG_HEAD, new Uint8Array(10 * 1024 * 1024 - 7))],
+    ["eleven megabytes", 413, () => pngOf(11 * 1024 * 1024)],
+    ["ten megabytes and one byte", 413, () => pngOf(10 * 1024 * 1024 + 1)],
   ];
+
+  test("that is refused leaves no object behind, whether it was stored or not", async () => {
+    const [{ token }, carId] = [await person("SALES"), await car()];
+    const before = (await env.PHOTOS.list()).objects.length;
+    const long = join(PNG_HEAD, pngHeader(60, 40), big(6_000_000, 4), "IDAT", new Uint8Array(5_500_000));
+    const undecodable = bomb(64);
+    for (const file of [latin1("no image"), long, undecodable])
+      expect((await upload(token, carId, file)).status).toBeGreaterThanOrEqual(400);
+    await expect.poll(() => db.select().from(orphanedObjects)).toEqual([]);
+    expect((await env.PHOTOS.list()).objects).toHaveLength(before);
+  });
 
   test.each(CORPUS)("that is hostile, %s, gets %i", async (_, status, make) => {
     const [staff, carId] = [await person("SALES"), await car()];
@@ -399,6 +496,58 @@ describe("the file of a photo", () => {
     expect((await fetchPhoto(url, { "If-None-Match": '"other"' })).status).toBe(200);
   });
 
+  test("that never was is not found, whatever the caller says to have", async () => {
+    const name = `${crypto.randomUUID()}.webp`;
+    for (const known of ["*", `"${name}"`])
+      expect((await fetchPhoto(`http://x/photos/${name}`, { "If-None-Match": known })).status).toBe(404);
+  });
+
+  test("is not served and not confirmed while its car is removed", async () => {
+    const [staff, carId] = [await person("SALES"), await car()];
+    const { url, thumbnail_url } = (await upload(staff.token, carId, await png())).body;
+    const etag = (await fetchPhoto(url)).headers.get("ETag") ?? "";
+    const statuses = async () => {
+      const asked = [
+        fetchPhoto(url),
+        fetchPhoto(thumbnail_url),
+        fetchPhoto(url, {}, "HEAD"),
+        fetchPhoto(url, { Range: "bytes=0-1" }),
+        fetchPhoto(url, { "If-None-Match": etag }),
+        fetchPhoto(url, { "If-None-Match": "*" }),
+      ];
+      return (await Promise.all(asked)).map(({ status }) => status);
+    };
+    await db.update(cars).set({ status: "REMOVED" }).where(eq(cars.id, carId));
+    expect(await statuses()).toEqual([404, 404, 404, 404, 404, 404]);
+    await db.update(cars).set({ status: "AVAILABLE" }).where(eq(cars.id, carId));
+    expect(await statuses()).toEqual([200, 200, 200, 206, 304, 304]);
+  });
+
+  test("is not the file that was uploaded, and no object without a photo", async () => {
+    const [id, upload] = [crypto.randomUUID(), `uploads/${crypto.randomUUID()}`];
+    for (const key of [`${id}.webp`, `${id}-small.webp`, upload]) {
+      await env.PHOTOS.put(key, "secret");
+      expect((await fetchPhoto(`http://x/photos/${key}`)).status).toBe(404);
+      await env.PHOTOS.delete(key);
+    }
+  });
+
+  test("is found as soon as it is stored, also when a replica does not know its photo yet", async () => {
+    const { url } = await photo();
+    const behind = {
+      getBookmark: () => null,
+      prepare: (sql: string) => env.DB.prepare(sql),
+      batch: async (statements: D1PreparedStatement[]) =>
+        statements.map(() => ({ results: [], meta: { rows_read: 0, rows_written: 0 } })),
+    };
+    const DB = {
+      withSession: (start: string) => (start === "first-primary" ? env.DB.withSession(start) : behind),
+    } as unknown as D1Database;
+    const request = new Request(`http://dealership.test${new URL(url).pathname}`);
+    const served = await worker.fetch(request, { ...env, DB }, createExecutionContext());
+    expect([served.status, (await bytesOf(served)).length > 0]).toEqual([200, true]);
+  });
+
   test("has the same headers and no body for HEAD", async () => {
     const { url } = await photo();
     const [get, head] = [await fetchPhoto(url), await fetchPhoto(url, {}, "HEAD")];
@@ -453,9 +602,10 @@ describe("the file of a photo", () => {
   });
 
   test("has only the ranges that its size allows", () => {
-    expect(readRange("bytes=0-", 10)).toEqual({ offset: 0, length: 10 });
-    expect(readRange("bytes=0-", 0)).toBe("unsatisfiable");
-    expect(readRange(undefined, 10)).toBeUndefined();
+    expect(partOf({ offset: 0 }, 10)).toEqual({ offset: 0, length: 10 });
+    expect(partOf({ offset: 3, length: 99 }, 10)).toEqual({ offset: 3, length: 7 });
+    expect(partOf({ offset: 0 }, 0)).toBeUndefined();
+    expect(readRange(undefined)).toBeUndefined();
   });
 });
 
@@ -633,20 +783,16 @@ describe("a failure", () => {
   test("of the second object leaves no row, and no object after the cron has run", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const before = await objects();
-    let puts = 0;
-    const PHOTOS = new Proxy(env.PHOTOS, {
-      get: (bucket, name) =>
-        name === "put"
-          ? (...put: Parameters<R2Bucket["put"]>) => {
-              puts += 1;
-              if (puts === 2) return Promise.reject(new Error("put: Unspecified error (0)"));
-              return bucket.put(...put);
-            }
-          : Reflect.get(bucket, name),
+    const PHOTOS = bucketWith({
+      put: async (key: string, ...rest: unknown[]) => {
+        if (key.endsWith("-small.webp")) throw new Error("put: Unspecified error (0)");
+        return Reflect.apply(env.PHOTOS.put, env.PHOTOS, [key, ...rest]);
+      },
     });
     expect((await send({ PHOTOS }, token, carId)).status).toBe(503);
     expect(await storedPhotos(carId)).toEqual([]);
-    expect((await objects()).length).toBe(before.length + 1);
+    // The uploaded file and the display size.
+    expect((await objects()).length).toBe(before.length + 2);
     await deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR);
     expect(await objects()).toEqual(before);
     expect(await db.select().from(orphanedObjects)).toEqual([]);
@@ -703,10 +849,7 @@ describe("a failure", () => {
   test("of the deletion of objects is corrected by the cron", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     const made = await upload(token, carId, await png());
-    const PHOTOS = new Proxy(env.PHOTOS, {
-      get: (bucket, name) =>
-        name === "delete" ? () => Promise.reject(new Error("internal error")) : Reflect.get(bucket, name),
-    });
+    const PHOTOS = bucketWith({ delete: () => Promise.reject(new Error("internal error")) });
     const context = createExecutionContext();
     const request = new Request(`http://dealership.test/api/cars/${carId}/photos/${made.body.id}/`, {
       method: "DELETE",
@@ -732,22 +875,19 @@ describe("a failure", () => {
     }
   });
 
-  /** A bucket in which something happens after each object that is stored. */
-  const bucketWith = (afterPut: () => Promise<unknown>) =>
-    new Proxy(env.PHOTOS, {
-      get: (bucket, name) =>
-        name === "put"
-          ? async (...put: Parameters<R2Bucket["put"]>) => {
-              const stored = await bucket.put(...put);
-              await afterPut();
-              return stored;
-            }
-          : Reflect.get(bucket, name),
+  /** A bucket in which something happens after a size of a photo is stored. */
+  const happening = (afterPut: () => Promise<unknown>) =>
+    bucketWith({
+      put: async (key: string, ...rest: unknown[]) => {
+        const stored = await Reflect.apply(env.PHOTOS.put, env.PHOTOS, [key, ...rest]);
+        if (key.endsWith(".webp")) await afterPut();
+        return stored;
+      },
     });
 
   test("that delays an upload until its objects are marked for deletion leaves no row", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
-    const PHOTOS = bucketWith(() => deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR));
+    const PHOTOS = happening(() => deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + 2 * HOUR));
     expect((await send({ PHOTOS }, token, carId)).status).toBe(503);
     expect(await storedPhotos(carId)).toEqual([]);
   });
@@ -755,20 +895,30 @@ describe("a failure", () => {
   test("an upload whose objects are about to be deleted writes no row", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
     // The cron has marked them, and has not deleted them yet.
-    const PHOTOS = bucketWith(() => db.update(orphanedObjects).set({ pendingDelete: true }));
+    const PHOTOS = happening(() => db.update(orphanedObjects).set({ pendingDelete: true }));
     expect((await send({ PHOTOS }, token, carId)).status).toBe(503);
     expect(await storedPhotos(carId)).toEqual([]);
   });
 
   test("an upload that is under way keeps its objects when the cron runs", async () => {
     const [{ token }, carId] = [await person("SALES"), await car()];
-    const PHOTOS = bucketWith(() => deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + HOUR / 2));
+    const PHOTOS = happening(() => deleteOrphanedObjects(database(), env.PHOTOS, Date.now() + HOUR / 2));
     expect((await send({ PHOTOS }, token, carId)).status).toBe(201);
     for (const { key, thumbnailKey } of await storedPhotos(carId))
       for (const name of [key, thumbnailKey]) expect(await env.PHOTOS.head(name)).not.toBeNull();
     expect(await storedPhotos(carId)).toHaveLength(1);
   });
 });
+
+/** The bucket, with some members replaced. */
+function bucketWith(members: object): R2Bucket {
+  return new Proxy(env.PHOTOS, {
+    get(bucket, name) {
+      const member = Reflect.get(members, name) ?? Reflect.get(bucket, name);
+      return typeof member === "function" ? member.bind(bucket) : member;
+    },
+  });
+}
 
 /** D1 that loses the connection at a batch with a statement like this: before it is carried out, or after. */
 function failing(isMeant: (sql: string) => boolean, afterwards: boolean): D1Database {

@@ -1,3 +1,4 @@
+import { type ClientRequest, request } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PASSWORD, type Server, startServer } from "../../tools/server/server.ts";
 import { exifWithPlace, png, pngChunk } from "../support/images.ts";
@@ -69,5 +70,35 @@ describe("over HTTP", () => {
     const known = await fetch(url, { headers: { "If-None-Match": whole.headers.get("ETag") ?? "" } });
     expect(known.status).toBe(304);
     expect((await fetch(url, { method: "HEAD" })).headers.get("Content-Length")).toBe(String(bytes.length));
+  });
+
+  test("uploads whose clients go away give their places back", async () => {
+    const vin = "over-http-3";
+    const { body: car } = await server.call("POST", "/api/cars", { token, json: described(vin) });
+    const path = new URL(`/api/cars/${car.id}/photos`, server.url);
+    const begin = () =>
+      new Promise<ClientRequest>((begun) => {
+        const sent = request(path.href, {
+          method: "POST",
+          headers: {
+            Authorization: `Bearer ${token}`,
+            "Content-Type": "multipart/form-data; boundary=x",
+            "Content-Length": "5000000",
+          },
+        });
+        sent.on("error", () => {});
+        sent.write('--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n', () =>
+          begun(sent),
+        );
+      });
+    const upload = async () => {
+      const form = new FormData();
+      form.set("file", new Blob([await png()]), "a.png");
+      return (await server.call("POST", path.pathname, { token, form })).status;
+    };
+    const gone = await Promise.all([begin(), begin()]);
+    await expect.poll(upload, { timeout: 20_000 }).toBe(503);
+    for (const sent of gone) sent.destroy();
+    await expect.poll(upload, { timeout: 40_000 }).toBe(201);
   });
 });

@@ -31,26 +31,32 @@ export type Car = ReturnType<typeof demoCars>[number];
 export type Person = { id: string; username: string; role: Role; token: string };
 export type Booking = typeof bookings.$inferInsert;
 
-/** The size of the database; `popular`: the number of cars whose coordinators are loaded. */
-export type Size = { cars: number; customers: number; bookings: number; popular: number };
+/**
+ * The size of the database; `popular`: the number of cars whose coordinators are loaded; `sellers`: the number of people
+ * who sell, one unless it is given.
+ */
+export type Size = { cars: number; customers: number; bookings: number; popular: number; sellers?: number };
 
 const allWorkers = Object.keys(WORKERS) as Which[];
 
 /**
  * Builds the Workers, starts them and fills their databases, which begin equal.
  * @param vars variables that differ from production's
+ * @param inspectorPort where the inspector of the isolates listens, if it is needed
  */
 export async function setStage(
   size: Size,
   firstPort: number,
   names: readonly Which[] = allWorkers,
   vars: Record<string, string> = {},
+  inspectorPort?: number,
 ) {
   const config = unstable_readConfig({ config: "wrangler.toml" }, { hideWarnings: true });
   const secret = randomBytes(48).toString("base64url");
   const ports = { app: firstPort, metered: firstPort + 1, limits: firstPort + 2 };
   const runtime = new Miniflare(
     convertV4MiniflareOptions({
+      ...(inspectorPort === undefined ? {} : { inspectorPort }),
       workers: names.map((name) => ({
         name,
         modules: true,
@@ -76,6 +82,7 @@ export async function setStage(
         },
         d1Databases: { DB: `database-of-${name}` },
         r2Buckets: { PHOTOS: "photos" },
+        images: { binding: "IMAGES" },
         durableObjects: { CAR_COORDINATOR: { className: "CarCoordinator", useSQLite: true } },
         // The queue has no consumer, because delivery is not part of a request.
         queueProducers: { NOTIFICATIONS: { queueName: `queue-of-${name}` } },
@@ -87,7 +94,7 @@ export async function setStage(
   const databases = await Promise.all(names.map((name) => runtime.getD1Database("DB", name)));
   for (const d1 of databases) await createTables(d1);
 
-  const { stock, customers, seller, rows } = await furnish(
+  const { stock, customers, seller, sellers, rows } = await furnish(
     size,
     secret,
     String(config.vars["SHOWROOM_TIME_ZONE"]),
@@ -106,6 +113,7 @@ export async function setStage(
     popular: stock.slice(0, size.popular),
     customers,
     seller,
+    sellers,
     password: PASSWORD,
     photoKey: rows.photos[0]?.key ?? "",
     bucket: await runtime.getR2Bucket("PHOTOS", "app"),
@@ -135,7 +143,10 @@ async function furnish(size: Size, secret: string, zone: string) {
   const now = Date.now();
   const passwordHash = await hashPassword(PASSWORD);
   const stock = demoCars(size.cars, now).map((car) => ({ ...car, status: "AVAILABLE" as const }));
-  const roles: Role[] = ["SALES", ...Array<Role>(size.customers).fill("CUSTOMER")];
+  const roles: Role[] = [
+    ...Array<Role>(size.sellers ?? 1).fill("SALES"),
+    ...Array<Role>(size.customers).fill("CUSTOMER"),
+  ];
   const people = await Promise.all(
     roles.map(async (role, index) => {
       const [id, sessionId] = [uuidv7(), uuidv7()];
@@ -143,7 +154,9 @@ async function furnish(size: Size, secret: string, zone: string) {
       return { id, sessionId, role, token, username: `person-${index}` };
     }),
   );
-  const [seller, ...customers] = people;
+  const sellers = people.filter(({ role }) => role === "SALES");
+  const customers = people.filter(({ role }) => role === "CUSTOMER");
+  const [seller] = sellers;
   if (!seller) throw new Error("nobody works here");
   const drives: Booking[] = spread(stock, customers, size.bookings, 7, zone).map((drive, index) => ({
     ...drive,
@@ -157,6 +170,7 @@ async function furnish(size: Size, secret: string, zone: string) {
   return {
     stock,
     seller,
+    sellers,
     customers,
     rows: {
       users: people.map(({ id, role, username }) => ({
@@ -171,16 +185,14 @@ async function furnish(size: Size, secret: string, zone: string) {
         lastName: "Body",
         ...at,
       })),
-      profiles: [
-        {
-          id: uuidv7(),
-          userId: seller.id,
-          salaryCents: 1,
-          commissionRate: 250,
-          hireDate: "2020-01-01",
-          ...at,
-        },
-      ],
+      profiles: sellers.map(({ id }) => ({
+        id: uuidv7(),
+        userId: id,
+        salaryCents: 1,
+        commissionRate: 250,
+        hireDate: "2020-01-01",
+        ...at,
+      })),
       sessions: people.map(({ id, sessionId }) => ({
         id: sessionId,
         userId: id,
@@ -188,18 +200,21 @@ async function furnish(size: Size, secret: string, zone: string) {
         expiresAt: now + 86_400_000,
       })),
       photos: stock.flatMap((car) =>
-        [0, 1].map((place) => ({
-          id: uuidv7(),
-          carId: car.id,
-          key: `${car.id}-${place}.webp`,
-          thumbnailKey: `${car.id}-${place}-small.webp`,
-          contentType: "image/webp",
-          width: 1600,
-          height: 1000,
-          sortOrder: place,
-          isPrimary: place === 0 ? 1 : 0,
-          createdAt: now,
-        })),
+        [0, 1].map((place) => {
+          const id = uuidv7();
+          return {
+            id,
+            carId: car.id,
+            key: `${id}.webp`,
+            thumbnailKey: `${id}-small.webp`,
+            contentType: "image/webp",
+            width: 1600,
+            height: 1000,
+            sortOrder: place,
+            isPrimary: place === 0 ? 1 : 0,
+            createdAt: now,
+          };
+        }),
       ) as unknown as Array<typeof carPhotos.$inferInsert>,
       bookings: drives,
     },

@@ -13,6 +13,7 @@ const ADVICE: Record<Status, string> = {
   403: "Sign in as a user with another role. [The reference](/docs) names the roles of each operation.",
   404: "Check the path and its ids. Resources that the caller may not see are also reported as not found.",
   405: "Use one of the methods that the `Allow` header names.",
+  408: "Send the request again, over a faster connection or with a smaller file.",
   409: "Read the current state and decide again. The same request fails until the state changes.",
   412: "Read the resource again, apply the change to it, and send its new `ETag` in `If-Match`.",
   413: "Send less. `detail` names the largest size.",
