@@ -6,6 +6,7 @@ import { call, person } from "../support/world.ts";
 
 const LIMITS = ["ADDRESS_LIMIT", "ACCOUNT_LIMIT", "ACCOUNT_BURST_LIMIT", "MAIL_LIMIT"] as const;
 const PASSWORD = "a quiet engine";
+const newName = () => `new-${crypto.randomUUID().slice(0, 8)}`;
 
 type Sent = { method?: string; path: string; json: unknown; token?: string; from?: string };
 
@@ -69,11 +70,11 @@ test("everything that hashes a password is one count of its address, and of its 
   const passwords = { current_password: PASSWORD, new_password: "short" };
   const staff = { username: "a b", password: PASSWORD, salary: "1", commission_rate: "1", role: "SALES" };
   const sent: Sent[] = [
-    { path: "/api/auth/register/", json: { username: `new-${crypto.randomUUID()}`, password: PASSWORD } },
+    { path: "/api/auth/register/", json: { username: newName(), password: PASSWORD } },
     { path: "/api/auth/login/", json: { username: "nobody", password: PASSWORD } },
     { path: "/api/auth/password/change/", token, json: { ...passwords, new_password: "another engine" } },
     { path: "/api/auth/password/reset/", json: { token: "unknown", new_password: "another engine" } },
-    { path: "/api/staff/", token: admin.token, json: { ...staff, username: `new-${crypto.randomUUID()}` } },
+    { path: "/api/staff/", token: admin.token, json: { ...staff, username: newName() } },
   ];
   const keys = [];
   for (const [at, request] of sent.entries())

@@ -5,6 +5,7 @@ import { createApp } from "../../src/app.ts";
 import { readConfig } from "../../src/config.ts";
 import { clientAddress } from "../../src/http/client-address.ts";
 import type { AppEnv } from "../../src/http/context.ts";
+import { DEPLOYED } from "../support/world.ts";
 
 const app = new Hono<AppEnv>().get("/", (c) => {
   c.set("config", readConfig(env));
@@ -37,12 +38,11 @@ test("in production a request without an address is refused, because all such cl
         props: {},
       } as unknown as ExecutionContext,
     );
-  const production = { ENVIRONMENT: "production", PUBLIC_URL: "https://cars.example.com" };
-  const refused = await ask({}, production);
+  const refused = await ask({}, DEPLOYED);
   expect(refused.status).toBe(503);
   expect(await refused.json()).toMatchObject({ code: "misconfigured" });
-  expect((await ask({ "CF-Connecting-IP": "" }, production)).status).toBe(503);
-  expect((await ask({ "CF-Connecting-IP": "192.0.2.7" }, production)).status).toBe(200);
+  expect((await ask({ "CF-Connecting-IP": "" }, DEPLOYED)).status).toBe(503);
+  expect((await ask({ "CF-Connecting-IP": "192.0.2.7" }, DEPLOYED)).status).toBe(200);
   expect((await ask({}, {})).status).toBe(200);
   expect(await (await app.request("/")).text()).toBe("local");
 });

@@ -21,7 +21,7 @@ test.each(SCRIPTS.filter((name) => !WITHOUT_USAGE.includes(name)))(
   (name) => {
     const source = readFileSync(`scripts/${name}`, "utf8");
     expect(source).toMatch(/\bread(Options|Arguments)\(/);
-    const npmName = name.replace(".ts", "").replace(/^(bench|measure|walk)-/, "$1:");
+    const npmName = name.replace(".ts", "").replace(/^(bench|measure|race|walk)-/, "$1:");
     expect(source).toMatch(new RegExp(`\`(Usage: )?npm run ${npmName}\\b`));
     expect(source).not.toMatch(/\bprocess\.argv\b/);
   },
