@@ -470,7 +470,7 @@ describe("an answer of the database that is lost after the commit of a sale", ()
     // The first batch loads the car, the second is the sale.
     const worker = workerWith(carId, async (batch, index) => {
       const result = await batch();
-      if (index === 2) throw new Error("D1_ERROR: the answer was lost");
+      if (index === 2) throw new Error("D1_ERROR: Network connection lost.");
       return result;
     });
     const sold = await answer(worker(request(sam.token, carId, buyer.id, "lost-1")));
@@ -481,7 +481,7 @@ describe("an answer of the database that is lost after the commit of a sale", ()
     const [sam, buyer, carId] = [await person("SALES"), await person(), await car()];
     const worker = workerWith(carId, async (batch, index) => {
       const result = await batch();
-      if (index >= 2) throw new Error("D1_ERROR: the answer was lost");
+      if (index >= 2) throw new Error("D1_ERROR: Network connection lost.");
       return result;
     });
     const first = await answer(worker(request(sam.token, carId, buyer.id, "lost-2")));
