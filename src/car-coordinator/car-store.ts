@@ -52,6 +52,12 @@ const raiseEpoch = compile(
     .onConflictDoUpdate({ target: calendars.carId, set: { epoch: sql`${calendars.epoch} + 1` } })
     .returning({ epoch: calendars.epoch }),
 );
+const currentEpoch = compile(
+  build
+    .select({ epoch: calendars.epoch })
+    .from(calendars)
+    .where(eq(calendars.carId, sql.placeholder("carId"))),
+);
 
 /** The D1 store of one car's writer. */
 export class D1CarStore implements CarStore {
@@ -123,6 +129,12 @@ export class D1CarStore implements CarStore {
       stored.startAt === booking.startAt &&
       stored.updatedAt === booking.updatedAt
     );
+  }
+
+  async isCurrent(): Promise<boolean> {
+    const epoch = this.#epoch;
+    const [[raised]] = await this.#open().ask(currentEpoch({ carId: this.#options.carId }));
+    return (raised?.epoch ?? 0) === epoch;
   }
 
   bookmark(): string | null {

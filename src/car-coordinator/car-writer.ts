@@ -40,6 +40,8 @@ export interface CarStore {
   commit(change: Change, context: CommandContext): Promise<Commit>;
   /** Whether the store contains a change whose commit had an unknown outcome. */
   holds(change: Change): Promise<boolean>;
+  /** Whether the last load is still up to date, apart from the commits of this store. */
+  isCurrent(): Promise<boolean>;
   /** The bookmark of the latest state that this store has read or written. */
   bookmark(): string | null;
 }
@@ -57,7 +59,11 @@ export const MAX_WAITING = 2000;
 /** How often a command is decided when memory proves to be out of date, or its commit is lost. */
 const MAX_TRIES = 3;
 
-/** The writer of one car. */
+/**
+ * The writer of one car. A commit proves that memory was up to date, because the fence refuses it otherwise. An answer
+ * without a commit, such as `slot_taken`, is given only when something proved it after the command arrived: a commit of
+ * another command, a load, or else one question to the store.
+ */
 export class CarWriter {
   readonly #store: CarStore;
   readonly #decisionContext: () => DecisionContext;
@@ -65,6 +71,10 @@ export class CarWriter {
   readonly #queue: SerialQueue;
   readonly #pause: () => Promise<void>;
   #state: CarState | undefined;
+  /** Counts arrivals and questions to the store, so that their order is known. */
+  #clock = 0;
+  /** When the last question began whose answer proved that memory was up to date. */
+  #provenAt = 0;
 
   constructor(
     store: CarStore,
@@ -82,12 +92,13 @@ export class CarWriter {
 
   /** Executes a command after all earlier ones. Refuses with `busy` when too many wait. */
   async execute(command: Command, context: CommandContext): Promise<Outcome> {
-    return this.#queue.run(() => this.#execute(command, context)) ?? refuse("busy");
+    const arrivedAt = this.#tick();
+    return this.#queue.run(() => this.#execute(command, context, arrivedAt)) ?? refuse("busy");
   }
 
-  async #execute(command: Command, context: CommandContext): Promise<Outcome> {
+  async #execute(command: Command, context: CommandContext, arrivedAt: number): Promise<Outcome> {
     try {
-      return await this.#decideAndCommit(command, context);
+      return await this.#decideAndCommit(command, context, arrivedAt);
     } catch (error) {
       this.#state = undefined;
       this.#report("car.store_failed", error, context.requestId);
@@ -97,24 +108,31 @@ export class CarWriter {
     }
   }
 
-  async #decideAndCommit(command: Command, context: CommandContext): Promise<Outcome> {
+  async #decideAndCommit(command: Command, context: CommandContext, arrivedAt: number): Promise<Outcome> {
     const decisionContext = this.#decisionContext();
     for (let tries = 1; ; tries += 1) {
       const state = this.#state ?? (await this.#load());
       const decision = decide(state, command, decisionContext);
-      if (!decision.ok) return decision;
+      if (!decision.ok || !decision.change) {
+        if (!(await this.#isProvenSince(arrivedAt))) {
+          this.#state = undefined;
+          continue;
+        }
+        return decision.ok ? { ...decision, bookmark: this.#store.bookmark() } : decision;
+      }
       const { change } = decision;
-      if (!change) return { ok: true, change, booking: decision.booking, bookmark: this.#store.bookmark() };
+      const askedAt = this.#tick();
       const commit = await this.#store.commit(change, context);
       switch (commit.type) {
         case "committed":
+          this.#provenAt = askedAt;
           this.#state = apply(state, change);
           return this.#done(change);
         case "refused":
           if (commit.isFinal) return { ok: false, refusal: commit.refusal };
           // Another writer loaded or wrote, so memory is out of date; or the change itself violates a rule.
           this.#state = undefined;
-          if (tries === MAX_TRIES) return { ok: false, refusal: commit.refusal };
+          if (tries >= MAX_TRIES) return { ok: false, refusal: commit.refusal };
           continue;
         case "unknown":
           this.#report("car.commit_unknown", commit.error, context.requestId);
@@ -122,15 +140,31 @@ export class CarWriter {
           // Memory is out of date. Once it is loaded again, the change is in the store or can never get there.
           await this.#load();
           if (await this.#store.holds(change)) return this.#done(change);
-          if (tries === MAX_TRIES || !isWorthRepeating(commit.error)) return refuse("unavailable");
+          if (tries >= MAX_TRIES || !isWorthRepeating(commit.error)) return refuse("unavailable");
           continue;
       }
     }
   }
 
+  /** Whether memory was up to date at some moment after `arrivedAt`. */
+  async #isProvenSince(arrivedAt: number): Promise<boolean> {
+    if (this.#provenAt > arrivedAt) return true;
+    const askedAt = this.#tick();
+    if (!(await this.#store.isCurrent())) return false;
+    this.#provenAt = askedAt;
+    return true;
+  }
+
   async #load(): Promise<CarState> {
+    const askedAt = this.#tick();
     this.#state = await this.#store.load();
+    this.#provenAt = askedAt;
     return this.#state;
+  }
+
+  #tick(): number {
+    this.#clock += 1;
+    return this.#clock;
   }
 
   #done(change: Change): Outcome {

@@ -117,15 +117,74 @@ test("the bookings of a car that is removed are cancelled under a higher sequenc
   ]);
 });
 
-test("a loaded coordinator refuses what it knows to be taken without the database", async () => {
+test("a loaded coordinator refuses what is taken after one question to the database, and does not load again", async () => {
   const { carId, book, context } = await stage();
   const counted = countingDatabase();
   const writer = writerOf(carId, counted.d1);
   expect(await writer.execute(book(), context)).toMatchObject({ ok: true });
   for (let i = 0; i < 10; i += 1)
     expect(await writer.execute(book(), context)).toMatchObject({ refusal: { code: "slot_taken" } });
-  // One to load, one to book.
-  expect(counted.batches).toBe(2);
+  // One to load, one to book, and one for each refusal, because they do not wait at the same time.
+  expect(counted.batches).toBe(12);
+  expect(await db.select().from(calendars).where(eq(calendars.carId, carId))).toEqual([{ carId, epoch: 1 }]);
+});
+
+describe("a coordinator whose car was changed in the database by another writer", () => {
+  /** Cancels the bookings of the car and begins a new epoch, as the deactivation of their customer does. */
+  const cancelAll = (carId: string) =>
+    env.DB.batch([
+      env.DB.prepare("UPDATE calendars SET epoch = epoch + 1 WHERE car_id = ?").bind(carId),
+      env.DB.prepare(
+        "UPDATE bookings SET status = 'CANCELLED', sequence = sequence + 1 WHERE car_id = ? AND status IN ('PENDING', 'APPROVED')",
+      ).bind(carId),
+    ]);
+
+  test.each([
+    ["books a slot that was freed", (book: Command) => book, "ok"],
+    [
+      "does not approve a booking that was cancelled",
+      (_: Command, bookingId: string): Command => ({ type: "transition", bookingId, to: "APPROVED" }),
+      "illegal_transition",
+    ],
+    [
+      "does not move a booking that was cancelled",
+      (_: Command, bookingId: string): Command => ({
+        type: "reschedule",
+        bookingId,
+        startAt: slot(4),
+        confirmed: true,
+      }),
+      "illegal_transition",
+    ],
+    [
+      "does not confirm the present time of a booking that was cancelled",
+      (_: Command, bookingId: string): Command => ({
+        type: "reschedule",
+        bookingId,
+        startAt: slot(2),
+        confirmed: true,
+      }),
+      "illegal_transition",
+    ],
+  ])("%s", async (_, next, code) => {
+    const { carId, book, context } = await stage();
+    const writer = writerOf(carId);
+    const first = await writer.execute(book(), context);
+    await cancelAll(carId);
+    const outcome = await writer.execute(next(book(), (first.ok && first.booking?.id) || ""), context);
+    expect(codes([outcome])).toEqual({ [code]: 1 });
+  });
+
+  test("asks the database once for all refusals that wait at the same time", async () => {
+    const { carId, book, context } = await stage();
+    const counted = countingDatabase();
+    const writer = writerOf(carId, counted.d1);
+    await writer.execute(book(), context);
+    counted.batches = 0;
+    const outcomes = await Promise.all(Array.from({ length: 100 }, () => writer.execute(book(), context)));
+    expect(codes(outcomes)).toEqual({ slot_taken: 100 });
+    expect(counted.batches).toBe(1);
+  });
 });
 
 describe("the bookmark of an answer", () => {

@@ -50,7 +50,8 @@ function drawRequest(world: World): Request {
     const [id, confirmed] = [random.pick(known), random.chance(0.5)];
     return () => reschedule(world, id, startAt, confirmed);
   }
-  if (dice < 0.87) {
+  if (dice < 0.84) return () => close(world);
+  if (dice < 0.89) {
     const by = random.pick(["sell", "sell", "void_sale", "REMOVED", "AVAILABLE", "RESERVED"] as const);
     return () => setStatus(world, by);
   }
@@ -169,6 +170,17 @@ function statusCommand(by: StatusChange): Command {
   if (by === "sell") return { type: "sell", sale, commission: entry };
   if (by === "void_sale") return { type: "void_sale", sale, reversal: entry };
   return { type: "set_status", to: by };
+}
+
+/** Deactivates the customer: the database is changed without the writer. */
+function close(world: World) {
+  const { now } = world;
+  return observe<"close">(world, { type: "close", now }, async () => {
+    await world.pause();
+    const cancelled = world.ledger.close(now);
+    await world.pause();
+    return { type: "ok", value: { cancelled } };
+  });
 }
 
 const lines = (bookings: Iterable<Booking>): string[] =>

@@ -81,6 +81,16 @@ export class Ledger {
     return undefined;
   }
 
+  /** Cancels the coming bookings without the writer, as the deactivation of their customer does. */
+  close(now: number): number[] {
+    this.epoch += 1;
+    const over = this.active().filter(({ startAt }) => startAt > now);
+    for (const booking of over)
+      this.bookings.set(booking.id, { ...booking, status: "CANCELLED", sequence: booking.sequence + 1 });
+    this.#keepState();
+    return over.map(({ startAt }) => startAt);
+  }
+
   #keepState(): void {
     this.states.push({ status: this.status, active: this.active() });
   }

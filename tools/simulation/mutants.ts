@@ -62,6 +62,18 @@ export const MUTANTS: readonly Mutant[] = [
     to: "if (tries",
   },
   {
+    name: "refuses by memory that is out of date",
+    file: "car-coordinator/car-writer.ts",
+    from: "!(await this.#isProvenSince(arrivedAt))",
+    to: "false",
+  },
+  {
+    name: "takes a proof from before the command for one",
+    file: "car-coordinator/car-writer.ts",
+    from: "this.#provenAt > arrivedAt",
+    to: "this.#provenAt > 0",
+  },
+  {
     name: "drops the queue",
     file: "car-coordinator/serial-queue.ts",
     from: "this.#last.then(task)",

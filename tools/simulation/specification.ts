@@ -56,6 +56,8 @@ export type Operation =
       at: number[];
       result: Result<{ cancelled: number[]; at: number }>;
     }
+  /** The customer is deactivated at `now`. `cancelled`: the starts of the bookings that were cancelled. */
+  | { type: "close"; now: number; result: Result<{ cancelled: number[] }> }
   /** The starts of the free slots of the day, as a reader saw them whose clock said `now`. */
   | { type: "slots"; now: number; result: Result<number[]> }
   /** All bookings there ever were, as "start status", sorted: what the database says. */
@@ -184,6 +186,14 @@ function setStatus(state: State, { by, at, result }: Of<"set_status">): State[] 
   return when(equal(cancelled, result.value.cancelled.toSorted()), next);
 }
 
+function close(state: State, { now, result }: Of<"close">): State[] {
+  const over = state.entries.filter((e) => isActive(e) && e.startAt > now);
+  const entries = state.entries.map((e) => (over.includes(e) ? { ...e, status: "CANCELLED" } : e));
+  const starts = over.map((e) => e.startAt).sort();
+  const fits = result.type !== "ok" || equal(starts, result.value.cancelled.toSorted());
+  return when(fits, { ...state, entries });
+}
+
 /** The specification of a car that is for sale and has no bookings. */
 export const carSpecification: Specification<State, Operation> = {
   initial: { status: "AVAILABLE", entries: [], keys: {} },
@@ -197,6 +207,8 @@ export const carSpecification: Specification<State, Operation> = {
         return reschedule(state, operation);
       case "set_status":
         return setStatus(state, operation);
+      case "close":
+        return close(state, operation);
       case "slots": {
         if (operation.result.type !== "ok") return [state];
         const free = STARTS.filter((start) => start > operation.now && !isTaken(state, start));

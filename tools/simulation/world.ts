@@ -248,6 +248,11 @@ class DistantStore implements CarStore {
     return this.#ask("holds", (ledger) => ledger.holds(change));
   }
 
+  isCurrent(): Promise<boolean> {
+    const epoch = this.#epoch;
+    return this.#ask("is current", (ledger) => ledger.epoch === epoch);
+  }
+
   bookmark(): string | null {
     return this.#bookmark;
   }
