@@ -170,3 +170,24 @@ BEGIN SELECT RAISE(ABORT, 'not_the_cars_currency'); END;
 CREATE TRIGGER booking_changes_hold BEFORE UPDATE OF n ON booking_changes
 WHEN NEW.n > 20
 BEGIN SELECT RAISE(ABORT, 'too_many_changes'); END;
+--> statement-breakpoint
+
+-- The rule of 0001 for sales, except that the free texts of any sale, also a void one, can be erased with the personal
+-- data of its customer.
+DROP TRIGGER sales_stay_as_recorded;--> statement-breakpoint
+CREATE TRIGGER sales_stay_as_recorded BEFORE UPDATE ON sales
+WHEN NEW.id <> OLD.id OR NEW.car_id <> OLD.car_id OR NEW.customer_id <> OLD.customer_id
+  OR NEW.salesperson_id <> OLD.salesperson_id OR NEW.sale_price_cents <> OLD.sale_price_cents
+  OR NEW.currency <> OLD.currency OR NEW.sale_at <> OLD.sale_at OR NEW.created_at <> OLD.created_at
+BEGIN SELECT RAISE(ABORT, 'immutable'); END;
+--> statement-breakpoint
+CREATE TRIGGER sales_void_stay_as_recorded BEFORE UPDATE ON sales
+WHEN OLD.voided_at IS NOT NULL AND (
+  NEW.payment_method <> OLD.payment_method OR NEW.contract_number <> OLD.contract_number
+  OR NEW.remarks NOT IN (OLD.remarks, '') OR NEW.void_reason NOT IN (OLD.void_reason, '')
+)
+BEGIN SELECT RAISE(ABORT, 'immutable'); END;
+--> statement-breakpoint
+CREATE TRIGGER sales_voided_once BEFORE UPDATE OF voided_at, voided_by ON sales
+WHEN OLD.voided_at IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'immutable'); END;

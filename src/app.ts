@@ -22,6 +22,7 @@ import { Busy } from "./shared/busy.ts";
 import { DependencyDown } from "./shared/dependency-down.ts";
 import { describeError, log } from "./shared/log.ts";
 import { staffRoutes } from "./staff/routes.ts";
+import { ownDataRoutes, userRoutes } from "./users/routes.ts";
 
 /** Paths whose operations read a file as a stream. */
 const STREAMED = /^\/api\/cars\/[^/]+\/photos\/?$/;
@@ -43,6 +44,8 @@ export function createApp() {
 
   const routed = app
     .route("/api/auth", authRoutes)
+    .route("/api/auth", ownDataRoutes)
+    .route("/api/users", userRoutes)
     .route("/api/cars", carRoutes)
     .route("/api/cars", photoRoutes)
     .route("/api/cars", slotRoutes)

@@ -24,6 +24,11 @@ const ACCESS = {
   resetPassword: "public",
   verifyEmail: "public",
   resendVerificationEmail: SIGNED_IN,
+  exportMe: SIGNED_IN,
+  eraseMe: CUSTOMER,
+
+  getUser: ADMIN,
+  updateUser: ADMIN,
 
   listCars: "optional",
   countCarFacets: "optional",

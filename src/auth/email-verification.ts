@@ -5,7 +5,7 @@
 import { and, eq, isNotNull, isNull, ne, type SQL, sql } from "drizzle-orm";
 import type { Database, Reader } from "../db/client.ts";
 import { emailVerifications, users } from "../db/schema.ts";
-import { build, compile, insertInto, statementOf } from "../db/statement.ts";
+import { build, compile, statementOf } from "../db/statement.ts";
 import type { Notice } from "../outbox/notices.ts";
 import { sha256 } from "../shared/digest.ts";
 import { foldCase } from "../shared/text.ts";
@@ -32,13 +32,13 @@ export async function issueVerificationToken(
 ): Promise<string> {
   const token = randomToken();
   await db.commit("system", "email_verification.issue", `user:${userId}`, [
-    insertInto(emailVerifications, {
-      tokenHash: await sha256(token),
-      userId,
-      email,
-      createdAt: now,
-      expiresAt: now + VERIFICATION_MS,
-    }),
+    // Not for a user who was erased while the mail was on its way: the row would keep the address.
+    statementOf(
+      build.insert(emailVerifications).select(
+        sql`SELECT ${await sha256(token)}, id, ${email}, ${now}, ${now + VERIFICATION_MS}, NULL FROM ${users}
+          WHERE id = ${userId} AND erased_at IS NULL`,
+      ),
+    ),
   ]);
   return token;
 }

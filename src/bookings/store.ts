@@ -1,7 +1,7 @@
 /** Bookings in the database: queries, and the statements that the coordinator commits. */
 import { and, desc, eq, gt, gte, inArray, lt, sql } from "drizzle-orm";
 import { counted, listing } from "../db/listing.ts";
-import { bookings } from "../db/schema.ts";
+import { bookings, calendars } from "../db/schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
 import { ACTIVE_BOOKING_STATUSES } from "../shared/enums.ts";
 import { DAY_MS } from "../shared/showroom-time.ts";
@@ -122,3 +122,37 @@ export const cancelBookings = (cancelled: readonly Booking[], at: number): State
             ),
         ),
       ];
+
+/**
+ * The statements that cancel a customer's coming active bookings without the coordinators of their cars. They begin a
+ * new epoch of each of these cars first, so that a coordinator whose memory is older commits nothing and loads again.
+ * Cars with an active booking that has begun get one as well, because coordinators hold it in memory.
+ */
+export const cancelComing = (customerId: string, reason: string, at: number): Statement[] => [
+  statementOf(
+    build
+      .update(calendars)
+      .set({ epoch: sql`${calendars.epoch} + 1` })
+      .where(
+        inArray(
+          calendars.carId,
+          build.select({ id: bookings.carId }).from(bookings).where(activeOf(customerId)),
+        ),
+      ),
+  ),
+  statementOf(
+    build
+      .update(bookings)
+      .set({ status: "CANCELLED", reason, sequence: sql`${bookings.sequence} + 1`, updatedAt: at })
+      .where(and(activeOf(customerId), gt(bookings.startAt, at))),
+  ),
+];
+
+const activeOf = (customerId: string) =>
+  and(eq(bookings.customerId, customerId), inArray(bookings.status, [...ACTIVE_BOOKING_STATUSES]));
+
+/** The statement that erases the free texts of a customer's bookings. */
+export const eraseBookingTexts = (customerId: string): Statement =>
+  statementOf(
+    build.update(bookings).set({ notes: "", reason: "" }).where(eq(bookings.customerId, customerId)),
+  );

@@ -4,7 +4,7 @@
  */
 import { eq, sql } from "drizzle-orm";
 import { idempotencyKeys } from "./schema.ts";
-import { build, columnsOf, compile, insertInto, type Statement } from "./statement.ts";
+import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "./statement.ts";
 
 /** A request with an Idempotency-Key: a hash of caller and key, and a hash of operation and body. */
 export type IdempotencyKey = { id: string; fingerprint: string };
@@ -43,3 +43,7 @@ export const storedAnswer = compile(
     .from(idempotencyKeys)
     .where(eq(idempotencyKeys.id, sql.placeholder("id"))),
 );
+
+/** The statement that deletes the stored answers that name a thing, such as a user, by its id. */
+export const deleteAnswersAbout = (id: string): Statement =>
+  statementOf(build.delete(idempotencyKeys).where(sql`instr(${idempotencyKeys.body}, ${id}) > 0`));

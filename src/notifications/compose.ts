@@ -3,7 +3,7 @@ import { issueVerificationToken, isTaken, VERIFICATION_MS } from "../auth/email-
 import { issueResetToken, PASSWORD_RESET_MS } from "../auth/password-resets.ts";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
-import type { AddressFacts, BookingFacts, Content, SaleFacts } from "../outbox/notices.ts";
+import type { AddressFacts, BookingFacts, ClosingFacts, Content, SaleFacts } from "../outbox/notices.ts";
 import { calendarFile } from "./calendar-file.ts";
 import type { Row } from "./delivery-store.ts";
 import { type Message, writeMail } from "./messages.ts";
@@ -16,7 +16,9 @@ type FactsOf<Kind extends Content["kind"]> = Kind extends "sale_confirmed"
   ? SaleFacts
   : Kind extends "email_changed"
     ? AddressFacts
-    : BookingFacts;
+    : Kind extends "staff_user_deactivated"
+      ? ClosingFacts
+      : BookingFacts;
 
 /** The facts of a notification by kind. The outbox, the only writer, accepts no others (outbox/notices.ts). */
 export const factsOf = <Kind extends Content["kind"]>(row: Row, _kind: Kind): FactsOf<Kind> =>
@@ -86,6 +88,8 @@ async function messageOf(row: Row, config: Config, db: Database, now: number): P
   }
   if (kind === "email_changed")
     return { ...common, kind, ...factsOf(row, kind), contact: config.email.staff };
+  if (kind === "staff_user_deactivated")
+    return { ...common, kind, user: row.username ?? "", closing: factsOf(row, kind) };
   if (!row.carId) throw new Undeliverable("the notification's booking or sale does not exist");
   const car = {
     name: `${row.year} ${row.make} ${row.model}`,

@@ -116,7 +116,7 @@ const notificationWithSubject = compile(
     .leftJoin(cars, sql`${cars.id} = coalesce(${bookings.carId}, ${sales.carId})`)
     .leftJoin(
       users,
-      sql`${users.id} = coalesce(${bookings.customerId}, ${sales.customerId}, ${notifications.userId})`,
+      sql`${users.id} = coalesce(${bookings.customerId}, ${sales.customerId}, ${notifications.userId}, ${notifications.facts} ->> '$.userId')`,
     )
     .where(eq(notifications.id, sql.placeholder("id"))),
 );

@@ -1,6 +1,6 @@
 /** The texts of the e-mails. Pure: `layout.ts` renders and escapes them. */
 import { isActive } from "../bookings/booking.ts";
-import type { BookingFacts, SaleFacts } from "../outbox/notices.ts";
+import type { BookingFacts, ClosingFacts, SaleFacts } from "../outbox/notices.ts";
 import type { NotificationKind } from "../shared/enums.ts";
 import { formatDay, formatHour } from "../shared/showroom-time.ts";
 import { type Content, type Email, renderEmail } from "./layout.ts";
@@ -18,6 +18,7 @@ export type Message = { showroom: { name: string; timeZone: string }; customer: 
   | { kind: BookingKind; car: CarMention; booking: BookingFacts; reason: string }
   | { kind: "staff_booking"; car: CarMention; booking: BookingFacts; notes: string; reason: string }
   | { kind: "sale_confirmed"; car: CarMention; sale: SaleFacts }
+  | { kind: "staff_user_deactivated"; user: string; closing: ClosingFacts }
   | { kind: "password_reset"; url: string; token: string; validMinutes: number }
   // Without a link: the address belongs to another account.
   | { kind: "email_verification"; link: { url: string; token: string } | undefined; validHours: number }
@@ -39,6 +40,8 @@ function contentOf(message: Message): Content {
       return addressContent(message);
     case "staff_booking":
       return staffContent(message);
+    case "staff_user_deactivated":
+      return closingContent(message);
     default:
       return bookingContent(message);
   }
@@ -169,6 +172,29 @@ function staffNews({ status, previousStartAt }: BookingFacts) {
   return previousStartAt === undefined
     ? { event: "New", heading: "New test drive request", paragraph }
     : { event: "Moved", heading: "A test drive was moved", paragraph };
+}
+
+function closingContent({ user, closing, showroom }: About<"staff_user_deactivated">): Content {
+  const { by, erased, drives } = closing;
+  const what = erased ? "erased" : "deactivated";
+  return {
+    subject: `Account ${what}${drives.length > 0 ? ", coming test drives cancelled" : ""}`,
+    heading: `An account was ${what}`,
+    paragraphs: [
+      drives.length === 0
+        ? "It had no coming test drives. There is nothing to do."
+        : "Its coming test drives are cancelled, and their times are free again. The customer gets no mail about it.",
+    ],
+    details: [
+      ["Account", user],
+      ["By", by ?? "the customer"],
+      ...drives.map(({ car, startAt, endAt }): [string, string] => [
+        "Cancelled",
+        `${car}, ${formatTimeRange(startAt, endAt, showroom.timeZone)}`,
+      ]),
+    ],
+    footnotes: [zoneNote(showroom.timeZone)],
+  };
 }
 
 function saleContent({ car, customer, sale }: About<"sale_confirmed">): Content {

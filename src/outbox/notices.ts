@@ -28,6 +28,17 @@ export type SaleFacts = {
 /** What happens to an address: it is removed at once, or replaced once the new one is verified. */
 export type AddressFacts = { isRemoval: boolean };
 
+/** The facts of an account that was closed. Of its user they hold the id only, so that an erasure leaves no name here. */
+export type ClosingFacts = {
+  userId: string;
+  /** The username of the ADMIN who closed it, or null when the user did. */
+  by: string | null;
+  /** Whether the personal data was erased, too. */
+  erased: 0 | 1;
+  /** The test drives that were cancelled with it. */
+  drives: Array<{ car: string; startAt: number; endAt: number }>;
+};
+
 /** The kinds of notification about a booking. */
 export type BookingKind = Extract<NotificationKind, `booking_${string}` | "staff_booking">;
 
@@ -36,7 +47,8 @@ export type Content =
   | { kind: BookingKind; bookingId: string; facts: BookingFacts }
   | { kind: "sale_confirmed"; saleId: string; facts: SaleFacts }
   | { kind: "password_reset" | "email_verification"; facts: Record<string, never> }
-  | { kind: "email_changed"; facts: AddressFacts };
+  | { kind: "email_changed"; facts: AddressFacts }
+  | { kind: "staff_user_deactivated"; facts: ClosingFacts };
 
 /**
  * A notification to a user, at their e-mail address if they have one, or at the given one; or to an address without a

@@ -109,12 +109,12 @@ export const carForSale = compile(
     .where(eq(cars.id, sql.placeholder("car"))),
 );
 
-/** The role of the buyer. */
+/** The role of the buyer. None for a user whose data was erased. */
 export const buyerById = compile(
   build
     .select({ role: users.role })
     .from(users)
-    .where(eq(users.id, sql.placeholder("customer"))),
+    .where(and(eq(users.id, sql.placeholder("customer")), isNull(users.erasedAt))),
 );
 
 /** The salesperson by the id of their user or profile, with the rate in hundredths of a percent. */
@@ -149,6 +149,15 @@ export const recordVoid = (
   statementOf(build.update(sales).set({ voidedAt, voidReason, voidedBy }).where(eq(sales.id, id))),
   insertInto(commissions, reversal),
 ];
+
+/** The statement that erases the free texts of a customer's sales. The rest of a sale stays on record. */
+export const eraseSaleTexts = (customerId: string): Statement =>
+  statementOf(
+    build
+      .update(sales)
+      .set({ remarks: "", voidReason: sql`iif(${sales.voidReason} IS NULL, NULL, '')` })
+      .where(eq(sales.customerId, customerId)),
+  );
 
 /** Maps a violation to a refusal of a sale or a void. `undefined` when neither should cause it. */
 export function refusalOf(violation: Violation): Refusal | undefined {

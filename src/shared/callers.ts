@@ -22,5 +22,5 @@ export const markVerified = (caller: Caller): VerifiedCaller => caller as Verifi
 export type Actor = Caller | "anonymous" | "system";
 
 /** Whether the caller works for the dealership. */
-export const isStaff = (caller: Caller | undefined): boolean =>
+export const isStaff = (caller: Pick<Caller, "role"> | undefined): boolean =>
   caller?.role === "ADMIN" || caller?.role === "SALES";

@@ -54,5 +54,6 @@ export const NOTIFICATION_KINDS = [
   "email_verification",
   "email_changed",
   "staff_booking",
+  "staff_user_deactivated",
 ] as const;
 export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];

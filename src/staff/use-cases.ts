@@ -1,9 +1,9 @@
 /** The use cases of staff members. */
 import type { z } from "@hono/zod-openapi";
 import { uuidv7 } from "uuidv7";
+import { voidCredentials } from "../auth/credentials.ts";
 import { releaseAddress } from "../auth/email-verification.ts";
 import { checkPassword } from "../auth/password-rules.ts";
-import { endSessions } from "../auth/sessions.ts";
 import { insertUser, newUserRow, vouchedFor, writingUser } from "../auth/users.ts";
 import { type IdempotencyKey, storeAnswer } from "../db/idempotency.ts";
 import { violationOf } from "../db/violations.ts";
@@ -104,7 +104,7 @@ export async function updateStaff(
   try {
     const statements = [
       ...updateStatements(found.value, change, now),
-      ...(change.is_active === false ? [endSessions(userId, now)] : []),
+      ...(change.is_active === false ? voidCredentials(userId, now) : []),
     ];
     await db.commit(caller, "staff.update", `user:${userId}`, statements);
   } catch (error) {

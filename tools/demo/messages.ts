@@ -82,6 +82,29 @@ export function sampleMessages(words: Words = PLAIN): Array<[name: string, messa
       },
     ],
     [
+      "staff_user_deactivated",
+      {
+        kind: "staff_user_deactivated",
+        ...common,
+        user: words.customer,
+        closing: {
+          userId: "01936f7e-8a3b-7c4d-9e5f-123456789abd",
+          by: "admin",
+          erased: 0,
+          drives: [{ car: words.car, startAt, endAt: startAt + 3_600_000 }],
+        },
+      },
+    ],
+    [
+      "staff_user_deactivated-erased",
+      {
+        kind: "staff_user_deactivated",
+        ...common,
+        user: "erased-01936f7e-8a3b-7c4d-9e5f-123456789abd",
+        closing: { userId: "01936f7e-8a3b-7c4d-9e5f-123456789abd", by: null, erased: 1, drives: [] },
+      },
+    ],
+    [
       "sale_confirmed",
       {
         kind: "sale_confirmed",

@@ -1,0 +1,35 @@
+/** The statements about all that lets a user in: sessions and mailed tokens. */
+import { and, eq, inArray, isNull } from "drizzle-orm";
+import { emailVerifications, passwordResets, refreshTokens, sessions } from "../db/schema.ts";
+import { build, type Statement, statementOf } from "../db/statement.ts";
+import { voidResetTokens } from "./password-resets.ts";
+import { endSessions } from "./sessions.ts";
+
+/** The statements that end all sessions of a user and make all mailed tokens invalid. */
+export const voidCredentials = (userId: string, now: number): Statement[] => [
+  endSessions(userId, now),
+  voidResetTokens(userId, now),
+  statementOf(
+    build
+      .update(emailVerifications)
+      .set({ usedAt: now })
+      .where(and(eq(emailVerifications.userId, userId), isNull(emailVerifications.usedAt))),
+  ),
+];
+
+/** The statements that delete all sessions and mailed tokens of a user. */
+export const deleteCredentials = (userId: string): Statement[] => [
+  statementOf(
+    build
+      .delete(refreshTokens)
+      .where(
+        inArray(
+          refreshTokens.sessionId,
+          build.select({ id: sessions.id }).from(sessions).where(eq(sessions.userId, userId)),
+        ),
+      ),
+  ),
+  statementOf(build.delete(sessions).where(eq(sessions.userId, userId))),
+  statementOf(build.delete(passwordResets).where(eq(passwordResets.userId, userId))),
+  statementOf(build.delete(emailVerifications).where(eq(emailVerifications.userId, userId))),
+];

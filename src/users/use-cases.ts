@@ -1,0 +1,137 @@
+/** The use cases of keeping and forgetting users. */
+import type { z } from "@hono/zod-openapi";
+import { uuidv7 } from "uuidv7";
+import { verifyPassword } from "../auth/passwords.ts";
+import { type User, userById } from "../auth/users.ts";
+import { readAs } from "../auth/verification.ts";
+import { violationOf } from "../db/violations.ts";
+import type { Deps } from "../deps.ts";
+import { enqueue } from "../outbox/outbox.ts";
+import { type Caller, type ClaimedCaller, isStaff } from "../shared/callers.ts";
+import { ok, type Refusal, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import type { exportSchema } from "./schemas.ts";
+import { deactivate, EXPORT_PAGE, erase, exportBody, exportQueries, setActive } from "./store.ts";
+
+/** Any user, for an ADMIN. An erased user is not found. One round trip. */
+export async function getUser(deps: Deps, claimed: ClaimedCaller, id: string): Promise<Result<User>> {
+  const read = await readAs(deps, claimed, userById({ id }));
+  if (!read.ok) return read;
+  const [[user]] = read.value.rows;
+  return user && user.erasedAt === null ? ok(user) : refuse("not_found");
+}
+
+/**
+ * Deactivates or reactivates any user. A deactivation signs the user out and cancels their coming test drives, of which
+ * the sales team is notified in one mail. They stay cancelled after a reactivation.
+ */
+export async function changeUser(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  isActive: boolean,
+): Promise<Result<User>> {
+  const { db, now } = deps;
+  const changed = await closing(async () => {
+    if (isActive) {
+      const [[user]] = await db.commit(caller, "user.reactivate", `user:${id}`, [setActive(id, true, now)]);
+      return user;
+    }
+    const statements = deactivate(
+      { userId: id, by: caller.id, erased: false, now },
+      uuidv7(),
+      deps.config.email.staff,
+    );
+    const [noticed, [user]] = await db.commit(caller, "user.deactivate", `user:${id}`, statements);
+    enqueueAll(deps, noticed);
+    return user;
+  });
+  if (!changed.ok) return changed;
+  return changed.value ? ok(changed.value) : refuse("not_found");
+}
+
+/** One page of all that is stored about the calling user. `urlOf` gives the URL of a page. One round trip. */
+export async function exportOwnData(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  page: number,
+  urlOf: (page: number) => string,
+): Promise<Result<z.infer<typeof exportSchema>>> {
+  const read = await readAs(deps, claimed, ...exportQueries(claimed.id, page));
+  if (!read.ok) return read;
+  const [[account], [employment], ...lists] = read.value.rows;
+  if (!account) return refuse("invalid_token");
+  const [sessions, bookings, purchases, notifications, commissions] = lists;
+  const hasMore = lists.some((rows) => rows.length > EXPORT_PAGE);
+  const onPage = <Row>(rows: readonly Row[]) => rows.slice(0, EXPORT_PAGE);
+  const rows = {
+    account,
+    employment,
+    sessions: onPage(sessions),
+    bookings: onPage(bookings),
+    purchases: onPage(purchases),
+    notifications: onPage(notifications),
+    commissions: onPage(commissions),
+  };
+  return ok(exportBody(rows, deps.now, hasMore ? urlOf(page + 1) : null));
+}
+
+/** Erases the personal data of the calling user, who proves with the password that it is them. */
+export async function eraseOwnData(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  password: string,
+): Promise<Result<undefined>> {
+  const read = await readAs(deps, claimed, userById({ id: claimed.id }));
+  if (!read.ok) return read;
+  const { caller, rows } = read.value;
+  const [[user]] = rows;
+  if ((await verifyPassword(password, user?.passwordHash)) === "wrong")
+    return refuseField("password", "wrong", "This is not your password");
+  return eraseUser(deps, caller, caller.id);
+}
+
+/**
+ * Erases the personal data of a user and cancels their coming test drives. Bookings, sales and commissions stay, without
+ * free texts (docs/operations/retention.md). The data of a staff member is kept until their employment has ended.
+ */
+export async function eraseUser(deps: Deps, actor: Caller, userId: string): Promise<Result<undefined>> {
+  const { db, now } = deps;
+  const [[user]] = await db.ask(userById({ id: userId }));
+  if (!user || user.erasedAt !== null) return refuse("not_found");
+  if (isStaff(user) && user.isActive)
+    return refuse("forbidden", { detail: "An administrator must end the employment first" });
+  const by = actor.id === userId ? null : actor.id;
+  return closing(async () => {
+    const statements = erase({ userId, by, erased: true, now }, uuidv7(), deps.config.email.staff);
+    const [noticed] = await db.commit(actor, "user.erase", `user:${userId}`, statements);
+    enqueueAll(deps, noticed);
+    return undefined;
+  });
+}
+
+const enqueueAll = ({ afterwards, env, requestId }: Deps, noticed: ReadonlyArray<{ id: string }>): void =>
+  afterwards(
+    enqueue(
+      env.NOTIFICATIONS,
+      noticed.map(({ id }) => id),
+      requestId,
+    ),
+  );
+
+/** Awaits a write that opens or closes an account, and returns a refusal when the database refuses it. */
+async function closing<T>(write: () => Promise<T>): Promise<Result<T>> {
+  try {
+    return ok(await write());
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal) return { ok: false, refusal };
+    throw error;
+  }
+}
+
+function refusalOf(error: unknown): Refusal | undefined {
+  const violation = violationOf(error);
+  // Otherwise no user could create administrators.
+  if (violation === "last_admin") return { code: "last_admin" };
+  return violation === "not_signed_in" ? { code: "invalid_token" } : undefined;
+}
