@@ -1,13 +1,22 @@
 /** The cron runs every minute. It sends late notifications, writes reminders and deletes expired rows. */
-import { deleteOrphanedObjects } from "./cars/photo-store.ts";
+import { deleteOrphanedObjects, pruneRemovedPhotos } from "./cars/photo-store.ts";
 import { deleteExpired, deleteOldRecipients } from "./db/retention.ts";
 import { type DeliveryTools, deliverInOrder } from "./notifications/deliver.ts";
 import { type Delivery, enqueue, lateNotifications } from "./outbox/outbox.ts";
 import { writeReminders } from "./outbox/reminders.ts";
 import { log } from "./shared/log.ts";
+import { pruneUnusedAccounts } from "./users/store.ts";
 
 /** Number of notifications that one run delivers itself when the queue is down: as many as fit into a run. */
 const DIRECT_LIMIT = 50;
+
+/**
+ * The UTC hour in which old accounts and photos are deleted, a bounded number with each run. Finding them reads many
+ * rows, so it is not done all day.
+ */
+const NIGHT_HOUR = 2;
+
+const isNight = (now: number): boolean => new Date(now).getUTCHours() === NIGHT_HOUR;
 
 /** Runs the cron once. */
 export async function runCron(queue: Queue<Delivery>, photos: R2Bucket, tools: DeliveryTools): Promise<void> {
@@ -22,6 +31,8 @@ export async function runCron(queue: Queue<Delivery>, photos: R2Bucket, tools: D
   }
   await enqueue(queue, await writeReminders(db, now));
   await db.commit("system", "cron.prune", "-", [...deleteExpired(now), ...deleteOldRecipients(now)]);
+  if (isNight(now))
+    await db.commit("system", "cron.forget", "-", [...pruneUnusedAccounts(now), ...pruneRemovedPhotos(now)]);
   const orphaned = await deleteOrphanedObjects(db, photos, now);
   if (orphaned > 0) log.info("cron.orphaned_objects", { count: orphaned });
 }

@@ -12,6 +12,7 @@ import type { Database } from "../db/client.ts";
 import { type IdempotencyKey, storedAnswerRow } from "../db/idempotency.ts";
 import { carPhotos, cars, idempotencyKeys, orphanedObjects } from "../db/schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
+import { DAY_MS } from "../shared/showroom-time.ts";
 import { raiseVersion } from "./optimistic-locking.ts";
 import { MAX_PHOTOS, type PhotoChange } from "./schemas.ts";
 import { photoBody } from "./store.ts";
@@ -178,6 +179,30 @@ export function deletePhoto(photoId: string, context: PhotoContext) {
     statementOf(build.delete(carPhotos).where(and(eq(carPhotos.id, photoId), eq(carPhotos.carId, carId)))),
     keepOnePrimary(carId),
   ] as const;
+}
+
+/** How long the photos of a removed car are kept, counted from the last change of the car. */
+const REMOVED_PHOTOS_KEPT_MS = 90 * DAY_MS;
+/** How many cars lose their photos in one run of the cron. */
+const STRIPPED_AT_ONCE = 50;
+
+/**
+ * The statements that delete the photos of cars that were removed long ago. Their objects become orphaned and are
+ * deleted an hour later. The cars keep the time of their last change.
+ */
+export function pruneRemovedPhotos(now: number): Statement[] {
+  const stripped = sql`(
+    SELECT id FROM ${cars} c WHERE c.status = 'REMOVED' AND c.updated_at < ${now - REMOVED_PHOTOS_KEPT_MS}
+      AND EXISTS (SELECT 1 FROM ${carPhotos} WHERE car_id = c.id)
+    LIMIT ${STRIPPED_AT_ONCE})`;
+  const orphan = build.insert(orphanedObjects).select(sql`
+    SELECT key, 1, ${now} FROM ${carPhotos} WHERE car_id IN ${stripped}
+    UNION ALL SELECT thumbnail_key, 1, ${now} FROM ${carPhotos} WHERE car_id IN ${stripped}`);
+  return [
+    statementOf(build.update(cars).set({ version: sql`version + 1` }).where(sql`id IN ${stripped}`)),
+    statementOf(orphan),
+    statementOf(build.delete(carPhotos).where(sql`car_id IN ${stripped}`)),
+  ];
 }
 
 /** Deletes objects that no row names. The cron deletes those that fail here. */

@@ -239,7 +239,7 @@ export function exportBody(rows: Rows, now: number, next: string | null): z.infe
 const instantOrNull = (at: number | null): string | null => (at === null ? null : formatInstant(at));
 
 /** How long an account is kept that was never verified nor used. */
-export const UNUSED_ACCOUNT_KEPT_MS = 30 * DAY_MS;
+const UNUSED_ACCOUNT_KEPT_MS = 30 * DAY_MS;
 /** How many accounts one run of the cron deletes. */
 const PRUNED_AT_ONCE = 100;
 

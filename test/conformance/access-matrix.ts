@@ -208,22 +208,36 @@ export const MATRIX: Record<string, Row> = {
     (t) => ({ path: `/api/staff/${t.profile("SALES")}/`, json: { salary: "2.00" } }),
     "401 403 403 403 403 200 401 401 401",
   ],
+
+  exportMe: [() => ({ path: "/api/auth/me/export/" }), "401 200 200 200 200 200 401 401 401"],
+  getUser: [(t) => ({ path: `/api/users/${t.customer()}/` }), "401 403 403 403 403 200 401 401 401"],
+  updateUser: [
+    (t) => ({ path: `/api/users/${t.customer()}/`, json: { is_active: true } }),
+    "401 403 403 403 403 200 401 401 401",
+  ],
+  // The last, because it erases its caller.
+  eraseMe: [
+    () => ({ path: "/api/auth/me/", json: { password: PASSWORD } }),
+    "401 204 204 403 403 403 401 401 401",
+  ],
 };
 
 /** An operation of the OpenAPI document. `roles`: who may call it; undefined for anybody. */
 export type Operation = { id: string; method: string; roles: Role[] | undefined };
 
-/** Every operation that the server describes. */
+/** Every operation that the server describes, in the order of the matrix. */
 export async function describedOperations(server: Server): Promise<Operation[]> {
   const document = (await server.call("GET", "/openapi.json")).body;
-  return Object.values<Record<string, { operationId: string; "x-roles"?: Role[] }>>(document.paths).flatMap(
-    (path) =>
+  const place = Object.keys(MATRIX);
+  return Object.values<Record<string, { operationId: string; "x-roles"?: Role[] }>>(document.paths)
+    .flatMap((path) =>
       Object.entries(path).map(([method, { operationId, "x-roles": roles }]) => ({
         id: operationId,
         method: method.toUpperCase(),
         roles,
       })),
-  );
+    )
+    .sort((one, other) => place.indexOf(one.id) - place.indexOf(other.id));
 }
 
 // What the consumer of the queue and the objects of cars write by themselves says nothing about a request.

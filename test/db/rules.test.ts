@@ -174,6 +174,32 @@ describe("the database, for any writer,", () => {
     expect(await setVoid(null, null, null)).toBe("immutable");
   });
 
+  test("changing a void sale, except to erase its free texts", async () => {
+    const { saleId, sellerId } = await sold();
+    const set = (column: string, value: string | number) =>
+      sql(`UPDATE sales SET ${column} = ? WHERE id = ?`, value, saleId);
+    expect(await set("remarks", "paid in coins")).toBe("accepted");
+    expect(
+      await sql(
+        "UPDATE sales SET voided_at = 1, void_reason = 'a mistake', voided_by = ? WHERE id = ?",
+        sellerId,
+        saleId,
+      ),
+    ).toBe("accepted");
+    for (const [column, value] of [
+      ["remarks", "paid by card"],
+      ["void_reason", "another reason"],
+      ["payment_method", "CARD"],
+      ["contract_number", "other"],
+      ["voided_at", 1],
+      ["voided_by", sellerId],
+      ["sale_price_cents", 1],
+    ] as const)
+      expect([column, await set(column, value)]).toEqual([column, "immutable"]);
+    expect(await set("remarks", "")).toBe("accepted");
+    expect(await set("void_reason", "")).toBe("accepted");
+  });
+
   test("changing or deleting an entry of the commission ledger, and reversing one twice", async () => {
     const { commissionId, commission } = await sold();
     expect(await sql("UPDATE commissions SET amount_cents = 1 WHERE id = ?", commissionId)).toBe("immutable");
