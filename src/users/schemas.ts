@@ -16,7 +16,18 @@ export const managedUserSchema = userSchema
 /** Body of `PATCH /{id}/`. */
 export const userChange = closed({
   is_active: z.boolean(),
-  ...ignored("id", "username", "email", "first_name", "last_name", "phone", "role", "created_at"),
+  ...ignored(
+    "id",
+    "username",
+    "email",
+    "first_name",
+    "last_name",
+    "phone",
+    "role",
+    "email_verified",
+    "pending_email",
+    "created_at",
+  ),
 }).openapi("UserChange");
 
 /** Body of `DELETE me/`. */
@@ -33,7 +44,6 @@ export const exportSchema = z
     exported_at: instant,
     account: userSchema.extend({
       email_verified_at: instant.nullable(),
-      pending_email: z.string().nullable(),
       created_at: instant,
       updated_at: instant,
     }),

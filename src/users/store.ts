@@ -193,7 +193,6 @@ export function exportBody(rows: Rows, now: number, next: string | null): z.infe
     account: {
       ...userBody(account),
       email_verified_at: instantOrNull(account.emailVerifiedAt),
-      pending_email: account.pendingEmail,
       created_at: createdAt,
       updated_at: updatedAt,
     },

@@ -24,7 +24,7 @@ const ROLES = ["anonymous", "CUSTOMER", "SALES", "ADMIN"] as const;
 type Caller = (typeof ROLES)[number];
 
 /** Operations that hash a password: a quarter of a second of work each, so they come up seldom. */
-const SLOW = new Set(["register", "login", "changePassword", "resetPassword", "createStaff"]);
+const SLOW = new Set(["register", "login", "changePassword", "resetPassword", "createStaff", "eraseMe"]);
 const WORKERS = 6;
 /** How long the callers' tokens are used: half the time they are good for. */
 const SIGNED_IN_MS = 15 * 60 * 1000;
@@ -331,14 +331,16 @@ async function makeWorld(server: Server, random: Random) {
   const resets = await Promise.all(Array.from({ length: FORGETFUL }, (_, index) => forgetful(server, index)));
 
   /** Ids by kind, newest kept. */
-  const pools: Record<"car" | "booking" | "sale" | "staff" | "notification" | "refresh", string[]> = {
-    car: await Promise.all(Array.from({ length: 10 }, (_, i) => server.car(`FUZZ${i}`))),
-    booking: [],
-    sale: [],
-    staff: [],
-    notification: [],
-    refresh: [spare.refresh],
-  };
+  const pools: Record<"car" | "booking" | "sale" | "staff" | "user" | "notification" | "refresh", string[]> =
+    {
+      car: await Promise.all(Array.from({ length: 10 }, (_, i) => server.car(`FUZZ${i}`))),
+      booking: [],
+      sale: [],
+      staff: [],
+      user: [],
+      notification: [],
+      refresh: [spare.refresh],
+    };
   const add = (kind: keyof typeof pools, id: unknown) => {
     if (typeof id === "string") pools[kind] = [...pools[kind].slice(-20), id];
   };
@@ -352,6 +354,7 @@ async function makeWorld(server: Server, random: Random) {
     [/Booking/, "booking"],
     [/Sale/, "sale"],
     [/Staff/, "staff"],
+    [/User/, "user"],
     [/Notification/, "notification"],
   ];
 
@@ -396,6 +399,8 @@ async function makeWorld(server: Server, random: Random) {
           made += 1;
           return `fuzz-${made}-${random.between(0, 1e9)}`;
         case "password":
+          // The caller is needed.
+          return operation === "eraseMe" ? `not ${PASSWORD}` : PASSWORD;
         case "current_password":
         case "new_password":
           return PASSWORD;
@@ -448,6 +453,7 @@ async function makeWorld(server: Server, random: Random) {
         if (/Sale/.test(operation)) add("sale", thing.id);
         // Never the callers' own: they are needed.
         if (operation === "createStaff") add("staff", thing.id);
+        if (operation === "register") add("user", thing.id);
         if (/Notification/.test(operation)) add("notification", thing.id);
         if (/^(login|refresh)$/.test(operation)) add("refresh", thing.refresh);
       }
