@@ -1,6 +1,6 @@
 /** The statements about all that lets a user in: sessions and mailed tokens. */
 import { and, eq, inArray, isNull } from "drizzle-orm";
-import { emailVerifications, passwordResets, refreshTokens, sessions } from "../db/schema.ts";
+import { emailVerifications, failedLogins, passwordResets, refreshTokens, sessions } from "../db/schema.ts";
 import { build, type Statement, statementOf } from "../db/statement.ts";
 import { voidResetTokens } from "./password-resets.ts";
 import { endSessions } from "./sessions.ts";
@@ -17,7 +17,7 @@ export const voidCredentials = (userId: string, now: number): Statement[] => [
   ),
 ];
 
-/** The statements that delete all sessions and mailed tokens of a user. */
+/** The statements that delete all sessions, mailed tokens and counts of wrong passwords of a user. */
 export const deleteCredentials = (userId: string): Statement[] => [
   statementOf(
     build
@@ -32,4 +32,5 @@ export const deleteCredentials = (userId: string): Statement[] => [
   statementOf(build.delete(sessions).where(eq(sessions.userId, userId))),
   statementOf(build.delete(passwordResets).where(eq(passwordResets.userId, userId))),
   statementOf(build.delete(emailVerifications).where(eq(emailVerifications.userId, userId))),
+  statementOf(build.delete(failedLogins).where(eq(failedLogins.account, userId))),
 ];

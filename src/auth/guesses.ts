@@ -119,11 +119,13 @@ export async function readCallingUser(deps: Deps, claimed: ClaimedCaller): Promi
 /**
  * Verifies the password of a caller who is signed in. Wrong ones are counted by session, so that a stolen access token
  * allows few guesses and does not lock the owner out elsewhere.
+ * @param field the member that has the password
  */
 export async function confirmPassword(
   deps: Deps,
   { caller, user, wrong }: CallingUser,
   password: string,
+  field?: string,
 ): Promise<Result<undefined>> {
   if (wrong >= MAX_WRONG_PER_DAY) return tooMany(deps.now);
   if (!(await deps.isWithin("ACCOUNT_LIMIT", `own ${caller.id} ${caller.sessionId}`)))
@@ -131,7 +133,7 @@ export async function confirmPassword(
   const how = { imported: deps.config.importedPasswords, isPreferred: true };
   if ((await verifyPassword(password, user.passwordHash, how)) !== "wrong") return ok(undefined);
   await countWrong(deps, ownCount(caller, deps.now));
-  return wrongPassword();
+  return wrongPassword(field);
 }
 
 /** Counts a wrong password. */

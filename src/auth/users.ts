@@ -160,8 +160,9 @@ export const updateProfile = (
 /** The refusal of an address that belongs to another account. */
 export const addressTaken = () => refuseField("email", "taken", "This e-mail address has an account already");
 
-/** The refusal of a wrong current password. */
-export const wrongPassword = () => refuseField("current_password", "wrong", "This is not your password");
+/** The refusal of a wrong current password. `field`: the member that has it. */
+export const wrongPassword = (field = "current_password") =>
+  refuseField(field, "wrong", "This is not your password");
 
 /** Awaits a write of a user, and returns a refusal when the name, the address or the Idempotency-Key is taken, or the password changed. */
 export async function writingUser<Rows>(write: Promise<Rows>): Promise<Result<Rows>> {

@@ -1,5 +1,5 @@
 /** /api/users, for administrators, and /api/auth/me as far as it is about all data of a user. */
-import { limitGuesses } from "../auth/login-throttling.ts";
+import { limitHashing } from "../auth/login-throttling.ts";
 import { claimedCaller, operation, verifiedCaller } from "../auth/operation.ts";
 import { unwrap } from "../http/problems.ts";
 import { depsOf } from "../http/request-deps.ts";
@@ -79,7 +79,7 @@ export const ownDataRoutes = createRouter()
     }),
     async (c) => {
       const caller = claimedCaller(c);
-      await limitGuesses(c, "password", caller.id);
+      await limitHashing(c);
       unwrap(c, await eraseOwnData(depsOf(c), caller, c.req.valid("json").password));
       return c.body(null, 204);
     },

@@ -48,7 +48,7 @@ export const exportSchema = z
       updated_at: instant,
     }),
     sessions: z.array(z.object({ created_at: instant, expires_at: instant, ended_at: instant.nullable() })),
-    bookings: z.array(bookingSchema.extend({ reason: z.string(), updated_at: instant })),
+    bookings: z.array(bookingSchema.extend({ updated_at: instant })),
     purchases: z.array(saleSchema.omit({ commissions: true })),
     notifications: z.array(
       notificationSchema

@@ -203,7 +203,6 @@ export function exportBody(rows: Rows, now: number, next: string | null): z.infe
     })),
     bookings: rows.bookings.map((booking) => ({
       ...bookingBody(booking),
-      reason: booking.reason,
       updated_at: formatInstant(booking.updatedAt),
     })),
     purchases: rows.purchases.map((sale) => {

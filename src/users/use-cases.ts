@@ -1,14 +1,14 @@
 /** The use cases of keeping and forgetting users. */
 import type { z } from "@hono/zod-openapi";
 import { uuidv7 } from "uuidv7";
-import { verifyPassword } from "../auth/passwords.ts";
+import { confirmPassword, readCallingUser } from "../auth/guesses.ts";
 import { type User, userById } from "../auth/users.ts";
 import { readAs } from "../auth/verification.ts";
 import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import { enqueue } from "../outbox/outbox.ts";
 import { type Caller, type ClaimedCaller, isStaff } from "../shared/callers.ts";
-import { ok, type Refusal, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import { ok, type Refusal, type Result, refuse } from "../shared/refusals.ts";
 import type { exportSchema } from "./schemas.ts";
 import { deactivate, EXPORT_PAGE, erase, exportBody, exportQueries, setActive } from "./store.ts";
 
@@ -81,12 +81,11 @@ export async function eraseOwnData(
   claimed: ClaimedCaller,
   password: string,
 ): Promise<Result<undefined>> {
-  const read = await readAs(deps, claimed, userById({ id: claimed.id }));
-  if (!read.ok) return read;
-  const { caller, rows } = read.value;
-  const [[user]] = rows;
-  if ((await verifyPassword(password, user?.passwordHash)) === "wrong")
-    return refuseField("password", "wrong", "This is not your password");
+  const calling = await readCallingUser(deps, claimed);
+  if (!calling.ok) return calling;
+  const confirmed = await confirmPassword(deps, calling.value, password, "password");
+  if (!confirmed.ok) return confirmed;
+  const { caller } = calling.value;
   return eraseUser(deps, caller, caller.id);
 }
 

@@ -28,7 +28,7 @@ describe("an e-mail", () => {
 
   test("contains the car and its link, in text and in HTML", () => {
     for (const [name, { text, html }] of Object.entries(mails)) {
-      if (/^(password|email)_/.test(name)) continue;
+      if (/^(password|email|staff_user)_/.test(name)) continue;
       expect(text).toContain("Car: 2024 Škoda Octavia Combi");
       expect(html).toContain("2024 Škoda Octavia Combi");
       // A removed car has no page any more.
@@ -50,6 +50,13 @@ describe("an e-mail", () => {
       expect(textOf(name)).toContain(`The showroom writes:\n${words}`);
     for (const name of ["booking_cancelled-by-customer", "booking_declined", "booking_cancelled"])
       expect(textOf(name)).not.toContain(">");
+  });
+
+  test("to staff about a closed account lists the cancelled test drives, and names who closed it", () => {
+    const text = textOf("staff_user_deactivated");
+    expect(text).toContain("By: admin");
+    expect(text).toContain("Cancelled: 2024 Škoda Octavia Combi, Tuesday, 1 December 2026, 09:00 to 10:00");
+    expect(textOf("staff_user_deactivated-erased")).toContain("It had no coming test drives.");
   });
 
   test("to staff about a test drive that its customer cancelled contains the reason", () => {
