@@ -26,12 +26,16 @@ const LOADS = [
   { name: `${uploads} uploads and ${logins} logins`, uploads, logins },
 ];
 
-/** A PNG of noise, which cannot be compressed, just below 10 MB. */
-function noise(): Uint8Array<ArrayBuffer> {
+/** A PNG just below 10 MB, because it is not compressed: soft colours with the noise of a camera. */
+function picture(): Uint8Array<ArrayBuffer> {
   const [width, height] = [1850, 1880];
-  const rows = randomBytes((width * 3 + 1) * height);
-  // The first byte of a row is the kind of its filter: none.
-  for (let at = 0; at < rows.length; at += width * 3 + 1) rows[at] = 0;
+  const stride = width * 3 + 1;
+  const rows = randomBytes(stride * height);
+  for (let at = 0; at < rows.length; at += 1) {
+    const [x, y] = [at % stride, Math.floor(at / stride)];
+    // The first byte of a row is the kind of its filter: none.
+    rows[at] = x === 0 ? 0 : 60 + (x / stride) * 80 + (y / height) * 80 + ((rows[at] ?? 0) & 15);
+  }
   const number = (value: number) => {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32BE(value);
@@ -103,14 +107,16 @@ const stage = await setStage(size, port, ["app"], {}, port + 1);
 const faults: string[] = [];
 try {
   const isolate = await inspectIsolate(port + 1, "app");
-  const file = noise();
+  const file = picture();
   // What the first requests load stays.
   await upload(stage, file, 0);
   await login(stage, 0);
   const megabytes = (memory: Memory) => (totalOf(memory) / MB).toFixed(0);
   console.log("| at once | before MB | peak MB (heap + buffers) | afterwards MB | uploads | logins |");
   console.log("|---|---:|---:|---:|---|---|");
+  const collect = () => isolate.collect(() => statusOf(fetch(url("/healthz"))));
   for (const load of LOADS) {
+    await collect();
     const before = await isolate.memory();
     const sent = Promise.all([
       times(load.uploads, (index) => upload(stage, file, index)),
@@ -118,6 +124,7 @@ try {
     ]);
     const { peak } = await isolate.peakDuring(sent);
     const [uploaded, signedIn] = await sent;
+    await collect();
     const after = await isolate.memory();
     const parts = `${megabytes({ ...peak, buffers: 0 })} + ${megabytes({ ...peak, heap: 0 })}`;
     console.log(

@@ -33,9 +33,7 @@ export async function makeSizes(
   try {
     const display = await scaled(images, original.body, DISPLAY_SIDE);
     const isSmall = Math.max(display.width, display.height) <= THUMBNAIL_SIDE;
-    const thumbnail = isSmall
-      ? display
-      : await scaled(images, new Blob([display.bytes]).stream(), THUMBNAIL_SIDE);
+    const thumbnail = isSmall ? display : await scaled(images, streamOf(display.bytes), THUMBNAIL_SIDE);
     return ok({ display, thumbnail });
   } catch (error) {
     if (error instanceof Error && "code" in error && INPUT_ERRORS.has(error.code))
@@ -44,6 +42,9 @@ export async function makeSizes(
     return refuse("unavailable", { detail: "Photos cannot be made right now" });
   }
 }
+
+/** The bytes as a stream, without a copy. */
+const streamOf = (bytes: Uint8Array<ArrayBuffer>) => new Response(bytes).body as ReadableStream<Uint8Array>;
 
 async function scaled(images: ImagesBinding, from: ReadableStream<Uint8Array>, side: number): Promise<Size> {
   const made = await images

@@ -12,7 +12,7 @@ import { refuseInvalid } from "./validation.ts";
 
 /** The largest number of parts. Forms here have three fields. */
 const MAX_PARTS = 20;
-/** How much of a body is read at a time. */
+/** How much of a body is read at a time. No field is longer. */
 const CHUNK_BYTES = 64 * 1024;
 const HYPHEN = 0x2d;
 
@@ -65,11 +65,17 @@ export async function readForm<S extends z.ZodType>(
   return parsed.data as z.output<S>;
 }
 
-/** Reads a body to its end. @throws `upload_timeout` when it has not ended after `withinMs` milliseconds */
+/**
+ * Reads a body to its end. Two buffers take turns, because buffers are collected late: a chunk is overwritten while the
+ * second one after it is read. The parser copies what it keeps of a chunk when it gets the next one, except in a field,
+ * and a field is not longer than a chunk.
+ * @throws `upload_timeout` when the body has not ended after `withinMs` milliseconds
+ */
 async function* chunksOf(body: ReadableStream<Uint8Array> | null, withinMs: number) {
   if (!body) return;
   const reader = body.getReader({ mode: "byob" });
   const stop = () => reader.cancel().catch(() => {});
+  let [next, last] = [new ArrayBuffer(CHUNK_BYTES), new ArrayBuffer(CHUNK_BYTES)];
   let isLate = false;
   // This ends the read that waits. A race with a timer would keep something for each chunk until the timer is over.
   const timer = setTimeout(() => {
@@ -80,12 +86,14 @@ async function* chunksOf(body: ReadableStream<Uint8Array> | null, withinMs: numb
     for (;;) {
       // Without a minimum, the platform gives 4 KiB at a time.
       const { done, value } = await reader
-        .readAtLeast(CHUNK_BYTES, new Uint8Array(CHUNK_BYTES))
+        .readAtLeast(CHUNK_BYTES, new Uint8Array(next))
         .catch(() => ({ done: true, value: undefined }));
       if (isLate) throw new Problem("upload_timeout");
       // A broken connection ends the form too early, which the parser notices.
       if (value && value.length > 0) yield value;
-      if (done) return;
+      if (done || !value) return;
+      // Reading has moved the buffer.
+      [next, last] = [last, value.buffer];
     }
   } finally {
     clearTimeout(timer);
@@ -109,7 +117,7 @@ export function openForm(type: string, onPart: OnPart) {
     make({
       headers: { "content-type": type },
       maxParts: MAX_PARTS,
-      maxFieldSize: MAX_JSON_BYTES,
+      maxFieldSize: CHUNK_BYTES,
       onField: ({ name }, value) => void onPart(nameOf(name), decoder.decode(value)),
       onFile: ({ name }) => {
         const onPiece = onPart(nameOf(name), new StreamedFile());

@@ -72,6 +72,16 @@ const BUDGETS: Budget[] = [
   { name: "all facets", most: [1, 650, 0, 0], request: async () => ["GET", "/api/cars/facets/"] },
   { name: "one car", most: [1, 2, 0, 0], request: async () => ["GET", `/api/cars/${await car()}/`] },
   {
+    name: "the file of a photo",
+    most: [1, 2, 0, 0],
+    request: async () => {
+      const photo = photoOf({ id: await car() });
+      await insertAll(env.DB, carPhotos, [photo]);
+      await env.PHOTOS.put(photo.key, "a picture");
+      return ["GET", `/photos/${photo.key}`];
+    },
+  },
+  {
     name: "one car, for staff",
     most: [1, 4, 0, 0],
     request: async () => asSeller("GET", `/api/cars/${await car()}/`),

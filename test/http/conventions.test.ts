@@ -169,6 +169,19 @@ describe("invalid input", () => {
     expect([refused.status, refused.body.code]).toEqual([413, "too_large"]);
   });
 
+  test("a form is refused with 413 above the limit of JSON, unless its operation takes a file", async () => {
+    const { token } = await person("SALES");
+    const send = (path: string, size: number) => {
+      const body = new FormData();
+      body.set("file", new File([new Uint8Array(size)], "a.png"));
+      return answer(call("POST", path, { token, body }));
+    };
+    for (const path of ["/api/cars", "/api/auth/login", `/api/cars/${crypto.randomUUID()}/photos/order`])
+      expect([path, (await send(path, 70_000)).status]).toEqual([path, 413]);
+    expect((await send("/api/cars", 1_000)).status).toBe(415);
+    expect((await send(`/api/cars/${crypto.randomUUID()}/photos`, 70_000)).body.code).toBe("car_not_found");
+  });
+
   test("a megabyte sent without a length is refused with 413", async () => {
     const { token } = await person();
     const chunk = new TextEncoder().encode("n".repeat(100_000));

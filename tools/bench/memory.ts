@@ -44,6 +44,14 @@ export async function inspectIsolate(port: number, worker: string) {
   };
   return {
     memory,
+    /** Frees what nothing holds. The isolate does so when it has a task: `wake` sends it a request. */
+    async collect(wake: () => Promise<unknown>): Promise<void> {
+      let isDone = false;
+      const collected = ask("HeapProfiler.collectGarbage").then(() => {
+        isDone = true;
+      });
+      while (!isDone) await Promise.race([collected, wake()]);
+    },
     /** The largest memory while `work` runs, sampled without a pause. The isolate answers between two of its tasks. */
     async peakDuring(work: Promise<unknown>): Promise<{ peak: Memory; samples: number }> {
       let peak = await memory();
