@@ -45,4 +45,4 @@ test("after the secret was replaced, tokens of the previous one go on until they
   const renewed = await refresh(other.refresh);
   expect(renewed.status).toBe(200);
   expect(await me(renewed.body.access)).toBe(200);
-});
+}, 180_000);
