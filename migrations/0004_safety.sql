@@ -174,6 +174,7 @@ BEGIN SELECT RAISE(ABORT, 'too_many_changes'); END;
 
 -- The rule of 0001 for sales, except that the free texts of any sale, also a void one, can be erased with the personal
 -- data of its customer.
+-- Contracts: made again below, with one more exception.
 DROP TRIGGER sales_stay_as_recorded;--> statement-breakpoint
 CREATE TRIGGER sales_stay_as_recorded BEFORE UPDATE ON sales
 WHEN NEW.id <> OLD.id OR NEW.car_id <> OLD.car_id OR NEW.customer_id <> OLD.customer_id
