@@ -206,7 +206,8 @@ describe.each(STOCKS)("with %i cars in stock", (stock) => {
 });
 
 const photoOf = ({ id }: { id: string }) => ({
-  id: `${id}-photo`,
+  // The name of a file has the id of its photo.
+  id,
   carId: id,
   key: `${id}.webp`,
   thumbnailKey: `${id}-small.webp`,

@@ -284,24 +284,29 @@ async function renew(server: Server, person: { token: string; refresh: string })
   person.refresh = body.refresh;
 }
 
-/** Creates a user with a password reset; returns the token. */
-async function forgetful(server: Server, index: number): Promise<string> {
-  const [id, token, name] = [crypto.randomUUID(), crypto.randomUUID(), `fuzz-forgetful-${index}`];
-  const tokenHash = createHash("sha256").update(token).digest("hex");
-  await server.db.batch([
-    server.db
-      .prepare(
-        `INSERT INTO users (id, role, username, username_key, password_hash, created_at, updated_at)
-         VALUES (?, 'CUSTOMER', ?2, ?2, '', 0, 0)`,
-      )
-      .bind(id, name),
-    server.db
-      .prepare(
-        "INSERT INTO password_resets (token_hash, user_id, created_at, expires_at) VALUES (?, ?, 0, 9e12)",
-      )
-      .bind(tokenHash, id),
-  ]);
-  return token;
+/** Creates users with a password reset; returns their tokens. One batch, because idle connections may be closed by now. */
+async function forgetful(server: Server, count: number): Promise<string[]> {
+  const resets = Array.from({ length: count }, (_, index) => ({
+    id: crypto.randomUUID(),
+    token: crypto.randomUUID(),
+    name: `fuzz-forgetful-${index}`,
+  }));
+  await server.db.batch(
+    resets.flatMap(({ id, token, name }) => [
+      server.db
+        .prepare(
+          `INSERT INTO users (id, role, username, username_key, password_hash, created_at, updated_at)
+           VALUES (?, 'CUSTOMER', ?2, ?2, '', 0, 0)`,
+        )
+        .bind(id, name),
+      server.db
+        .prepare(
+          "INSERT INTO password_resets (token_hash, user_id, created_at, expires_at) VALUES (?, ?, 0, 9e12)",
+        )
+        .bind(createHash("sha256").update(token).digest("hex"), id),
+    ]),
+  );
+  return resets.map(({ token }) => token);
 }
 
 type World = Awaited<ReturnType<typeof makeWorld>>;
@@ -325,10 +330,9 @@ async function makeWorld(server: Server, random: Random) {
   const admin = await signUp("fuzz-admin", "ADMIN");
   const people = { CUSTOMER: customer, SALES: sales, ADMIN: admin };
   let signedInAt = Date.now();
-  const spare = await server.customer("fuzz-spare");
-
   // Reset tokens are mailed and nowhere else, so these people's are put where their hashes are kept.
-  const resets = await Promise.all(Array.from({ length: FORGETFUL }, (_, index) => forgetful(server, index)));
+  const resets = await forgetful(server, FORGETFUL);
+  const spare = await server.customer("fuzz-spare");
 
   /** Ids by kind, newest kept. */
   const pools: Record<"car" | "booking" | "sale" | "staff" | "user" | "notification" | "refresh", string[]> =
