@@ -525,8 +525,8 @@ describe("the queue", () => {
   test("delivers a message as often as a notification may be tried, then moves it to the dead-letter queue", () => {
     const consumers = wrangler.split(/^\[\[(?:env\.\w+\.)?queues\.consumers\]\]$/m).slice(1);
     const main = consumers.filter((block) => !/^queue = ".*-dead"$/m.test(block));
-    // Local use, staging and production.
-    expect([consumers.length, main.length]).toEqual([6, 3]);
+    // Production and staging.
+    expect([consumers.length, main.length]).toEqual([4, 2]);
     for (const block of main) {
       const [, queue] = /^queue = "(.*)"$/m.exec(block) ?? [];
       expect(block, queue).toContain(`\nmax_retries = ${MAX_ATTEMPTS - 1}\n`);
