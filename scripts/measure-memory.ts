@@ -55,6 +55,9 @@ function picture(): Uint8Array<ArrayBuffer> {
   );
 }
 
+/** What the edge adds to each request. */
+const EDGE = { "CF-Connecting-IP": "192.0.2.1" };
+
 const url = (path: string) => `http://127.0.0.1:${port}${path}`;
 
 /**
@@ -76,7 +79,7 @@ const upload = ({ stock, sellers }: Stage, file: Uint8Array<ArrayBuffer>, index:
   return statusOf(
     fetch(url(`/api/cars/${stock[index % stock.length]?.id}/photos`), {
       method: "POST",
-      headers: { Authorization: `Bearer ${sellers[index % sellers.length]?.token}` },
+      headers: { ...EDGE, Authorization: `Bearer ${sellers[index % sellers.length]?.token}` },
       body,
       signal: AbortSignal.timeout(PATIENCE_MS),
     }),
@@ -87,7 +90,7 @@ const login = ({ customers, password }: Stage, index: number) =>
   statusOf(
     fetch(url("/api/auth/login"), {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      headers: { ...EDGE, "Content-Type": "application/json" },
       body: JSON.stringify({ username: customers[index % customers.length]?.username, password }),
       signal: AbortSignal.timeout(PATIENCE_MS),
     }),

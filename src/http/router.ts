@@ -13,8 +13,10 @@ export const createRouter = () =>
  * not read the body.
  */
 export function streamed<R extends RouteConfig>(router: OpenAPIHono<AppEnv>, route: R): R {
-  router.openAPIRegistry.registerPath(route);
-  const { body: _, ...request } = route.request ?? {};
+  // Middleware is not for the document.
+  const { middleware: _, ...documented } = route as R & { middleware?: unknown };
+  router.openAPIRegistry.registerPath(documented);
+  const { body: __, ...request } = route.request ?? {};
   return { ...route, request, hide: true };
 }
 

@@ -252,10 +252,20 @@ const WATCHED = [
   "SELECT * FROM bookings ORDER BY id",
   "SELECT * FROM sales ORDER BY id",
   "SELECT * FROM commissions ORDER BY id",
-  "SELECT id, kind, user_id FROM notifications ORDER BY id",
-  "SELECT id FROM notifications WHERE status = 'FAILED' ORDER BY id",
   "SELECT * FROM idempotency_keys ORDER BY id",
 ];
+
+/** What a request may do to notifications, and the consumer does not: write one, or make a failed one pending again. */
+const NOTIFICATIONS = "SELECT id, status FROM notifications";
+
+type Snapshot = { facts: string; notifications: Map<string, string> };
+
+const isChanged = (before: Snapshot, after: Snapshot): boolean =>
+  before.facts !== after.facts ||
+  [...after.notifications].some(([id, status]) => {
+    const earlier = before.notifications.get(id);
+    return earlier === undefined || (earlier === "FAILED" && status !== "FAILED");
+  });
 
 /** Makes the callers on a server, and what operations are tried on. */
 export async function stageMatrix(server: Server) {
@@ -409,10 +419,15 @@ export async function stageMatrix(server: Server) {
     name: () => `matrix-${++made}`,
   });
 
-  const snapshot = async (): Promise<string> =>
-    JSON.stringify(
-      (await server.db.batch(WATCHED.map((sql) => server.db.prepare(sql)))).map(({ results }) => results),
-    );
+  const snapshot = async (): Promise<Snapshot> => {
+    const statements = [NOTIFICATIONS, ...WATCHED].map((sql) => server.db.prepare(sql));
+    const [notifications, ...facts] = (await server.db.batch(statements)).map(({ results }) => results);
+    const rows = (notifications ?? []) as { id: string; status: string }[];
+    return {
+      facts: JSON.stringify(facts),
+      notifications: new Map(rows.map(({ id, status }) => [id, status])),
+    };
+  };
 
   /** Calls an operation; `effect`: whether anything that is watched has changed. */
   async function attempt({ id, method }: Operation, caller: Caller, token: string | undefined) {
@@ -421,7 +436,7 @@ export async function stageMatrix(server: Server) {
     const { path, ...content } = await row[0](things(caller));
     const before = await snapshot();
     const { status, body } = await server.call(method, path, { token, ...content });
-    return { status, body, effect: (await snapshot()) !== before };
+    return { status, body, effect: isChanged(before, await snapshot()) };
   }
 
   return {
