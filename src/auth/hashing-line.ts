@@ -6,8 +6,8 @@ import { Busy } from "../shared/busy.ts";
 
 /** How many derivations may wait or run in an isolate at once. The last one waits for about ten seconds. */
 export const MAX_WAITING = 20;
-/** While some wait, one begins in this time. It takes about half of it, and the rest is for other requests. */
-export const SPACING_MS = 500;
+/** While some wait, each derivation is followed by a rest of its own length, up to this, in which other requests run. */
+const MAX_REST_MS = 1000;
 /** How often a waiting derivation looks whether it is its turn. */
 const LOOK_MS = 5;
 /**
@@ -19,10 +19,25 @@ const GONE_MS = 3000;
 /** `isPreferred`: goes before those that are not, for example because the client is known to the account. */
 type Waiting = { readonly isPreferred: boolean; seenAt: number };
 
-/** By turn. The first one's derivation runs. */
+/** By turn, with the one that runs. */
 const line: Waiting[] = [];
-/** When the last derivation began. Its end is not known: the clock of a Worker stands still while it computes. */
-let begunAt = 0;
+/**
+ * The last derivation: when it began, and when a waiting one first saw that it had ended. It cannot know its own end,
+ * because the clock of a Worker stands still while it computes.
+ */
+let last: { begunAt: number; isRunning: boolean; endedAt?: number } = {
+  begunAt: 0,
+  isRunning: false,
+  endedAt: 0,
+};
+
+const isRunning = (now: number): boolean => last.isRunning && now - last.begunAt < GONE_MS;
+
+/** Whether the rest after the last derivation is over. */
+function isRested(now: number): boolean {
+  last.endedAt ??= now;
+  return now - last.endedAt >= Math.min(last.endedAt - last.begunAt, MAX_REST_MS);
+}
 
 const removeGone = (): void => {
   const there = line.filter(({ seenAt }) => Date.now() - seenAt < GONE_MS);
@@ -38,10 +53,10 @@ export async function inTurn<T>(isPreferred: boolean, derive: () => Promise<T>):
   removeGone();
   const rivals = isPreferred ? line.filter((other) => other.isPreferred) : line;
   if (rivals.length >= MAX_WAITING) throw new Busy("password hashing");
-  // Never before the first one, which may be running.
-  const others = isPreferred ? line.findIndex((other, at) => at > 0 && !other.isPreferred) : -1;
+  const running = isRunning(own.seenAt) ? 1 : 0;
+  const others = isPreferred ? line.findIndex((other, at) => at >= running && !other.isPreferred) : -1;
   line.splice(others === -1 ? line.length : others, 0, own);
-  const isFree = line[0] === own;
+  const isAlone = line.length === 1;
   try {
     // At least once, so that other requests get their turn, and each derivation is seen in the line before it runs.
     do {
@@ -50,11 +65,20 @@ export async function inTurn<T>(isPreferred: boolean, derive: () => Promise<T>):
       removeGone();
       // After a long pause of the whole isolate another one may have removed it.
       if (!line.includes(own)) line.push(own);
-    } while (line[0] !== own || !(isFree || own.seenAt - begunAt >= SPACING_MS));
-    begunAt = own.seenAt;
-    return await derive();
+    } while (isRunning(own.seenAt) || !(isRested(own.seenAt) || isAlone) || line[0] !== own);
+    return await run(own.seenAt, derive);
   } finally {
     const place = line.indexOf(own);
     if (place !== -1) line.splice(place, 1);
+  }
+}
+
+async function run<T>(now: number, derive: () => Promise<T>): Promise<T> {
+  const own = { begunAt: now, isRunning: true };
+  last = own;
+  try {
+    return await derive();
+  } finally {
+    own.isRunning = false;
   }
 }
