@@ -56,14 +56,15 @@ export async function runAbuse(seconds: number): Promise<AbuseReport> {
     for (let at = 0; at < CUSTOMERS; at += 1)
       customers.push(await honestCustomer(server, cars, `honest-${at}`, `192.0.2.${at + 1}`));
 
+    const strangers = [];
+    for (let at = 0; at < STRANGERS; at += 1)
+      strangers.push(await stranger(server, cars, at, `198.51.100.${at + 1}`));
+
     const quiet: Log = new Map();
     await live(customers.flat(), quiet, seconds);
     const mailsBefore = await count(server, "SELECT count(*) AS n FROM notifications");
 
     const [abused, abuse]: [Log, Log] = [new Map(), new Map()];
-    const strangers = Array.from({ length: STRANGERS }, (_, at) =>
-      stranger(server, cars, at, `198.51.100.${at + 1}`),
-    );
     await Promise.all([live(customers.flat(), abused, seconds), live(strangers.flat(), abuse, seconds)]);
     return await judge(server, seconds, mailsBefore, { quiet, abused, abuse });
   } finally {
@@ -147,8 +148,10 @@ async function honestCustomer(server: Server, cars: string[], username: string, 
 }
 
 /** Somebody who uses each limit up: registers under the addresses of others, guesses, searches, books and has mails sent. */
-function stranger(server: Server, cars: string[], at: number, from: string): Habit[] {
-  const accounts: { token: string; bookings: string[] }[] = [];
+async function stranger(server: Server, cars: string[], at: number, from: string): Promise<Habit[]> {
+  // One account from another day; it begins to book at once.
+  const { access } = await server.customer(`stranger-${at}`, `203.0.113.${at + 1}`);
+  const accounts: { token: string; bookings: string[] }[] = [{ token: access, bookings: [] }];
   let made = 0;
   const victim = () => `honest-${random(CUSTOMERS)}`;
   const start = () => `${dayAhead()}T${String(9 + random(8)).padStart(2, "0")}:00:00`;
