@@ -42,7 +42,7 @@ export async function changeUser(
       deps.config.email.staff,
     );
     const [noticed, [user]] = await db.commit(caller, "user.deactivate", `user:${id}`, statements);
-    enqueueAll(deps, noticed);
+    afterClosing(deps, noticed);
     return user;
   });
   if (!changed.ok) return changed;
@@ -103,12 +103,15 @@ export async function eraseUser(deps: Deps, actor: Caller, userId: string): Prom
   return closing(async () => {
     const statements = erase({ userId, by, erased: true, now }, uuidv7(), deps.config.email.staff);
     const [noticed] = await db.commit(actor, "user.erase", `user:${userId}`, statements);
-    enqueueAll(deps, noticed);
+    afterClosing(deps, noticed);
     return undefined;
   });
 }
 
-const enqueueAll = ({ afterwards, env, requestId }: Deps, noticed: ReadonlyArray<{ id: string }>): void =>
+/** After an account was closed: sends its notification, and shows the slots that became free. */
+function afterClosing(deps: Deps, noticed: ReadonlyArray<{ id: string }>): void {
+  const { afterwards, env, requestId } = deps;
+  deps.stockChanged();
   afterwards(
     enqueue(
       env.NOTIFICATIONS,
@@ -116,6 +119,7 @@ const enqueueAll = ({ afterwards, env, requestId }: Deps, noticed: ReadonlyArray
       requestId,
     ),
   );
+}
 
 /** Awaits a write that opens or closes an account, and returns a refusal when the database refuses it. */
 async function closing<T>(write: () => Promise<T>): Promise<Result<T>> {

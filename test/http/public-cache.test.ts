@@ -200,6 +200,21 @@ describe("a public response", () => {
     expect(await free()).toEqual(all);
   });
 
+  test("of free slots is dropped when this isolate cancels the bookings of a user who is deactivated", async () => {
+    const { ask } = isolate();
+    const [carId, customer, admin] = [await car(), await person(), await person("ADMIN")];
+    await booking({ carId, customerId: customer.id, startAt: slot(3) });
+    const path = `/api/cars/${carId}/available-slots/?date=${iso(slot(3)).slice(0, 10)}`;
+    expect((await ask(path)).body).toHaveLength(7);
+    const deactivated = await ask(`/api/users/${customer.id}/`, {
+      method: "PATCH",
+      headers: { Authorization: `Bearer ${admin.token}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ is_active: false }),
+    });
+    expect(deactivated.status).toBe(200);
+    expect((await ask(path)).body).toHaveLength(8);
+  });
+
   test("of free slots has an entity tag, and is 304 while they are the same", async () => {
     const { ask } = isolate(0);
     const carId = await car();
