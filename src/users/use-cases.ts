@@ -86,7 +86,9 @@ export async function eraseOwnData(
   const confirmed = await confirmPassword(deps, calling.value, password, "password");
   if (!confirmed.ok) return confirmed;
   const { caller } = calling.value;
-  return eraseUser(deps, caller, caller.id);
+  const erased = await eraseUser(deps, caller, caller.id);
+  // An equal request was faster, and has ended this session.
+  return erased.ok || erased.refusal.code !== "not_found" ? erased : refuse("invalid_token");
 }
 
 /**

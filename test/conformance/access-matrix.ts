@@ -429,11 +429,21 @@ export async function stageMatrix(server: Server) {
     };
   };
 
+  /** Waits until the objects that earlier requests left over are deleted, which happens after their answers. */
+  async function settle(): Promise<void> {
+    const left = "SELECT count(*) AS n FROM loose_objects";
+    for (let wait = 0; (await server.db.prepare(left).first<number>("n")) !== 0; wait += 20) {
+      if (wait > 10_000) throw new Error("objects of uploads were not deleted after the answer");
+      await new Promise((done) => setTimeout(done, 20));
+    }
+  }
+
   /** Calls an operation; `effect`: whether anything that is watched has changed. */
   async function attempt({ id, method }: Operation, caller: Caller, token: string | undefined) {
     const row = MATRIX[id];
     if (!row) throw new Error(`${id} is not in the matrix`);
     const { path, ...content } = await row[0](things(caller));
+    await settle();
     const before = await snapshot();
     const { status, body } = await server.call(method, path, { token, ...content });
     return { status, body, effect: isChanged(before, await snapshot()) };

@@ -237,6 +237,7 @@ describe("the erasure by an administrator", () => {
       now: Date.now(),
       requestId: "test",
       afterwards: () => {},
+      stockChanged: () => {},
     }) as unknown as Deps;
 
   test("is refused for a staff member until the employment has ended", async () => {
