@@ -255,17 +255,16 @@ const WATCHED = [
   "SELECT * FROM idempotency_keys ORDER BY id",
 ];
 
-/** What a request may do to notifications, and the consumer does not: write one, or make a failed one pending again. */
-const NOTIFICATIONS = "SELECT id, status FROM notifications";
+/** Notifications. The consumer changes them meanwhile, but neither writes one nor touches one that has failed. */
+const NOTIFICATIONS =
+  "SELECT id, iif(status = 'FAILED', 'FAILED after ' || attempts, '') AS failure FROM notifications";
 
 type Snapshot = { facts: string; notifications: Map<string, string> };
 
 const isChanged = (before: Snapshot, after: Snapshot): boolean =>
   before.facts !== after.facts ||
-  [...after.notifications].some(([id, status]) => {
-    const earlier = before.notifications.get(id);
-    return earlier === undefined || (earlier === "FAILED" && status !== "FAILED");
-  });
+  [...after.notifications.keys()].some((id) => !before.notifications.has(id)) ||
+  [...before.notifications].some(([id, failure]) => failure && after.notifications.get(id) !== failure);
 
 /** Makes the callers on a server, and what operations are tried on. */
 export async function stageMatrix(server: Server) {
@@ -422,10 +421,10 @@ export async function stageMatrix(server: Server) {
   const snapshot = async (): Promise<Snapshot> => {
     const statements = [NOTIFICATIONS, ...WATCHED].map((sql) => server.db.prepare(sql));
     const [notifications, ...facts] = (await server.db.batch(statements)).map(({ results }) => results);
-    const rows = (notifications ?? []) as { id: string; status: string }[];
+    const rows = (notifications ?? []) as { id: string; failure: string }[];
     return {
       facts: JSON.stringify(facts),
-      notifications: new Map(rows.map(({ id, status }) => [id, status])),
+      notifications: new Map(rows.map(({ id, failure }) => [id, failure])),
     };
   };
 
