@@ -48,7 +48,7 @@ export const authRoutes = createRouter()
       tags,
       summary: "Create a customer account",
       description:
-        "A link to verify the address is mailed to it. Until then the address reserves nothing: another account may verify it. The service's setting decides whether an address that has an account already is refused (`taken`), or gets the same answer as any other and a mail that says so.",
+        "A link to verify the address is mailed to it. Until then the address is not reserved, and another account may verify it. `EMAIL_VERIFICATION` decides what happens with an address that has an account already: it is refused (`taken`), or the answer is the usual one and a mail to it says so.",
       request: { body: jsonBody(registration) },
       responses: { 201: jsonAnswer("The new account", account) },
     }),
