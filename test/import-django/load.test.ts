@@ -1,7 +1,9 @@
+import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import { beforeAll, describe, expect, test } from "vitest";
+import { createApp } from "../../src/app.ts";
 import { session } from "../../src/auth/schemas.ts";
 import { cars, notifications, users } from "../../src/db/schema.ts";
 import { convert } from "../../tools/import-django/convert.ts";
@@ -29,8 +31,21 @@ const statements = statementsOf(conversion, { askReset: true, newId: uuidv7, now
 const run = (all: readonly string[]) => env.DB.batch(all.map((sql) => env.DB.prepare(sql)));
 const totals = async () => totalsFrom((await env.DB.prepare(TOTALS_QUERY).first()) ?? {});
 
+/** A login where the migration guide's variable is set. */
 const login = (username: string, password: string) =>
-  answer(call("POST", "/api/auth/login/", { json: { username, password } }));
+  answer(
+    Promise.resolve(
+      createApp().fetch(
+        new Request("http://dealership.test/api/auth/login/", {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify({ username, password }),
+        }),
+        { ...env, IMPORTED_PASSWORDS: "on" } as unknown as Env,
+        createExecutionContext(),
+      ),
+    ),
+  );
 const hashOf = async (username: string) =>
   (await db.select().from(users).where(eq(users.username, username)).get())?.passwordHash;
 
@@ -97,6 +112,11 @@ describe("a loaded dump of the Django service", () => {
 });
 
 describe("the passwords of the Django service", () => {
+  test("do not let anybody sign in unless the operator has said that there are imported ones", async () => {
+    const json = { username: "sami", password: "sami sells cars daily" };
+    expect((await call("POST", "/api/auth/login/", { json })).status).toBe(401);
+  });
+
   test.each([
     ["sami", "sami sells cars daily", "36,000"],
     ["maria", "maria wants a car", "100,000"],
