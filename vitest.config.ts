@@ -77,6 +77,7 @@ export default defineConfig({
         // Black box: a real server over HTTP.
         test: {
           name: "conformance",
+          globalSetup: "tools/server/built-worker.ts",
           include: ["test/conformance/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
@@ -86,6 +87,7 @@ export default defineConfig({
         // In a real browser; run by "npm run test:browser", because not every machine has one.
         test: {
           name: "browser",
+          globalSetup: "tools/server/built-worker.ts",
           include: ["test/browser/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 120_000,

@@ -11,8 +11,9 @@ The seed is another one for each run, unless it is given.`,
   { seconds: 300, seed: Date.now() % 1_000_000 },
 );
 const server = await startServer();
+const end = Date.now() + seconds * 1000;
 try {
-  const { requests, statuses, silent, findings } = await fuzz(server, seed, seconds * 1000);
+  const { requests, statuses, silent, findings } = await fuzz(server, seed, () => Date.now() >= end);
   console.log(`seed ${seed}: ${requests} requests, statuses ${JSON.stringify(statuses)}`);
   if (silent.length > 0) console.log(`never answered with success: ${silent.join(", ")}`);
   for (const { operation, what, request, answer } of findings)

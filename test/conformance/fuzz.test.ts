@@ -4,14 +4,13 @@ import { startServer } from "../../tools/server/server.ts";
 
 /** Always the same, so that a failure is the change's; other seeds, and hours of them: `npm run fuzz`. */
 const SEED = 1;
-const SECONDS = 60;
+const REQUESTS = 800;
 
 test("every answer to any request of any caller conforms to the OpenAPI document", async () => {
   const server = await startServer();
   try {
-    const { findings, requests } = await fuzz(server, SEED, SECONDS * 1000);
+    const { findings } = await fuzz(server, SEED, (requests) => requests >= REQUESTS);
     expect(findings).toEqual([]);
-    expect(requests).toBeGreaterThan(500);
   } finally {
     await server.close();
   }

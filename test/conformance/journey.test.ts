@@ -60,8 +60,7 @@ describe("over HTTP", () => {
     const json = { car: carId, start_at: slots.body[3].start_at };
     const rush = Array.from({ length: 50 }, (_, index) => {
       const sent = server.call("POST", "/api/bookings/", { token: access, json });
-      if (index % 10 === 5)
-        server.worker.evictDurableObject("CAR_COORDINATOR", { name: carId }).catch(() => {});
+      if (index % 10 === 5) server.evict(carId).catch(() => {});
       return sent;
     });
     const statuses = (await Promise.all(rush)).map(({ status }) => status).sort();

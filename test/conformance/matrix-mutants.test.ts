@@ -5,6 +5,7 @@
  */
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
+import { buildWorker } from "../../tools/server/built-worker.ts";
 import { startServer } from "../../tools/server/server.ts";
 import { describedOperations, MATRIX, type Operation, stageMatrix } from "./access-matrix.ts";
 
@@ -18,7 +19,7 @@ function mutate(file: string, from: string | RegExp, to: string): void {
   writeFileSync(path, parts.join(to));
 }
 
-function copyMutant(): string {
+function buildMutant(): string {
   mkdirSync(FOLDER, { recursive: true });
   cpSync("src", `${FOLDER}/src`, { recursive: true });
   mutate("db/client.ts", 'typeof actor === "string"', 'typeof actor !== "number"');
@@ -35,16 +36,10 @@ function copyMutant(): string {
       .run();
     if (results.length === 0) throw new Problem("invalid_token");`,
   );
-  const config = readFileSync("wrangler.toml", "utf8")
-    .split("# ----")[0]
-    ?.replace('directory = "public"', 'directory = "../../public"')
-    .replace('migrations_dir = "migrations"', 'migrations_dir = "../../migrations"')
-    .replace(/\[build\][\s\S]*?(?=\n\[)/, "");
-  writeFileSync(`${FOLDER}/wrangler.toml`, config ?? "");
-  return `${FOLDER}/wrangler.toml`;
+  return buildWorker(`${FOLDER}/src/index.ts`, `${FOLDER}/built`);
 }
 
-const server = await startServer({}, copyMutant());
+const server = await startServer({}, buildMutant());
 const writes = (await describedOperations(server)).filter(
   ({ method, roles }) => method !== "GET" && roles !== undefined,
 );

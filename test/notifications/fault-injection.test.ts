@@ -288,7 +288,7 @@ function expectDelivered(result: Awaited<ReturnType<typeof run>>): void {
 }
 
 describe("notifications under all injected faults", () => {
-  test("are delivered for 2,000 facts, in order and the latest of each booking, and twice for fewer than one in a thousand", async () => {
+  test("are delivered for 1,000 facts, in order and the latest of each booking, and twice for fewer than one in a thousand", async () => {
     const rates = {
       mailFails: 0.1,
       answerLost: 0.0002,
@@ -297,7 +297,7 @@ describe("notifications under all injected faults", () => {
       messageTwice: 0.1,
       death: 0.0003,
     };
-    const result = await run(2000, 7, rates, 1);
+    const result = await run(1000, 7, rates, 1);
     expectDelivered(result);
     expect(result.deaths).toBeGreaterThan(0);
     expect(result.duplicates / result.facts).toBeLessThan(0.001);

@@ -182,6 +182,6 @@ test("the sums agree after random sequences of selling, voiding, booking and cha
         ).toEqual([]);
       },
     ),
-    { numRuns: 40, endOnFailure: true },
+    { numRuns: 20, endOnFailure: true },
   );
 }, 180_000);

@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
 import { chosenPort, isTaken } from "../../tools/server/dev-server.ts";
-import { freePort } from "../../tools/server/killable-server.ts";
+import { freePort } from "../../tools/server/ports.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

@@ -12,7 +12,8 @@ import { slotsOn } from "../../src/bookings/slots.ts";
 import { bookings, cars, sessions, users } from "../../src/db/schema.ts";
 import type { Role } from "../../src/shared/enums.ts";
 import { addDays, localDate } from "../../src/shared/showroom-time.ts";
-import { freePort, KillableServer, withDatabase } from "../server/killable-server.ts";
+import { KillableServer, withDatabase } from "../server/killable-server.ts";
+import { freePort } from "../server/ports.ts";
 import { Clients, type Load, type Stage } from "./crash-clients.ts";
 
 /** The number of calls and kills, and the folder of storage and log. Without a port a free one is used. */

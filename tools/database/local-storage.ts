@@ -48,7 +48,10 @@ export async function openLocalStorage(folder: string = LOCAL_STATE) {
 }
 
 /** Creates the tables in a new database. */
-export async function createTables(d1: D1Database): Promise<void> {
+export async function createTables<Statement>(d1: {
+  prepare(sql: string): Statement;
+  batch(statements: Statement[]): Promise<unknown>;
+}): Promise<void> {
   const files = readdirSync("migrations").filter((file) => file.endsWith(".sql"));
   for (const file of files.sort()) {
     const statements = readFileSync(join("migrations", file), "utf8").split("--> statement-breakpoint");

@@ -51,8 +51,12 @@ const PIXEL = Buffer.from(
   "base64",
 );
 
-/** Runs the fuzzer against a server for so many milliseconds. */
-export async function fuzz(server: Server, seed: number, milliseconds: number): Promise<Report> {
+/** Runs the fuzzer against a server until the number of its requests is enough. */
+export async function fuzz(
+  server: Server,
+  seed: number,
+  isEnough: (requests: number) => boolean,
+): Promise<Report> {
   const document: Document = (await server.call("GET", "/openapi.json")).body;
   const operations = readOperations(document);
   const random = new Random(seed);
@@ -60,10 +64,9 @@ export async function fuzz(server: Server, seed: number, milliseconds: number): 
   const report: Report = { requests: 0, statuses: {}, silent: [], findings: [] };
   const succeeded = new Set<string>();
   const seen = new Set<string>();
-  const end = Date.now() + milliseconds;
 
   const worker = async () => {
-    while (Date.now() < end && report.findings.length < MAX_FINDINGS) {
+    while (!isEnough(report.requests) && report.findings.length < MAX_FINDINGS) {
       const operation = random.pick(operations);
       if (SLOW.has(operation.id) && random.chance(0.8)) continue;
       const caller = pickCaller(operation, random);

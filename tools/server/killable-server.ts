@@ -1,10 +1,10 @@
 /** A real server with its storage on disk, that can be killed and started again. */
 import type { ChildProcess } from "node:child_process";
 import { openSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { run, start } from "../command-line/programs.ts";
 import { openLocalStorage } from "../database/local-storage.ts";
+import { freePort } from "./ports.ts";
 
 const READY_MS = 60_000;
 
@@ -86,17 +86,6 @@ export class KillableServer {
 const environment = () => ({ ...process.env, CI: "1", CLOUDFLARE_CF_FETCH_ENABLED: "false" });
 
 const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
-
-/** A port of this machine that nobody listens on. */
-export function freePort(): Promise<number> {
-  return new Promise((done, failed) => {
-    const probe = createServer().once("error", failed);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => (address && typeof address === "object" ? done(address.port) : failed()));
-    });
-  });
-}
 
 /** Opens the database that a server left on disk. */
 export async function withDatabase<T>(folder: string, work: (d1: D1Database) => Promise<T>): Promise<T> {
