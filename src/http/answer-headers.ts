@@ -28,8 +28,20 @@ const noStoreHeader: Piece = (_, headers) => {
   if (!headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
 };
 
+/** Handlers name paths. A link begins with PUBLIC_URL, whatever the request's Host. */
+const locationHeader: Piece = (c, headers) => {
+  const path = headers.get("Location");
+  if (path?.startsWith("/")) headers.set("Location", `${c.get("config").publicUrl}${path}`);
+};
+
 const ALWAYS: readonly Piece[] = [requestIdHeader, transportHeaders, noStoreHeader];
-const CONFIGURED: readonly Piece[] = [...ALWAYS, varyByOrigin, rateLimitHeader, databaseHeaders];
+const CONFIGURED: readonly Piece[] = [
+  ...ALWAYS,
+  locationHeader,
+  varyByOrigin,
+  rateLimitHeader,
+  databaseHeaders,
+];
 
 const pageHeaders = secureHeaders({
   strictTransportSecurity: TRANSPORT_SECURITY,

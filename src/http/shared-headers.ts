@@ -4,7 +4,7 @@
 export const HEADERS = {
   "X-Request-Id": "Identifies this request in the logs. A valid value from the client is kept.",
   "X-D1-Bookmark": "The state after this write. A request that sends it reads at least that state.",
-  Location: "The path of the created resource.",
+  Location: "The URL of the created resource.",
   ETag: "The version of the resource, for If-None-Match and If-Match.",
   "Idempotency-Replayed":
     "`true` when this is the stored answer of an earlier request with the same Idempotency-Key.",

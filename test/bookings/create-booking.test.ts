@@ -36,7 +36,7 @@ describe("booking a test drive", () => {
       status: "PENDING",
       notes: "with a child seat",
     });
-    expect(made.headers.get("Location")).toBe(`/api/bookings/${made.body.id}/`);
+    expect(made.headers.get("Location")).toBe(`${env.PUBLIC_URL}/api/bookings/${made.body.id}/`);
     expect(made.headers.get("X-D1-Bookmark")).toBeTruthy();
     const mine = await answer(call("GET", "/api/bookings/me/", { token: customer.token }));
     expect(mine.body).toMatchObject({ count: 1, results: [made.body] });

@@ -68,7 +68,7 @@ describe("adding a car to the stock", () => {
       description: "",
       photos: [],
     });
-    expect(made.headers.get("Location")).toBe(`/api/cars/${made.body.id}/`);
+    expect(made.headers.get("Location")).toBe(`${env.PUBLIC_URL}/api/cars/${made.body.id}/`);
     expect(made.headers.get("X-D1-Bookmark")).toBeTruthy();
     const shown = await show(made.body.id);
     expect(shown.body).toEqual(made.body);
@@ -150,7 +150,7 @@ describe("adding a car to the stock", () => {
     const again = await create(token, json, headers);
     expect([again.headers.get("Idempotency-Replayed"), again.headers.get("Location")]).toEqual([
       "true",
-      `/api/cars/${again.body.id}/`,
+      `${env.PUBLIC_URL}/api/cars/${again.body.id}/`,
     ]);
     expect((await create(token, described(), headers)).status).toBe(422);
   });

@@ -29,7 +29,7 @@ describe("over HTTP", () => {
   test("a car is added to the stock, found, changed under its tag, and removed", async () => {
     const made = await server.call("POST", "/api/cars", { token, json: described("over-http-1") });
     expect(made.status).toBe(201);
-    const path = made.headers.get("Location") ?? "";
+    const { pathname: path } = new URL(made.headers.get("Location") ?? "");
     const found = await server.call("GET", "/api/cars?search=citroen%20c&max_price=15990.50");
     expect(found.body.results).toEqual([made.body]);
     const facets = await server.call("GET", "/api/cars/facets?fuel_type=DIESEL");

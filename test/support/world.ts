@@ -117,14 +117,14 @@ export const iso = (at: number): string => new Date(at).toISOString();
 
 type Call = { token?: string | undefined; json?: unknown; headers?: Record<string, string>; body?: BodyInit };
 
-/** Sends a request to the Worker under test. */
+/** Sends a request to the Worker under test. A link of an answer reaches it too, whatever its host. */
 export function call(
   method: string,
   path: string,
   { token, json, headers, body }: Call = {},
 ): Promise<Response> {
   return exports.default.fetch(
-    new Request(`http://dealership.test${path}`, {
+    new Request(new URL(path, "http://dealership.test"), {
       method,
       headers: {
         ...(json === undefined ? {} : { "Content-Type": "application/json" }),
