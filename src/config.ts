@@ -100,7 +100,9 @@ export const variables = z.object({
     .int()
     .min(0)
     .max(3600)
-    .describe("Maximum age in seconds of a response to an anonymous reader of the stock; 0 for no cache"),
+    .describe(
+      "Maximum age in seconds of an answer to an anonymous reader of the stock, in all caches together; 0 for no cache",
+    ),
   CORS_ORIGINS: z
     .string()
     .transform((list) =>

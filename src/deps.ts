@@ -23,6 +23,8 @@ export type Deps = {
   readonly afterwards: (work: Promise<unknown>) => void;
   /** Must be called after a write that changes public data: of the stock, or free slots. A command does it by itself. */
   readonly stockChanged: () => void;
+  /** Removes what has one of these tags from the platform's cache, after the response. */
+  readonly purge: (tags: readonly string[]) => void;
   /** Facts that this request has established: the verified caller, and the bookmark of a write in another session. */
   readonly found: { caller?: VerifiedCaller; bookmark?: string | null };
 };

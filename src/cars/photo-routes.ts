@@ -1,6 +1,7 @@
 /** /api/cars/{id}/photos: the photos of a car. /photos: their files. */
 import { operation, verifiedCaller } from "../auth/operation.ts";
 import { expectedVersions, isKnown, notModifiedAnswer } from "../http/conditional.ts";
+import { PHOTO_CACHE_CONTROL } from "../http/freshness.ts";
 import { once } from "../http/idempotency.ts";
 import { readForm } from "../http/multipart.ts";
 import { Problem, unwrap } from "../http/problems.ts";
@@ -136,7 +137,7 @@ export const photoFileRoutes = createRouter().openapi(
     tags,
     summary: "Get the file of a photo",
     description:
-      "The content of a name never changes, so it can be cached without limit. `Range` requests a part of the file.",
+      "The content of a name never changes. Caches may keep it for a day, because the photo can be removed. `Range` requests a part of the file.",
     request: { params: fileParam },
     responses: {
       200: {
@@ -150,21 +151,23 @@ export const photoFileRoutes = createRouter().openapi(
   async (c) => {
     const { name } = c.req.valid("param");
     const etag = `"${name}"`;
-    const headers = {
+    const headersWith = (tags: readonly string[]) => ({
       ETag: etag,
-      "Cache-Control": "public, max-age=31536000, immutable",
+      "Cache-Control": PHOTO_CACHE_CONTROL,
+      "Cache-Tag": tags.join(","),
+      Vary: "X-D1-Bookmark",
       "Accept-Ranges": "bytes",
-    };
+    });
     const deps = depsOf(c);
-    // The name is the tag, so the file itself is not needed to know that the caller's copy is current.
+    // The name is the entity tag, so the file itself is not needed to know that the caller's copy is current.
     if (isKnown(c, etag)) {
-      unwrap(c, await openFile(deps, name, async () => undefined));
-      return c.body(null, 304, headers);
+      const { tags } = unwrap(c, await openFile(deps, name, async () => undefined));
+      return c.body(null, 304, headersWith(tags));
     }
     const isHead = c.req.method === "HEAD";
     const wantsPart = !isHead && (c.req.header("If-Range") ?? etag) === etag;
     const range = wantsPart ? readRange(c.req.header("Range")) : undefined;
-    const found = unwrap(
+    const { object: found, tags } = unwrap(
       c,
       await openFile<R2Object | R2ObjectBody>(deps, name, () =>
         isHead ? c.env.PHOTOS.head(name) : getObject(c.env.PHOTOS, name, range),
@@ -177,7 +180,7 @@ export const photoFileRoutes = createRouter().openapi(
         headers: { "Content-Range": `bytes */${found.size}` },
       });
     const described = {
-      ...headers,
+      ...headersWith(tags),
       ...(range
         ? { "Content-Range": `bytes ${part.offset}-${part.offset + part.length - 1}/${found.size}` }
         : {}),

@@ -68,6 +68,12 @@ export function newKeys() {
   return { id, key: `${id}.webp`, thumbnailKey: `${id}-small.webp`, uploadKey: `uploads/${id}` };
 }
 
+/** The `Cache-Tag` of both files of a photo. */
+export const photoTag = (photoId: string): string => `photo-${photoId}`;
+
+/** The `Cache-Tag` of the files of all photos of a car. */
+export const photosTag = (carId: string): string => `photos-of-${carId}`;
+
 /** Stores an image. */
 export const putObject = (
   bucket: R2Bucket,

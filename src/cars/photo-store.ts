@@ -57,10 +57,12 @@ export const countPhotos = compile(
     .where(eq(carPhotos.carId, sql.placeholder("carId"))),
 );
 
-/** The query for the car of the photo that a file belongs to. No row when no photo has this file. */
-export const carOfFile = compile(
+const { id, carId } = columnsOf(carPhotos);
+
+/** The query for the photo that a file belongs to, and the status of its car. No row when no photo has this file. */
+export const photoOfFile = compile(
   build
-    .select({ status: cars.status })
+    .select({ id, carId, status: cars.status })
     .from(carPhotos)
     .innerJoin(cars, eq(cars.id, carPhotos.carId))
     .where(

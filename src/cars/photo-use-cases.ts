@@ -12,16 +12,16 @@ import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
 import type { Picture } from "./image-inspector.ts";
 import { IncomingFile } from "./incoming-file.ts";
 import { VERSION_STALE } from "./optimistic-locking.ts";
-import { makeSizes, newKeys, putObject } from "./photo-storage.ts";
+import { makeSizes, newKeys, photosTag, photoTag, putObject } from "./photo-storage.ts";
 import {
   announceObjects,
-  carOfFile,
   countPhotos,
   deletePhoto,
   discardObjects,
   insertPhoto,
   orderPhotos as orderStatements,
   type PhotoContext,
+  photoOfFile,
   photosOf,
   updatePhoto as updateStatements,
 } from "./photo-store.ts";
@@ -140,21 +140,21 @@ export async function addPhoto(
 }
 
 /**
- * Opens the file of a photo, unless its car is removed.
+ * Opens the file of a photo, unless its car is removed. The primary is asked: what a replica does not know yet, a cache
+ * would keep for a day.
  * @param name the name of the file
  * @param read reads the object, or resolves to undefined when its bytes are not needed
+ * @returns the object, and the tags by which caches can be made to forget its file
  */
 export async function openFile<T extends R2Object | R2ObjectBody>(
   deps: Deps,
   name: string,
   read: () => Promise<T | null | undefined>,
-): Promise<Result<T | undefined>> {
-  const asked = carOfFile({ id: name.replace(/(-small)?\.\w+$/, ""), name });
-  const [[[known]], object] = await Promise.all([deps.db.ask(asked), reaching("R2", read)]);
-  let car = known;
-  // A replica may not know a new photo yet.
-  if (!car && object !== null) [[car]] = await deps.primary().ask(asked);
-  if (object !== null && car && car.status !== "REMOVED") return ok(object);
+): Promise<Result<{ object: T | undefined; tags: string[] }>> {
+  const asked = photoOfFile({ id: name.replace(/(-small)?\.\w+$/, ""), name });
+  const [[[photo]], object] = await Promise.all([deps.primary().ask(asked), reaching("R2", read)]);
+  if (object !== null && photo && photo.status !== "REMOVED")
+    return ok({ object, tags: [photoTag(photo.id), photosTag(photo.carId)] });
   if (object && "body" in object) await object.body.cancel();
   return refuse("photo_not_found");
 }
@@ -222,6 +222,7 @@ export async function removePhoto(
   if (!deleted.ok) return deleted;
   const [row] = deleted.value[0];
   if (!row) return refuse("photo_not_found");
+  deps.purge([photoTag(photoId)]);
   discardLater(deps, [row.key, row.thumbnailKey]);
   return ok(undefined);
 }

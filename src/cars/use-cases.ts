@@ -10,6 +10,7 @@ import type { Deps } from "../deps.ts";
 import { type ClaimedCaller, isStaff, type VerifiedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
 import { fieldsOf, insertCar, newCar, refusalOf, updateCar } from "./car-writes.ts";
+import { photosTag } from "./photo-storage.ts";
 import type { CarChange, CarFilters, CarsQuery, carSchema, WholeCar } from "./schemas.ts";
 import { facetCounts, facetsBody } from "./search/facets.ts";
 import { carList } from "./search/list.ts";
@@ -104,6 +105,7 @@ export async function changeCar(
     const command = { type: "set_status", to, fields, expectedVersion: expected } as const;
     const outcome = await execute(deps, id, caller, command);
     if (!outcome.ok) return outcome;
+    if (to === "REMOVED") deps.purge([photosTag(id)]);
   } else {
     const statement = updateCar(id, fieldsOf(change), expected, deps.now);
     const written = await commitCar(deps, caller, "car.update", id, [statement]);
@@ -130,6 +132,8 @@ export async function removeCar(
     const outcome = await execute(deps, id, caller, command);
     if (!outcome.ok) return outcome;
   }
+  // Also when it was removed before, so that a purge that failed can be repeated.
+  deps.purge([photosTag(id)]);
   return ok(undefined);
 }
 

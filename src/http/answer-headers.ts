@@ -7,7 +7,8 @@ import type { Context, MiddlewareHandler } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { databaseHeaders } from "./bookmark.ts";
 import type { AppEnv } from "./context.ts";
-import { varyByOrigin } from "./cors.ts";
+import { originHeaders } from "./cors.ts";
+import { isForOthers } from "./platform-cache.ts";
 import { rateLimitHeader } from "./rate-limit.ts";
 
 type Piece = (c: Context<AppEnv>, headers: Headers) => void;
@@ -34,14 +35,14 @@ const locationHeader: Piece = (c, headers) => {
   if (path?.startsWith("/")) headers.set("Location", `${c.get("config").publicUrl}${path}`);
 };
 
-const ALWAYS: readonly Piece[] = [requestIdHeader, transportHeaders, noStoreHeader];
-const CONFIGURED: readonly Piece[] = [
-  ...ALWAYS,
-  locationHeader,
-  varyByOrigin,
-  rateLimitHeader,
-  databaseHeaders,
-];
+/** What is true for one request only. An answer that the platform's cache gives to others has none of it. */
+const ownHeaders: Piece = (c, headers) => {
+  if (isForOthers(c, headers)) return;
+  requestIdHeader(c, headers);
+  if (!c.get("config")) return;
+  rateLimitHeader(c, headers);
+  databaseHeaders(c, headers);
+};
 
 const pageHeaders = secureHeaders({
   strictTransportSecurity: TRANSPORT_SECURITY,
@@ -57,13 +58,21 @@ const pageHeaders = secureHeaders({
 export const dataHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next();
   const { headers } = c.res;
-  for (const piece of c.get("config") ? CONFIGURED : ALWAYS) piece(c, headers);
+  transportHeaders(c, headers);
+  noStoreHeader(c, headers);
+  if (c.get("config")) {
+    originHeaders(c, headers);
+    locationHeader(c, headers);
+  }
+  ownHeaders(c, headers);
 };
 
 /** Sets the headers of pages and files. */
 export const fileHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
   await pageHeaders(c, next);
-  requestIdHeader(c, c.res.headers);
+  const { headers } = c.res;
+  noStoreHeader(c, headers);
+  if (!isForOthers(c, headers)) requestIdHeader(c, headers);
   // Web shops of other origins may show photos.
-  if (c.req.path.startsWith("/photos/")) c.res.headers.set("Cross-Origin-Resource-Policy", "cross-origin");
+  if (c.req.path.startsWith("/photos/")) headers.set("Cross-Origin-Resource-Policy", "cross-origin");
 };

@@ -1,6 +1,7 @@
 /** The documents about the API, and the methods that each path supports. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { AppEnv } from "./context.ts";
+import { PAGE_CACHE_CONTROL } from "./freshness.ts";
 import { openApiDocument } from "./openapi.ts";
 import { createRouter } from "./router.ts";
 
@@ -33,7 +34,10 @@ export function documentRoutes(app: OpenAPIHono<AppEnv>) {
 
   routes.get("/openapi.json", (c) => {
     document ??= JSON.stringify(openApiDocument(app));
-    return c.body(document, 200, { "Content-Type": "application/json" });
+    return c.body(document, 200, {
+      "Content-Type": "application/json",
+      "Cache-Control": PAGE_CACHE_CONTROL,
+    });
   });
 
   for (const [path, file] of Object.entries(PAGES))
@@ -43,6 +47,7 @@ export function documentRoutes(app: OpenAPIHono<AppEnv>) {
       if (!found.ok && found.status !== 304) return c.notFound();
       const answer = new Response(found.body, found);
       answer.headers.set("Content-Security-Policy", PAGE_POLICY);
+      answer.headers.set("Cache-Control", PAGE_CACHE_CONTROL);
       return answer;
     });
   return routes;

@@ -1,12 +1,16 @@
 /**
- * A cache of public responses in the memory of the isolate. It keeps one promise: a response to an anonymous caller or a
- * customer, without X-D1-Bookmark, is at most PUBLIC_FRESHNESS_SECONDS older than the database, including the time in
- * caches downstream. All other requests read the database, and so never see a state older than their own write. A write
- * in this isolate empties the cache.
+ * A cache of public responses in the memory of the isolate, behind the platform's. Together they keep one promise: a
+ * response to an anonymous caller or a customer, without X-D1-Bookmark, is at most PUBLIC_FRESHNESS_SECONDS older than the
+ * database that answered (freshness.ts). All other requests read the database, and so never see a state older than their
+ * own write. A write in this isolate empties the cache.
+ *
+ * The platform's cache keeps an answer for each value of the headers in `Vary`, and none for a request with a token. This
+ * one knows URLs alone, so it answers customers, and no header that somebody makes up reaches the database.
  */
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyTag, isKnown } from "./conditional.ts";
 import type { AppEnv } from "./context.ts";
+import { freshSeconds, sharedCacheControl } from "./freshness.ts";
 
 /** A JSON response as it is sent, its entity tag, and its expiry. */
 type CachedAnswer = { bytes: Uint8Array<ArrayBuffer>; tag: string; until: number };
@@ -36,7 +40,7 @@ export function forgetPublic(): void {
   generation += 1;
 }
 
-/** Whether this request may get a shared response. Known once the token, if there is one, is read. */
+/** Whether this request may get a response that others get too. Known once the token, if there is one, is read. */
 const isShared = (c: Context<AppEnv>): boolean =>
   c.get("config").publicFreshnessSeconds > 0 &&
   c.get("claimed") === undefined &&
@@ -80,21 +84,28 @@ async function readAndKeep(
   const [begun, generationBefore] = [Date.now(), generation];
   const { body, tag } = await read();
   const bytes = encoder.encode(JSON.stringify(body)) as Uint8Array<ArrayBuffer>;
-  const until = isShared(c) ? begun + c.get("config").publicFreshnessSeconds * 1000 : 0;
+  const until = isShared(c) ? begun + freshSeconds(c.get("config").publicFreshnessSeconds) * 1000 : 0;
   const answer: CachedAnswer = { bytes, tag: tag ?? (await bodyTag(bytes)), until };
   if (until > 0 && generation === generationBefore) keep(c.req.url, answer);
   return answer;
 }
 
 function respond(c: Context<AppEnv>, { bytes, tag, until }: CachedAnswer): Response {
-  const left = Math.floor((until - Date.now()) / 1000);
+  const left = Math.max(0, Math.floor((until - Date.now()) / 1000));
   const headers = {
     ETag: tag,
-    "Cache-Control": `${c.get("claimed") ? "private" : "public"}, ${left > 0 ? `max-age=${left}` : "no-cache"}`,
+    "Cache-Control": cacheControl(c, left),
     "Content-Type": "application/json",
     Vary: "Authorization, X-D1-Bookmark",
   };
   return isKnown(c, tag) ? c.body(null, 304, headers) : c.body(bytes, 200, headers);
+}
+
+/** Only an answer to a request without a token may be shared: that of a token must be given up when it is not valid. */
+function cacheControl(c: Context<AppEnv>, left: number): string {
+  if (!isShared(c)) return "private, no-cache";
+  if (c.req.header("Authorization") !== undefined) return `private, max-age=${left}`;
+  return sharedCacheControl(left, c.get("config").publicFreshnessSeconds);
 }
 
 function keep(url: string, answer: CachedAnswer): void {

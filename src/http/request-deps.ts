@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import { type Database, openDatabase } from "../db/client.ts";
 import type { Deps } from "../deps.ts";
 import type { AppEnv } from "./context.ts";
+import { purge } from "./platform-cache.ts";
 import { forgetPublic } from "./public-cache.ts";
 
 /** Returns the dependencies of this request. */
@@ -23,6 +24,7 @@ export function depsOf(c: Context<AppEnv>): Deps {
       !c.get("config").rateLimits || (await c.env[limit].limit({ key })).success,
     afterwards: (work) => c.executionCtx.waitUntil(work),
     stockChanged: forgetPublic,
+    purge: (tags) => c.executionCtx.waitUntil(purge(c, tags)),
     found: {},
   };
   c.set("deps", deps);

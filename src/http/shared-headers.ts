@@ -2,7 +2,8 @@
 
 /** Response headers by name. */
 export const HEADERS = {
-  "X-Request-Id": "Identifies this request in the logs. A valid value from the client is kept.",
+  "X-Request-Id":
+    "Identifies this request in the logs. A valid value from the client is kept. Answers that a shared cache may give to others have none.",
   "X-D1-Bookmark": "The state after this write. A request that sends it reads at least that state.",
   Location: "The URL of the created resource.",
   ETag: "The version of the resource, for If-None-Match and If-Match.",

@@ -74,6 +74,7 @@ const deps = (more: Partial<Config> = {}, own: Database = session()): Deps => ({
   isWithin: async () => true,
   afterwards: () => {},
   stockChanged: () => {},
+  purge: () => {},
   found: {},
 });
 const REQUIRED = { emailVerificationRequired: true };

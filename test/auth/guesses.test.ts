@@ -34,6 +34,7 @@ const depsAt = (now = NOON, isWithin: Deps["isWithin"] = async () => true): Deps
   isWithin,
   afterwards() {},
   stockChanged() {},
+  purge() {},
   found: {},
 });
 

@@ -15,7 +15,7 @@ const MADE_UP = 400;
 
 const account: Account = { trips: [], coordinatorCalls: 0 };
 const app = createApp();
-const own = metered({ ...env, PUBLIC_FRESHNESS_SECONDS: "60" } as unknown as Env, account, "worker");
+const own = metered({ ...env, PUBLIC_FRESHNESS_SECONDS: "360" } as unknown as Env, account, "worker");
 
 async function statusOf(path: string, init: RequestInit = {}): Promise<number> {
   const ctx = createExecutionContext();

@@ -474,11 +474,14 @@ describe("the file of a photo", () => {
     return (await upload(staff.token, carId, await png())).body;
   };
 
-  test("may be cached for ever, is never read as another type, and may be shown by other sites", async () => {
-    const { url } = await photo();
+  test("may be cached for a day, is never read as another type, and may be shown by other sites", async () => {
+    const [staff, carId] = [await person("SALES"), await car()];
+    const { id, url } = (await upload(staff.token, carId, await png())).body;
     const served = await fetchPhoto(url);
     expect(Object.fromEntries(served.headers)).toMatchObject({
-      "cache-control": "public, max-age=31536000, immutable",
+      "cache-control": "public, max-age=86400, stale-if-error=86400, immutable",
+      "cache-tag": `photo-${id},photos-of-${carId}`,
+      vary: "X-D1-Bookmark",
       "x-content-type-options": "nosniff",
       "cross-origin-resource-policy": "cross-origin",
       "accept-ranges": "bytes",
@@ -532,20 +535,26 @@ describe("the file of a photo", () => {
     }
   });
 
-  test("is found as soon as it is stored, also when a replica does not know its photo yet", async () => {
-    const { url } = await photo();
-    const behind = {
-      getBookmark: () => null,
-      prepare: (sql: string) => env.DB.prepare(sql),
-      batch: async (statements: D1PreparedStatement[]) =>
-        statements.map(() => ({ results: [], meta: { rows_read: 0, rows_written: 0 } })),
+  test("is found as soon as it is stored, and gone as soon as its car is, whatever a replica knows", async () => {
+    const [staff, carId] = [await person("SALES"), await car()];
+    const { id: photoId, url } = (await upload(staff.token, carId, await png())).body;
+    const throughReplica = async (rows: readonly object[]) => {
+      const behind = {
+        getBookmark: () => null,
+        prepare: (sql: string) => env.DB.prepare(sql),
+        batch: async (statements: D1PreparedStatement[]) =>
+          statements.map(() => ({ results: rows, meta: { rows_read: 0, rows_written: 0 } })),
+      };
+      const DB = {
+        withSession: (start: string) => (start === "first-primary" ? env.DB.withSession(start) : behind),
+      } as unknown as D1Database;
+      const request = new Request(`http://dealership.test${new URL(url).pathname}`);
+      const served = await worker.fetch(request, { ...env, DB }, createExecutionContext());
+      return [served.status, (await bytesOf(served)).length > 0];
     };
-    const DB = {
-      withSession: (start: string) => (start === "first-primary" ? env.DB.withSession(start) : behind),
-    } as unknown as D1Database;
-    const request = new Request(`http://dealership.test${new URL(url).pathname}`);
-    const served = await worker.fetch(request, { ...env, DB }, createExecutionContext());
-    expect([served.status, (await bytesOf(served)).length > 0]).toEqual([200, true]);
+    expect(await throughReplica([])).toEqual([200, true]);
+    await db.update(cars).set({ status: "REMOVED" }).where(eq(cars.id, carId));
+    expect(await throughReplica([{ id: photoId, carId, status: "AVAILABLE" }])).toEqual([404, true]);
   });
 
   test("has the same headers and no body for HEAD", async () => {

@@ -65,7 +65,7 @@ describe("paths", () => {
   });
 });
 
-test("every response names its request, requires HTTPS, and must not be read as another type", async () => {
+test("every response names its request, says how it may be cached, requires HTTPS, and must not be read as another type", async () => {
   const path = `/api/cars/${await car()}/`;
   const answers = [
     call("GET", path),
@@ -79,11 +79,24 @@ test("every response names its request, requires HTTPS, and must not be read as 
     }),
     call("GET", "/healthz"),
     call("GET", "/docs"),
+    call("HEAD", path),
+    call("HEAD", "/openapi.json"),
+    call("GET", "/readyz"),
+    call("GET", "/style.css"),
+    call("GET", "/nothing"),
+    call("GET", "/photos/none.webp"),
+    call("OPTIONS", "/docs"),
+    call("POST", "/healthz"),
   ];
   const seen = await Promise.all(answers);
-  expect(seen.map(({ status }) => status)).toEqual([200, 304, 401, 404, 405, 204, 204, 200, 200]);
+  expect(seen.map(({ status }) => status)).toEqual([
+    200, 304, 401, 404, 405, 204, 204, 200, 200, 200, 200, 200, 200, 404, 404, 204, 405,
+  ]);
   for (const { url, headers } of seen) {
     expect(headers.get("X-Request-Id"), url).toMatch(/^[\w-]{8,64}$/);
+    expect(headers.get("Cache-Control"), url).toMatch(
+      /^(no-store|private, no-cache|public, max-age=60, .*)$/,
+    );
     expect(headers.get("Strict-Transport-Security"), url).toContain("max-age=");
     expect(headers.get("X-Content-Type-Options"), url).toBe("nosniff");
   }
@@ -358,7 +371,7 @@ describe("the rate limit", () => {
       ...env,
       RATE_LIMITS: "on",
       COSTLY_LIMIT: { limit },
-      PUBLIC_FRESHNESS_SECONDS: "60",
+      PUBLIC_FRESHNESS_SECONDS: "360",
     } as unknown as Env;
     const context = { waitUntil() {}, passThroughOnException() {} } as unknown as ExecutionContext;
     const keyOf = async (path: string, token?: string) => {

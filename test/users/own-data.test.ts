@@ -238,6 +238,7 @@ describe("the erasure by an administrator", () => {
       requestId: "test",
       afterwards: () => {},
       stockChanged: () => {},
+      purge: () => {},
     }) as unknown as Deps;
 
   test("is refused for a staff member until the employment has ended", async () => {

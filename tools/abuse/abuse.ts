@@ -45,7 +45,7 @@ export type AbuseReport = {
 export async function runAbuse(seconds: number): Promise<AbuseReport> {
   const server = await startServer({
     RATE_LIMITS: "on",
-    PUBLIC_FRESHNESS_SECONDS: "5",
+    PUBLIC_FRESHNESS_SECONDS: "30",
     MAX_ACTIVE_BOOKINGS: String(MOST_BOOKINGS.verified),
     MAX_ACTIVE_BOOKINGS_UNVERIFIED: String(MOST_BOOKINGS.unverified),
     MAX_MAILS_PER_DAY: String(MAX_MAILS_PER_DAY),
