@@ -107,6 +107,10 @@ describe.each([undefined, "staging"])("the environment %s", (env) => {
     expect(config.vars.PUBLIC_URL).toBe(`https://${route?.pattern}`);
   });
 
+  test("has the platform's cache in front, and begins with an empty one in each version", () => {
+    expect(config["cache"]).toEqual({ enabled: true });
+  });
+
   test("places its Worker beside its data, and sends mail from EMAIL_FROM alone", () => {
     expect(config["placement"]).toEqual({ region: PLACES[config.vars.REGION].placement });
     expect(config["send_email"]).toEqual([
