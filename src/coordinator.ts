@@ -1,5 +1,6 @@
 /** Sends commands to the coordinator of a car (see car-coordinator/). */
 
+import { type Cost, noCost } from "./db/client.ts";
 import type { IdempotencyKey, StoredAnswer } from "./db/idempotency.ts";
 import type { Deps } from "./deps.ts";
 import { type Caller, markVerified } from "./shared/callers.ts";
@@ -24,7 +25,10 @@ export async function execute(
 ) {
   const { id, role, sessionId } = caller;
   const context = { caller: { id, role, sessionId }, requestId: deps.requestId, idempotency };
+  deps.found.commands ??= { ...noCost(), calls: 0 };
+  deps.found.commands.calls += 1;
   const outcome = await call(deps, carId, command, context);
+  if (outcome.cost) addCost(deps.found.commands, outcome.cost);
   if (!outcome.ok) return refuse(outcome.refusal.code, outcome.refusal);
   // What a command changes is public: the status of the car, or its free slots.
   deps.stockChanged();
@@ -32,6 +36,13 @@ export async function execute(
   if (outcome.committed) deps.found.caller = markVerified(caller);
   deps.found.bookmark = outcome.bookmark;
   return outcome;
+}
+
+function addCost(sum: Cost, { trips, rowsRead, rowsWritten, region }: Cost): void {
+  sum.trips += trips;
+  sum.rowsRead += rowsRead;
+  sum.rowsWritten += rowsWritten;
+  sum.region = region ?? sum.region;
 }
 
 /**

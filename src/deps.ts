@@ -1,6 +1,6 @@
 /** The dependencies of use cases. They know no HTTP. The routes create them for each request, and so can another adapter. */
 import type { Config } from "./config.ts";
-import type { Database } from "./db/client.ts";
+import type { Cost, Database } from "./db/client.ts";
 import type { VerifiedCaller } from "./shared/callers.ts";
 import type { RateLimitName } from "./shared/rate-limits.ts";
 
@@ -25,6 +25,9 @@ export type Deps = {
   readonly stockChanged: () => void;
   /** Removes what has one of these tags from the platform's cache, after the response. */
   readonly purge: (tags: readonly string[]) => void;
-  /** Facts that this request has established: the verified caller, and the bookmark of a write in another session. */
-  readonly found: { caller?: VerifiedCaller; bookmark?: string | null };
+  /**
+   * Facts that this request has established: the verified caller, the bookmark of a write in another session, and what
+   * commands have cost the coordinators of cars.
+   */
+  readonly found: { caller?: VerifiedCaller; bookmark?: string | null; commands?: Cost & { calls: number } };
 };

@@ -8,6 +8,7 @@ import { emailVerifications, users } from "../db/schema.ts";
 import { build, compile, statementOf } from "../db/statement.ts";
 import type { Notice } from "../outbox/notices.ts";
 import { sha256 } from "../shared/digest.ts";
+import { logSecurity } from "../shared/security-log.ts";
 import { foldCase } from "../shared/text.ts";
 import { voidResetTokens } from "./password-resets.ts";
 import { randomToken } from "./tokens.ts";
@@ -156,6 +157,7 @@ export async function spendVerificationToken(
   db: Database,
   token: string,
   now: number,
+  requestId?: string,
 ): Promise<"verified" | "taken" | "invalid"> {
   const hash = await sha256(token);
   const [[open]] = await db.ask(openToken({ hash }));
@@ -173,6 +175,9 @@ export async function spendVerificationToken(
         .where(and(eq(emailVerifications.userId, userId), isNull(emailVerifications.usedAt), isOpen)),
     ),
   ]);
-  if (claimed.length > 0) return "verified";
+  if (claimed.length > 0) {
+    logSecurity("email_verified", { request: requestId, user: userId });
+    return "verified";
+  }
   return (await isTaken(db, email, userId)) ? "taken" : "invalid";
 }

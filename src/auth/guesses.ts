@@ -10,6 +10,7 @@ import type { Caller, ClaimedCaller, VerifiedCaller } from "../shared/callers.ts
 import { sha256 } from "../shared/digest.ts";
 import { RATE_LIMITS } from "../shared/rate-limits.ts";
 import { ok, type Result, refuse } from "../shared/refusals.ts";
+import { logSecurity } from "../shared/security-log.ts";
 import { DAY_MS } from "../shared/showroom-time.ts";
 import { foldCase } from "../shared/text.ts";
 import { verifyPassword } from "./passwords.ts";
@@ -71,7 +72,7 @@ export async function findLogin(deps: Deps, name: string, address: string): Prom
   if (wrong >= MAX_WRONG_PER_DAY) return tooMany(now);
   // Several guesses at once could all pass the check above. A known address is slow enough by its own limit.
   if (!isKnown && !(await deps.isWithin("ACCOUNT_BURST_LIMIT", `login ${count.account}`)))
-    return refuse("too_many_requests", { retryAfter: RATE_LIMITS.ACCOUNT_BURST_LIMIT.seconds });
+    return limitedBy("ACCOUNT_BURST_LIMIT");
   return ok({ user, addressHash, count, isKnown });
 }
 
@@ -92,6 +93,7 @@ export async function isPasswordOf(
   const isRight = (await verifyPassword(password, user?.passwordHash, how)) !== "wrong";
   if (isRight && user?.id === id) return ok(true);
   await countWrong(deps, count);
+  logSecurity("login_failed", { request: deps.requestId, user: user?.id });
   return ok(false);
 }
 
@@ -129,10 +131,11 @@ export async function confirmPassword(
 ): Promise<Result<undefined>> {
   if (wrong >= MAX_WRONG_PER_DAY) return tooMany(deps.now);
   if (!(await deps.isWithin("ACCOUNT_LIMIT", `own ${caller.id} ${caller.sessionId}`)))
-    return refuse("too_many_requests", { retryAfter: RATE_LIMITS.ACCOUNT_LIMIT.seconds });
+    return limitedBy("ACCOUNT_LIMIT");
   const how = { imported: deps.config.importedPasswords, isPreferred: true };
   if ((await verifyPassword(password, user.passwordHash, how)) !== "wrong") return ok(undefined);
   await countWrong(deps, ownCount(caller, deps.now));
+  logSecurity("confirmation_failed", { request: deps.requestId, user: caller.id });
   return wrongPassword(field);
 }
 
@@ -156,8 +159,12 @@ export const mayBeRight = ({ account, source, day }: GuessCount): Query =>
 export const forgetWrong = ({ account, source }: GuessCount, onlyIf: Query): Statement =>
   query`DELETE FROM failed_logins WHERE account = ${account} AND source = ${source} AND ${onlyIf}`;
 
+const limitedBy = (limit: "ACCOUNT_LIMIT" | "ACCOUNT_BURST_LIMIT") =>
+  refuse("too_many_requests", { policy: RATE_LIMITS[limit].policy, retryAfter: RATE_LIMITS[limit].seconds });
+
 const tooMany = (now: number) =>
   refuse("too_many_requests", {
+    policy: "wrong-passwords",
     detail: `${MAX_WRONG_PER_DAY} wrong passwords today; a link by e-mail sets a new one`,
     retryAfter: Math.ceil(((dayOf(now) + 1) * DAY_MS - now) / 1000),
   });

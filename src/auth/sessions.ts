@@ -7,6 +7,7 @@ import { refreshTokens, sessions, users } from "../db/schema.ts";
 import { build, compile, queryOf, type Statement, statementOf } from "../db/statement.ts";
 import { sha256 } from "../shared/digest.ts";
 import type { Role } from "../shared/enums.ts";
+import { logSecurity } from "../shared/security-log.ts";
 import { forgetWrong, type GuessCount, mayBeRight } from "./guesses.ts";
 import {
   REFRESH_GRACE_MS,
@@ -100,12 +101,14 @@ const holderOfToken = compile(
  * grace period and the successor is unused: then a lost response is more likely than a theft. Returns `undefined` when
  * the token is not valid.
  * @param secrets the current secret, and earlier ones whose successors are accepted within the grace period
+ * @param requestId identifies the request in the log
  */
 export async function renewSession(
   db: Database,
   token: string,
   secrets: readonly string[],
   now: number,
+  requestId?: string,
 ): Promise<TokenPair | undefined> {
   const successors = await Promise.all(
     secrets.map(async (secret) => {
@@ -163,6 +166,7 @@ export async function renewSession(
   const successor = successors.find((known) => known.hash === valid[0]?.hash);
   if (!successor) {
     await db.commit("anonymous", "session.end", `session:${sessionId}`, [endSession(sessionId, now)]);
+    logSecurity("refresh_reused", { request: requestId, user: userId, session: sessionId });
     return undefined;
   }
   const access = await accessFor({ id: userId, role }, sessionId, secret, now);

@@ -10,6 +10,7 @@ import type { Notice } from "../outbox/notices.ts";
 import { enqueue, outboxStatement, outgoing, resetNotice } from "../outbox/outbox.ts";
 import type { ClaimedCaller, VerifiedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import { logSecurity } from "../shared/security-log.ts";
 import { foldCase } from "../shared/text.ts";
 import { claimAddress, isTaken, spendVerificationToken, verificationNotice } from "./email-verification.ts";
 import { type CallingUser, confirmPassword, countWrong, findLogin, readCallingUser } from "./guesses.ts";
@@ -64,7 +65,7 @@ export async function register(
   const stored = await writingUser(
     db.commit("anonymous", "user.register", `user:${user.id}`, [
       insertUser(user),
-      outboxStatement(notices, now),
+      outboxStatement(notices, now, deps.requestId),
       ...storeAnswer(key, { status: 201, body }, now),
     ]),
   );
@@ -86,17 +87,20 @@ export async function login(deps: Deps, name: string, password: string, address:
   const verdict = await verifyPassword(password, user?.passwordHash, how);
   if (!user?.isActive || verdict === "wrong") {
     await countWrong(deps, count);
+    logSecurity("login_failed", { request: deps.requestId, user: user?.id });
     return refuse("invalid_credentials");
   }
   const newHash = verdict === "stale" ? await hashPassword(password, isKnown) : undefined;
   const verified = { verifiedHash: user.passwordHash, newHash, login: { addressHash, count } };
   const tokens = await startSession(db, user, verified, config.jwtSecret, now);
+  const facts = { request: deps.requestId, user: user.id, role: user.role };
+  logSecurity(tokens ? "login_succeeded" : "login_failed", facts);
   return tokens ? ok({ ...tokens, user: userBody(user) }) : refuse("invalid_credentials");
 }
 
 /** Exchanges a refresh token for a new pair of tokens. */
-export async function refresh({ db, config, now }: Deps, token: string) {
-  const tokens = await renewSession(db, token, config.jwtSecrets, now);
+export async function refresh({ db, config, now, requestId }: Deps, token: string) {
+  const tokens = await renewSession(db, token, config.jwtSecrets, now, requestId);
   return tokens ? ok(tokens) : refuse("invalid_refresh_token");
 }
 
@@ -131,13 +135,14 @@ export async function updateMe(
   const stored = await writingUser(
     db.commit(caller, "user.update", `user:${id}`, [
       // First, because it reads the present address.
-      outboxStatement(notices, now),
+      outboxStatement(notices, now, deps.requestId),
       updateProfile(id, change, readdress, now),
       userById({ id }),
       ...(readdress?.address === null ? [voidResetTokens(id, now)] : []),
     ]),
   );
   if (!stored.ok) return stored;
+  if (readdress) logSecurity("email_change_requested", { request: deps.requestId, user: id });
   enqueueAfterwards(deps, notices);
   const [, , [updated]] = stored.value;
   return updated ? ok(userBody(updated)) : refuse("invalid_token");
@@ -173,8 +178,9 @@ async function noticesOf({ id }: User, address: string | null, mayMail: MayMail)
 }
 
 /** Verifies the address that a token was mailed to; a pending change of address takes effect. */
-export async function verifyEmail({ db, now }: Deps, token: string): Promise<Result<undefined>> {
-  switch (await spendVerificationToken(db, token, now)) {
+export async function verifyEmail(deps: Deps, token: string): Promise<Result<undefined>> {
+  const { db, now, requestId } = deps;
+  switch (await spendVerificationToken(db, token, now, requestId)) {
     case "verified":
       return ok(undefined);
     case "taken":
@@ -198,7 +204,7 @@ export async function resendVerification(
   const notices = outgoing([verificationNotice(caller.id, address)]);
   const stored = await writingUser(
     deps.db.commit(caller, "email_verification.request", `user:${caller.id}`, [
-      outboxStatement(notices, deps.now),
+      outboxStatement(notices, deps.now, deps.requestId),
     ]),
   );
   if (!stored.ok) return stored;
@@ -236,7 +242,9 @@ export async function changePassword(
       endSessions(caller.id, now, { except: caller.sessionId, onlyIf: isChanged }),
       voidResetTokens(caller.id, now, isChanged),
     ]);
-    return changed?.length === 1 ? ok(undefined) : wrongPassword();
+    if (changed?.length !== 1) return wrongPassword();
+    logSecurity("password_changed", { request: deps.requestId, user: caller.id });
+    return ok(undefined);
   } catch (error) {
     if (violationOf(error) === "not_signed_in") return refuse("invalid_token");
     throw error;
@@ -246,8 +254,10 @@ export async function changePassword(
 /** Requests a password reset mail. The work is the same when no account has the address. */
 export async function requestReset(deps: Deps, email: string): Promise<void> {
   const id = uuidv7();
-  await deps.db.commit("anonymous", "password_reset.request", "-", [resetNotice(id, email, deps.now)]);
-  deps.afterwards(enqueue(deps.env.NOTIFICATIONS, [id], deps.requestId));
+  const { db, now, requestId } = deps;
+  await db.commit("anonymous", "password_reset.request", "-", [resetNotice(id, email, now, requestId)]);
+  logSecurity("password_reset_requested", { request: requestId });
+  deps.afterwards(enqueue(deps.env.NOTIFICATIONS, [id], requestId));
 }
 
 /** Sets a new password with a mailed token, ends all sessions of its user, and verifies the address it was mailed to. */
@@ -267,7 +277,9 @@ export async function resetPassword(
   const isSet = await spendResetToken(db, token, passwordHash, now, (onlyIf) =>
     email === null ? [] : claimAddress(id, email, now, onlyIf),
   );
-  return isSet ? ok(undefined) : invalidMailedToken();
+  if (!isSet) return invalidMailedToken();
+  logSecurity("password_reset", { request: deps.requestId, user: id });
+  return ok(undefined);
 }
 
 const invalidMailedToken = () => refuseField("token", "invalid_token", "Unknown, used or expired");

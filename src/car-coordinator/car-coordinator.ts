@@ -4,6 +4,7 @@ import { uuidv7 } from "uuidv7";
 import type { Booking } from "../bookings/booking.ts";
 import { bookingBody, bookingPath } from "../bookings/schemas.ts";
 import { readConfig } from "../config.ts";
+import { type Cost, noCost } from "../db/client.ts";
 import { enqueue } from "../outbox/outbox.ts";
 import { describeError, log } from "../shared/log.ts";
 import type { Refusal } from "../shared/refusals.ts";
@@ -11,10 +12,14 @@ import { D1CarStore } from "./car-store.ts";
 import { CarWriter, type CommandContext } from "./car-writer.ts";
 import type { Command } from "./commands.ts";
 
-/** The result of `execute`. `committed`: whether there was a commit, which also verified the caller. */
-type Answer =
+/**
+ * The result of `execute`. `committed`: whether there was a commit, which also verified the caller. `cost`: missing from
+ * coordinators of earlier versions.
+ */
+type Answer = { cost?: Cost } & (
   | { ok: true; booking: Booking | undefined; committed: boolean; bookmark: string | null }
-  | { ok: false; refusal: Refusal };
+  | { ok: false; refusal: Refusal }
+);
 
 /** A thin shell around `CarWriter`. It keeps no facts of its own, because it may be evicted at any moment. */
 export class CarCoordinator extends DurableObject<Env> {
@@ -47,9 +52,10 @@ export class CarCoordinator extends DurableObject<Env> {
 
   /** Executes a command. Refusals are values. */
   async execute(command: Command, context: CommandContext): Promise<Answer> {
-    const outcome = await this.#writer.execute(command, context);
-    if (!outcome.ok) return outcome;
+    const cost = noCost();
+    const outcome = await this.#writer.execute(command, { ...context, cost });
+    if (!outcome.ok) return { ...outcome, cost };
     const { booking, change, bookmark } = outcome;
-    return { ok: true, booking, committed: change !== undefined, bookmark };
+    return { ok: true, booking, committed: change !== undefined, bookmark, cost };
   }
 }

@@ -66,10 +66,15 @@ export class D1CarStore implements CarStore {
   /** The epoch of the last load. */
   #epoch = 0;
   #bookmark: string | null = null;
+  #context: Pick<CommandContext, "requestId" | "cost"> = {};
 
   constructor(d1: D1Database, options: CarStoreOptions) {
     this.#d1 = d1;
     this.#options = options;
+  }
+
+  begin(context: CommandContext): void {
+    this.#context = context;
   }
 
   async load(): Promise<CarState> {
@@ -83,7 +88,7 @@ export class D1CarStore implements CarStore {
   }
 
   async commit(change: Change, { caller, requestId, idempotency }: CommandContext): Promise<Commit> {
-    const db = this.#open(requestId);
+    const db = this.#open();
     const { carId, staffAddress, activeBookings: caps, limitChanges, answerOf, onOutbox } = this.#options;
     const notices = outgoing(noticesOf(change, staffAddress));
     const at = timeOf(change);
@@ -93,7 +98,7 @@ export class D1CarStore implements CarStore {
       ...changeStatements(change),
       ...(change.type === "booked" ? [checkBookingCap(change.booking, caps)] : []),
       ...(limitChanges && caller.role === "CUSTOMER" ? [countBookingChange(caller.id, at)] : []),
-      ...(notices.length > 0 ? [outboxStatement(notices, at)] : []),
+      ...(notices.length > 0 ? [outboxStatement(notices, at, requestId)] : []),
       ...(answer ? storeAnswer(idempotency?.key, answer, at) : []),
     ];
     const action = `car.${change.type === "status_changed" ? change.command.type : change.type}`;
@@ -149,8 +154,9 @@ export class D1CarStore implements CarStore {
     };
   }
 
-  #open(requestId?: string): Database {
-    return openDatabase(this.#d1, "first-primary", requestId);
+  #open(): Database {
+    const { requestId, cost } = this.#context;
+    return openDatabase(this.#d1, "first-primary", requestId, cost);
   }
 }
 

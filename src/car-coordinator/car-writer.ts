@@ -4,6 +4,7 @@
  * knows nothing of Cloudflare, so that tests can drive it through every fault.
  */
 import type { Booking } from "../bookings/booking.ts";
+import type { Cost } from "../db/client.ts";
 import type { IdempotencyKey, StoredAnswer } from "../db/idempotency.ts";
 import type { Caller } from "../shared/callers.ts";
 import { DependencyDown, isWorthRepeating, shortPause } from "../shared/dependency-down.ts";
@@ -16,6 +17,8 @@ export type CommandContext = {
   /** The author: the commit fails unless they are signed in. */
   caller: Caller;
   requestId?: string | undefined;
+  /** Where the store adds up what the command costs. The coordinator sets it; it is not sent. */
+  cost?: Cost | undefined;
   /** Makes the command safe to repeat. `answer`: the answer to store, unless the store builds it. */
   idempotency?: { key: IdempotencyKey; answer?: StoredAnswer | undefined } | undefined;
 };
@@ -31,6 +34,8 @@ export type Commit =
 
 /** The store of one car. */
 export interface CarStore {
+  /** Names the command that the store works for until the next call: in the logs, and in the account of its cost. */
+  begin(context: CommandContext): void;
   /**
    * Reads the car's status and active bookings. From then on no earlier decision can be committed, by any writer, even
    * if its commit is already on its way.
@@ -97,6 +102,7 @@ export class CarWriter {
   }
 
   async #execute(command: Command, context: CommandContext, arrivedAt: number): Promise<Outcome> {
+    this.#store.begin(context);
     try {
       return await this.#decideAndCommit(command, context, arrivedAt);
     } catch (error) {

@@ -26,6 +26,7 @@ export async function makeSizes(
   bucket: R2Bucket,
   key: string,
   { end }: Picture,
+  request: string,
 ): Promise<Result<{ display: Size; thumbnail: Size }>> {
   // What follows the image is dropped.
   const original = await reaching("R2", () => bucket.get(key, { range: { offset: 0, length: end } }));
@@ -38,7 +39,7 @@ export async function makeSizes(
   } catch (error) {
     if (error instanceof Error && "code" in error && INPUT_ERRORS.has(error.code))
       return refuseImage({ ok: false, code: "broken", why: "It cannot be decoded" });
-    log.error("photos.images_failed", { error: describeError(error) });
+    log.error("photos.images_failed", { request, error: describeError(error) });
     return refuse("unavailable", { detail: "Photos cannot be made right now" });
   }
 }

@@ -117,7 +117,7 @@ export async function addPhoto(
   const { names, context } = upload;
   if (!context.ok) return context;
   const { carId } = context.value;
-  const made = await makeSizes(env.IMAGES, env.PHOTOS, names.uploadKey, picture);
+  const made = await makeSizes(env.IMAGES, env.PHOTOS, names.uploadKey, picture, deps.requestId);
   if (!made.ok) return made;
   const { display, thumbnail } = made.value;
   await reaching("R2", async () => {

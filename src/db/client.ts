@@ -5,8 +5,11 @@ import { describeError, log } from "../shared/log.ts";
 import type { Query, RowsOf, Statement } from "./statement.ts";
 import { violationOf } from "./violations.ts";
 
-/** The number of round trips to D1, and of rows read and written. */
-export type Cost = { trips: number; rowsRead: number; rowsWritten: number };
+/** The number of round trips to D1, and of rows read and written. `region`: where D1 served the last one, if it says. */
+export type Cost = { trips: number; rowsRead: number; rowsWritten: number; region?: string | undefined };
+
+/** An account with nothing on it. */
+export const noCost = (): Cost => ({ trips: 0, rowsRead: 0, rowsWritten: 0 });
 
 /** The changed thing, as `type:id`; `-` when a write changes many things. */
 export type Subject = `${string}:${string}` | "-";
@@ -36,7 +39,7 @@ export type Database = Reader & {
     subject: Subject,
     statements: Statements,
   ): Promise<RowsOf<Statements>>;
-  /** The cost of this session so far. */
+  /** The cost so far of this session, and of those that share its account. */
   cost(): Readonly<Cost>;
   /** The state that this session has reached; a client gets it as `X-D1-Bookmark`. */
   bookmark(): string | null;
@@ -74,9 +77,14 @@ const BOOKMARK_TIMEOUT_MS = 2000;
  * @param start `first-primary` for private reads, `first-unconstrained` (any replica) for public reads, or a bookmark
  * from a client
  * @param requestId identifies the request in the logs
+ * @param cost where the cost is added up; several sessions may share one
  */
-export function openDatabase(d1: D1Database, start: string, requestId?: string): Database {
-  const cost: Cost = { trips: 0, rowsRead: 0, rowsWritten: 0 };
+export function openDatabase(
+  d1: D1Database,
+  start: string,
+  requestId?: string,
+  cost: Cost = noCost(),
+): Database {
   let session: D1DatabaseSession | undefined;
   /** Whether the database answers without waiting for a state that it has not reached. */
   let isReached = start.startsWith("first-");
@@ -91,6 +99,7 @@ export function openDatabase(d1: D1Database, start: string, requestId?: string):
       for (const { meta } of answers) {
         cost.rowsRead += meta.rows_read;
         cost.rowsWritten += meta.rows_written;
+        if (meta.served_by_region) cost.region = meta.served_by_region;
       }
       return answers.map(({ results }) => results);
     } catch (error) {

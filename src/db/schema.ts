@@ -538,6 +538,8 @@ export const notifications = sqliteTable(
     /** The earliest time of the next attempt: the end of a back-off or of a lease. */
     nextAttemptAt: integer("next_attempt_at").notNull(),
     sentAt: integer("sent_at"),
+    /** The request that caused it, for the log and the mail's header. Reminders have none. */
+    requestId: text("request_id"),
   },
   (t) => [
     index("notifications_booking").on(t.bookingId).where(sql`${t.bookingId} IS NOT NULL`),
@@ -587,3 +589,11 @@ export const idempotencyKeys = sqliteTable(
     check("idempotency_keys_status_range", between(t.status, 200, 299)),
   ],
 );
+
+/** The last run of each job that the cron does: one row each, replaced by the next run. `result` is JSON. */
+export const jobRuns = sqliteTable("job_runs", {
+  job: text().primaryKey(),
+  finishedAt: integer("finished_at").notNull(),
+  ms: integer().notNull(),
+  result: text().notNull(),
+});

@@ -32,7 +32,7 @@ export const liveness = (c: Context<AppEnv>): Response =>
 export async function readiness(c: Context<AppEnv>): Promise<Response> {
   const now = Date.now();
   const last = kept.get(c.env);
-  const states = last && now - last.at < KEPT_MS ? last.states : await check(c.env);
+  const states = last && now - last.at < KEPT_MS ? last.states : await check(c.env, c.get("requestId"));
   if (states !== last?.states) kept.set(c.env, { states, at: now });
   const isReady = states.every(([, state]) => state === "ok");
   const headers = { "Cache-Control": "no-store", ...(isReady ? {} : { "Retry-After": "5" }) };
@@ -43,14 +43,14 @@ export async function readiness(c: Context<AppEnv>): Promise<Response> {
   );
 }
 
-const check = (env: Env): Promise<States> =>
+const check = (env: Env, request: string): Promise<States> =>
   Promise.all(
     Object.entries(DEPENDENCIES).map(async ([name, ask]) => {
       try {
         await Promise.race([ask(env), timeout()]);
         return [name, "ok"] as const;
       } catch (error) {
-        log.error("readyz.dependency_down", { dependency: name, error: describeError(error) });
+        log.error("readyz.dependency_down", { request, dependency: name, error: describeError(error) });
         return [name, "down"] as const;
       }
     }),

@@ -70,16 +70,23 @@ export class Problem extends Error {
   /** More members of the body, such as `errors` or `alternatives`. */
   readonly members: Record<string, unknown>;
   readonly headers: Record<string, string>;
+  /** The limit that was reached, for the log. */
+  readonly policy: string | undefined;
 
   constructor(
     code: ProblemCode,
     detail: string = PROBLEMS[code].title,
-    more: { members?: Record<string, unknown>; headers?: Record<string, string> } = {},
+    more: {
+      members?: Record<string, unknown>;
+      headers?: Record<string, string>;
+      policy?: string | undefined;
+    } = {},
   ) {
     super(`${code}: ${detail}`);
     this.code = code;
     this.detail = detail;
     this.members = more.members ?? {};
+    this.policy = more.policy;
     this.headers = { ...defaultHeaders(code), ...more.headers };
   }
 }
@@ -113,10 +120,12 @@ export function invalid(
  * `unavailable`.
  * @param timeZone the showroom's; alternatives are written in it
  */
-function toProblem({ code, detail, faults, alternatives, retryAfter }: Refusal, timeZone: string): Problem {
+function toProblem(refusal: Refusal, timeZone: string): Problem {
+  const { code, detail, faults, alternatives, retryAfter, policy } = refusal;
   if (!Object.hasOwn(PROBLEMS, code)) return new Problem("unavailable");
   if (code === "invalid_request" && faults) return invalid(faults);
   return new Problem(code, detail, {
+    policy,
     headers: retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) },
     members: {
       ...(faults ? { errors: faults } : {}),
@@ -134,6 +143,7 @@ export function unwrap<Value>(c: Context<AppEnv>, result: Result<Value>): Value 
 /** Writes a problem as the response of `c`. */
 export function answerProblem(c: Context<AppEnv>, problem: Problem): Response {
   const { status, title } = PROBLEMS[problem.code];
+  c.set("problem", problem);
   // A Worker that is not configured does not know its own address. A relative reference is valid too.
   const config: AppEnv["Variables"]["config"] | undefined = c.get("config");
   const body = {

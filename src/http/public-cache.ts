@@ -49,7 +49,9 @@ const isShared = (c: Context<AppEnv>): boolean =>
 /** The response that the cache has for this request. */
 function fromCache(c: Context<AppEnv>): Response | undefined {
   const cached = c.req.method === "GET" || c.req.method === "HEAD" ? cache.get(c.req.url) : undefined;
-  return cached && cached.until > Date.now() && isShared(c) ? respond(c, cached) : undefined;
+  if (!cached || cached.until <= Date.now() || !isShared(c)) return undefined;
+  c.set("cache", "hit");
+  return respond(c, cached);
 }
 
 /**
@@ -82,6 +84,7 @@ async function readAndKeep(
   read: () => Promise<{ body: object; tag?: string }>,
 ): Promise<CachedAnswer> {
   const [begun, generationBefore] = [Date.now(), generation];
+  if (isShared(c)) c.set("cache", "miss");
   const { body, tag } = await read();
   const bytes = encoder.encode(JSON.stringify(body)) as Uint8Array<ArrayBuffer>;
   const until = isShared(c) ? begun + freshSeconds(c.get("config").publicFreshnessSeconds) * 1000 : 0;

@@ -22,6 +22,7 @@ export async function limitBy(c: Context<AppEnv>, name: RateLimitName, key: stri
   if (await depsOf(c).isWithin(name, key)) return;
   const { policy, requests, seconds } = RATE_LIMITS[name];
   throw new Problem("too_many_requests", `At most ${requests} in ${seconds} seconds (${policy})`, {
+    policy,
     headers: {
       RateLimit: `"${policy}";r=0;t=${seconds}`,
       "RateLimit-Policy": policyOf(name),

@@ -1,6 +1,6 @@
 /** Creates the dependencies of use cases from a request. */
 import type { Context } from "hono";
-import { type Database, openDatabase } from "../db/client.ts";
+import { type Cost, type Database, noCost, openDatabase } from "../db/client.ts";
 import type { Deps } from "../deps.ts";
 import type { AppEnv } from "./context.ts";
 import { purge } from "./platform-cache.ts";
@@ -17,7 +17,7 @@ export function depsOf(c: Context<AppEnv>): Deps {
     get db() {
       return databaseOf(c);
     },
-    primary: () => openDatabase(c.env.DB, "first-primary", requestId),
+    primary: () => openDatabase(c.env.DB, "first-primary", requestId, costOf(c)),
     now: Date.now(),
     requestId,
     isWithin: async (limit, key) =>
@@ -40,7 +40,14 @@ function databaseOf(c: Context<AppEnv>): Database {
   if (opened) return opened;
   const isPrivate = c.req.method !== "GET" || c.get("claimed") !== undefined;
   const start = isPrivate ? "first-primary" : (c.req.header("X-D1-Bookmark") ?? "first-unconstrained");
-  const db = openDatabase(c.env.DB, start, c.get("requestId"));
+  const db = openDatabase(c.env.DB, start, c.get("requestId"), costOf(c));
   c.set("db", db);
   return db;
+}
+
+/** The account that all sessions of this request share. */
+function costOf(c: Context<AppEnv>): Cost {
+  const cost = c.get("cost") ?? noCost();
+  c.set("cost", cost);
+  return cost;
 }

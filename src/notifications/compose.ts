@@ -39,8 +39,12 @@ export async function compose(
     // A reply goes to the people who can act on it.
     replyTo: config.email.staff,
     ...writeMail(message),
-    // With these a reader or a mail program can recognise a mail that was sent twice.
-    headers: { "X-Notification-Id": row.id },
+    headers: {
+      // A reader or a mail program can recognise a mail that was sent twice.
+      "X-Notification-Id": row.id,
+      // The operator finds what led to the mail.
+      ...(row.requestId ? { "X-Request-Id": row.requestId } : {}),
+    },
     ...("booking" in message && message.kind !== "staff_booking" && row.bookingId
       ? {
           attachments: [

@@ -5,7 +5,7 @@
  */
 import { and, eq, inArray, type SQL, sql } from "drizzle-orm";
 import { mailCounts } from "../db/schema.ts";
-import { build, compile, type Statement, statementOf } from "../db/statement.ts";
+import { build, compile, queryOf, type Statement, statementOf } from "../db/statement.ts";
 import { sha256 } from "../shared/digest.ts";
 import { foldCase } from "../shared/text.ts";
 
@@ -72,6 +72,15 @@ export function countForAll(notification: SQL) {
   return (most: number, values: { id: string; now: number }) =>
     count({ ...values, day: dayOf(values.now), most, mostOrdinary: Math.floor(most * ORDINARY_SHARE) });
 }
+
+/** The query of how many mails were sent on the day of an instant. */
+export const mailsSentOn = (now: number) =>
+  queryOf(
+    build
+      .select({ n: sql<number>`${mailCounts.n}`.as("n") })
+      .from(mailCounts)
+      .where(and(eq(mailCounts.day, dayOf(now)), eq(mailCounts.reader, ALL_READERS))),
+  );
 
 /** The statement that counts a mail to an address, unless the limit is reached; then it returns no row. */
 export const countForAddress = compile(

@@ -74,14 +74,11 @@ const codeOf = (error: unknown): string | undefined =>
   error instanceof Error && "code" in error ? String(error.code) : undefined;
 
 /** Tries to deliver a notification, if it is pending, due and next in order. */
-export async function deliver(
-  id: string,
-  tools: DeliveryTools,
-  request?: string | undefined,
-): Promise<Attempt> {
+export async function deliver(id: string, tools: DeliveryTools): Promise<Attempt> {
   const { db, config, now } = tools;
   const { claimed, row } = await claim(db, id, now(), config.maxMailsPerDay);
   if (row?.status !== "PENDING") return { outcome: "nothing_to_do" };
+  const request = row.requestId;
   if (!claimed) {
     if (row.attempts < MAX_ATTEMPTS || row.nextAttemptAt > now()) return { outcome: "waiting" };
     log.error("notifications.given_up", { notification: id, request, attempts: row.attempts });
@@ -108,13 +105,13 @@ export async function deliver(
     const lastError = `not sent: ${limit} mails were sent to this address on this day (UTC)`;
     return { outcome: "failed", next: await recordRefused(db, row, lastError) };
   }
-  return sendClaimed(reserved, tools, request);
+  return sendClaimed(reserved, tools);
 }
 
 /** Sends the mail of a claimed notification, and records the outcome. */
-async function sendClaimed(row: Row, tools: DeliveryTools, request: string | undefined): Promise<Attempt> {
+async function sendClaimed(row: Row, tools: DeliveryTools): Promise<Attempt> {
   const { db, now } = tools;
-  const { id } = row;
+  const { id, requestId: request } = row;
   try {
     await tools.send(await compose(row, tools.config, db, now()));
   } catch (error) {
@@ -135,52 +132,67 @@ async function sendClaimed(row: Row, tools: DeliveryTools, request: string | und
 }
 
 /** Delivers a notification, and then those that waited for it. Returns the outcome of the first. */
-export async function deliverInOrder(
-  id: string,
-  tools: DeliveryTools,
-  request?: string | undefined,
-): Promise<Attempt> {
-  const first = await deliver(id, tools, request);
-  try {
-    for (let last = first; "next" in last && last.next !== undefined; )
-      last = await deliver(last.next, tools);
-  } catch (error) {
-    log.error("notifications.delivery_crashed", { error: describeError(error) });
+export async function deliverInOrder(id: string, tools: DeliveryTools): Promise<Attempt> {
+  const first = await deliver(id, tools);
+  let last = first;
+  while ("next" in last && last.next !== undefined) {
+    const { next } = last;
+    try {
+      last = await deliver(next, tools);
+    } catch (error) {
+      log.error("notifications.delivery_crashed", { notification: next, error: describeError(error) });
+      break;
+    }
   }
   return first;
 }
 
+/** What became of the messages of a batch. */
+export type Consumed = { sent: number; failed: number; retried: number };
+
 /** Consumes the queue: delivers each message of a batch, and retries the failed ones. */
-export async function consume(batch: MessageBatch<Delivery>, tools: DeliveryTools): Promise<void> {
+export async function consume(batch: MessageBatch<Delivery>, tools: DeliveryTools): Promise<Consumed> {
+  const consumed: Consumed = { sent: 0, failed: 0, retried: 0 };
   for (const message of batch.messages) {
-    const { notificationId, requestId } = message.body;
+    const { notificationId, requestId: request } = message.body;
     try {
-      const attempt = await deliverInOrder(notificationId, tools, requestId);
-      if (attempt.outcome === "again") message.retry(after(attempt.afterMs));
-      else message.ack();
+      const attempt = await deliverInOrder(notificationId, tools);
+      if (attempt.outcome === "sent" || attempt.outcome === "failed") consumed[attempt.outcome] += 1;
+      if (attempt.outcome === "again") {
+        consumed.retried += 1;
+        message.retry(after(attempt.afterMs));
+      } else message.ack();
     } catch (error) {
-      log.error("notifications.delivery_crashed", { error: describeError(error) });
+      const facts = { notification: notificationId, request, error: describeError(error) };
+      log.error("notifications.delivery_crashed", facts);
+      consumed.retried += 1;
       message.retry(after(backoff(message.attempts)));
     }
   }
+  return consumed;
 }
 
 /**
  * Consumes the dead-letter queue. A row without attempts left is recorded as failed and can be replayed. A row with
  * attempts left stays for the cron: its message failed for another reason, such as a database outage.
  */
-export async function handleDeadLetters(batch: MessageBatch<Delivery>, db: Database): Promise<void> {
+export async function handleDeadLetters(batch: MessageBatch<Delivery>, db: Database): Promise<Consumed> {
+  const consumed: Consumed = { sent: 0, failed: 0, retried: 0 };
   for (const message of batch.messages) {
     const { notificationId: id, requestId: request } = message.body;
     try {
       const recorded = await recordExhausted(db, id);
       log.error("notifications.dead_letter", { notification: id, request, recorded });
+      if (recorded) consumed.failed += 1;
       message.ack();
     } catch (error) {
-      log.error("notifications.dead_letter_crashed", { error: describeError(error) });
+      const facts = { notification: id, request, error: describeError(error) };
+      log.error("notifications.dead_letter_crashed", facts);
+      consumed.retried += 1;
       message.retry(after(backoff(message.attempts)));
     }
   }
+  return consumed;
 }
 
 const after = (ms: number): QueueRetryOptions => ({ delaySeconds: Math.ceil(ms / 1000) });

@@ -109,6 +109,7 @@ const notificationWithSubject = compile(
       isActive: sql<0 | 1 | null>`${users.isActive}`.as("isActive"),
       replacedBy: sql<string | null>`${replacedBy}`.as("replacedBy"),
       isUnverified: sql<0 | 1 | null>`${isUnverified}`.as("isUnverified"),
+      requestId: sql<string | null>`${notifications.requestId}`.as("requestId"),
     })
     .from(notifications)
     .leftJoin(bookings, eq(bookings.id, notifications.bookingId))
@@ -313,7 +314,11 @@ export async function recordSent(db: Database, row: Row, sentAt: number): Promis
       return await record(db, "notification.sent", row, sent);
     } catch (error) {
       if (tries === RECORD_TRIES) throw error;
-      log.warn("notifications.record_failed", { notification: row.id, error: describeError(error) });
+      log.warn("notifications.record_failed", {
+        notification: row.id,
+        request: row.requestId,
+        error: describeError(error),
+      });
     }
   }
 }

@@ -4,7 +4,7 @@ import { notifications } from "../db/schema.ts";
 import { build, type Statement, statementOf } from "../db/statement.ts";
 
 /** The closing of an account. `by`: the id of the ADMIN who closes it, or null when the user does. */
-export type Closing = { userId: string; by: string | null; erased: boolean; now: number };
+export type Closing = { userId: string; by: string | null; erased: boolean; now: number; requestId: string };
 
 /**
  * The statement that notifies the sales team at `staffAddress` of all test drives that a closing cancels, in one mail.
@@ -12,10 +12,10 @@ export type Closing = { userId: string; by: string | null; erased: boolean; now:
  */
 export const closingNotice = (
   id: string,
-  { userId, by, erased, now }: Closing,
+  { userId, by, erased, now, requestId }: Closing,
   staffAddress: string,
 ): Statement<{ id: string }> => ({
-  sql: `INSERT INTO notifications (id, kind, recipient, facts, created_at, next_attempt_at)
+  sql: `INSERT INTO notifications (id, kind, recipient, facts, created_at, next_attempt_at, request_id)
     SELECT ?1, 'staff_user_deactivated', ?2, json_object(
         'userId', u.id,
         'by', (SELECT username FROM users WHERE id = ?4),
@@ -26,10 +26,10 @@ export const closingNotice = (
             ORDER BY b.start_at)
           FROM bookings b JOIN cars c ON c.id = b.car_id
           WHERE b.customer_id = u.id AND b.status IN ('PENDING', 'APPROVED') AND b.start_at > ?6)),
-      ?6, ?6
+      ?6, ?6, ?7
     FROM users u WHERE u.id = ?3 AND u.is_active = 1
     RETURNING id`,
-  params: [id, staffAddress, userId, by, erased ? 1 : 0, now],
+  params: [id, staffAddress, userId, by, erased ? 1 : 0, now, requestId],
 });
 
 /** The statement that deletes the notifications to a user that were not sent. */

@@ -5,6 +5,7 @@
 import { and, asc, eq, lte, type SQL, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Reader } from "../db/client.ts";
+import { query } from "../db/query.ts";
 import { notifications, users } from "../db/schema.ts";
 import { build, compile, type Statement, statementOf } from "../db/statement.ts";
 import { describeError, log } from "../shared/log.ts";
@@ -24,17 +25,18 @@ export const outgoing = (notices: readonly Notice[]): Outgoing[] =>
 /**
  * The statement that writes notices to the outbox in order. It skips users without an address. All notices are one JSON
  * parameter, because a sale may have more notices than a statement may have parameters.
+ * @param requestId the request that causes them
  */
-export function outboxStatement(notices: readonly Outgoing[], now: number): Statement {
+export function outboxStatement(notices: readonly Outgoing[], now: number, requestId?: string): Statement {
   return {
     sql: `INSERT INTO notifications
-        (id, kind, recipient, user_id, booking_id, sale_id, facts, created_at, next_attempt_at)
+        (id, kind, recipient, user_id, booking_id, sale_id, facts, created_at, next_attempt_at, request_id)
       SELECT n.value ->> 'id', n.value ->> 'kind', coalesce(n.value ->> '$.to.address', u.email), u.id,
-        n.value ->> 'bookingId', n.value ->> 'saleId', n.value -> 'facts', ?2, ?2
+        n.value ->> 'bookingId', n.value ->> 'saleId', n.value -> 'facts', ?2, ?2, ?3
       FROM json_each(?1) n LEFT JOIN users u ON u.id = n.value ->> '$.to.userId'
       WHERE coalesce(n.value ->> '$.to.address', u.email) IS NOT NULL
       ORDER BY n.key`,
-    params: [JSON.stringify(notices), now],
+    params: [JSON.stringify(notices), now, requestId ?? null],
   };
 }
 
@@ -44,7 +46,7 @@ export function outboxStatement(notices: readonly Outgoing[], now: number): Stat
  * drops a row without a user, and creates the token. The mail goes to the address as the account spells it, because an
  * address that only folds to the same text may be another person's mailbox.
  */
-export function resetNotice(id: string, email: string, now: number): Statement {
+export function resetNotice(id: string, email: string, now: number, requestId?: string): Statement {
   const key = foldCase(email);
   const account = (column: "id" | "email") =>
     sql`(SELECT ${sql.raw(column)} FROM ${users} WHERE is_active = 1 AND id = coalesce(
@@ -59,6 +61,7 @@ export function resetNotice(id: string, email: string, now: number): Statement {
       facts: {},
       createdAt: now,
       nextAttemptAt: now,
+      requestId,
     }),
   );
 }
@@ -131,3 +134,38 @@ export async function lateNotifications(db: Reader, now: number): Promise<string
   const [late] = await db.ask(lateQuery({ before: now - LATE_AFTER_MS }));
   return late.map(({ id }) => id);
 }
+
+/** The most rows of a kind that are counted one by one. */
+export const MOST_COUNTED = 10_000;
+
+/** The mails that are due now (`now`) and that nothing holds back: no back-off, no lease, no earlier mail. */
+export const overdueMails = compile(
+  build
+    .select({ dueAt: sql<number>`${notifications.nextAttemptAt}`.as("dueAt") })
+    .from(notifications)
+    .where(
+      and(
+        eq(notifications.status, "PENDING"),
+        lte(notifications.nextAttemptAt, sql.placeholder("now")),
+        sql`NOT ${anEarlierOneWaits}`,
+      ),
+    ),
+);
+
+/**
+ * The state of the outbox: how many mails wait (counted up to `MOST_COUNTED`), when the oldest of them was written, and
+ * since when the first has been due (null when none is).
+ */
+export const outboxState = (now: number) =>
+  query<{ waiting: number; oldestAt: number | null; dueSince: number | null }>`SELECT
+    (SELECT count(*) FROM (SELECT 1 FROM notifications WHERE status = 'PENDING' LIMIT ${MOST_COUNTED})) AS waiting,
+    (SELECT created_at FROM notifications WHERE status = 'PENDING' ORDER BY id LIMIT 1) AS oldestAt,
+    (SELECT min(dueAt) FROM (${overdueMails({ now })})) AS dueSince`;
+
+/** How many mails failed for good, of the newest `MOST_COUNTED`, and how many of them since an instant. */
+export const failedMails = (since: number) =>
+  query<{
+    failed: number;
+    lately: number;
+  }>`SELECT count(*) AS failed, count(*) FILTER (WHERE at >= ${since}) AS lately
+    FROM (SELECT next_attempt_at AS at FROM notifications WHERE status = 'FAILED' ORDER BY id DESC LIMIT ${MOST_COUNTED})`;

@@ -2,11 +2,18 @@
 
 type Fields = Record<string, string | number | boolean | null | undefined>;
 
+let version: string | undefined;
+
+/** From now on each line names this version of the Worker. An isolate runs one version only. */
+export const logVersion = (id: string | undefined): void => {
+  version = id;
+};
+
 const write =
   (level: "info" | "warn" | "error") =>
   (event: string, fields: Fields = {}) => {
     // biome-ignore lint/suspicious/noConsole: the one place where the platform's log is written.
-    console[level](JSON.stringify({ event, ...fields }));
+    console[level](JSON.stringify({ event, ...fields, version }));
   };
 
 /** Writes one log line. */

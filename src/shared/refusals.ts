@@ -49,6 +49,8 @@ export type Refusal = {
   faults?: readonly FieldFault[] | undefined;
   /** With `slot_taken`: the nearest free slots. */
   alternatives?: readonly TimeSpan[] | undefined;
+  /** With `too_many_requests`: the name of the limit, for the log. */
+  policy?: string | undefined;
   /** Seconds after which the same request may succeed. */
   retryAfter?: number | undefined;
 };

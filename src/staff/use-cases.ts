@@ -10,6 +10,7 @@ import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import type { VerifiedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse } from "../shared/refusals.ts";
+import { logSecurity } from "../shared/security-log.ts";
 import { daySpan, localDate } from "../shared/showroom-time.ts";
 import type { metricsSchema, NewStaff, StaffChange, staffSchema } from "./schemas.ts";
 import {
@@ -57,7 +58,10 @@ export async function createStaff(
       ...storeAnswer(key, { status: 201, body, location: staffPath(profile.id) }, now),
     ]),
   );
-  return stored.ok ? ok(body) : stored;
+  if (!stored.ok) return stored;
+  const facts = { request: deps.requestId, user: user.id, by: caller.id, role: user.role };
+  logSecurity("staff_created", facts);
+  return ok(body);
 }
 
 /** The staff, longest employed first. One round trip. */
@@ -114,6 +118,20 @@ export async function updateStaff(
     if (violation === "not_signed_in") return refuse("invalid_token");
     throw error;
   }
+  logStaffChange(deps, caller, found.value, change);
   const [[member]] = await db.ask(staffById({ id: found.value.id }));
   return member ? ok(member) : refuse("not_found");
+}
+
+function logStaffChange(
+  { requestId }: Deps,
+  caller: VerifiedCaller,
+  before: Member,
+  change: StaffChange,
+): void {
+  const { role, is_active: isActive } = change;
+  const facts = { request: requestId, user: before.userId, by: caller.id };
+  if (role !== undefined && role !== before.role) logSecurity("role_changed", { ...facts, role });
+  if (isActive !== undefined && isActive !== (before.isActive === 1))
+    logSecurity(isActive ? "user_reactivated" : "user_deactivated", facts);
 }

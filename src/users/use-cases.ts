@@ -9,6 +9,7 @@ import type { Deps } from "../deps.ts";
 import { enqueue } from "../outbox/outbox.ts";
 import { type Caller, type ClaimedCaller, isStaff } from "../shared/callers.ts";
 import { ok, type Refusal, type Result, refuse } from "../shared/refusals.ts";
+import { logSecurity } from "../shared/security-log.ts";
 import type { exportSchema } from "./schemas.ts";
 import { deactivate, EXPORT_PAGE, erase, exportBody, exportQueries, setActive } from "./store.ts";
 
@@ -30,14 +31,14 @@ export async function changeUser(
   id: string,
   isActive: boolean,
 ): Promise<Result<User>> {
-  const { db, now } = deps;
+  const { db, now, requestId } = deps;
   const changed = await closing(async () => {
     if (isActive) {
       const [[user]] = await db.commit(caller, "user.reactivate", `user:${id}`, [setActive(id, true, now)]);
       return user;
     }
     const statements = deactivate(
-      { userId: id, by: caller.id, erased: false, now },
+      { userId: id, by: caller.id, erased: false, now, requestId },
       uuidv7(),
       deps.config.email.staff,
     );
@@ -46,7 +47,10 @@ export async function changeUser(
     return user;
   });
   if (!changed.ok) return changed;
-  return changed.value ? ok(changed.value) : refuse("not_found");
+  if (!changed.value) return refuse("not_found");
+  const facts = { request: requestId, user: id, by: caller.id };
+  logSecurity(isActive ? "user_reactivated" : "user_deactivated", facts);
+  return ok(changed.value);
 }
 
 /** One page of all that is stored about the calling user. `urlOf` gives the URL of a page. One round trip. */
@@ -96,15 +100,16 @@ export async function eraseOwnData(
  * free texts (docs/operations/retention.md). The data of a staff member is kept until their employment has ended.
  */
 export async function eraseUser(deps: Deps, actor: Caller, userId: string): Promise<Result<undefined>> {
-  const { db, now } = deps;
+  const { db, now, requestId } = deps;
   const [[user]] = await db.ask(userById({ id: userId }));
   if (!user || user.erasedAt !== null) return refuse("not_found");
   if (isStaff(user) && user.isActive)
     return refuse("forbidden", { detail: "An administrator must end the employment first" });
   const by = actor.id === userId ? null : actor.id;
   return closing(async () => {
-    const statements = erase({ userId, by, erased: true, now }, uuidv7(), deps.config.email.staff);
+    const statements = erase({ userId, by, erased: true, now, requestId }, uuidv7(), deps.config.email.staff);
     const [noticed] = await db.commit(actor, "user.erase", `user:${userId}`, statements);
+    logSecurity("user_erased", { request: requestId, user: userId, by: by ?? undefined });
     afterClosing(deps, noticed);
     return undefined;
   });

@@ -187,6 +187,7 @@ describe("the log", () => {
         subject: "car:c1",
         request: "trace-42",
         error: "Error: D1_ERROR: Network connection lost.",
+        version: env.VERSION.id,
       },
     ]);
   });

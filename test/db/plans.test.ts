@@ -6,11 +6,13 @@ import { userByName } from "../../src/auth/users.ts";
 import { readAs } from "../../src/auth/verification.ts";
 import { activeBookings, bookingById, bookingList, takenTimes } from "../../src/bookings/store.ts";
 import { carById, carStatus } from "../../src/cars/store.ts";
+import type { Config } from "../../src/config.ts";
 import type { Database } from "../../src/db/client.ts";
 import { storedAnswer } from "../../src/db/idempotency.ts";
 import type { Statement } from "../../src/db/statement.ts";
 import { claim } from "../../src/notifications/delivery-store.ts";
-import { lateNotifications, resetNotice } from "../../src/outbox/outbox.ts";
+import { CHECKS } from "../../src/ops/self-checks.ts";
+import { failedMails, lateNotifications, outboxState, resetNotice } from "../../src/outbox/outbox.ts";
 import { saleById, saleList } from "../../src/sales/store.ts";
 import { planOf, queriesOf, stepsOf } from "../support/plans.ts";
 
@@ -155,7 +157,43 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
       "SEARCH earlier USING INDEX notifications_booking (booking_id=? AND rowid<?)",
     ],
   ],
+  [
+    "the state of the outbox, and the failed mails",
+    [outboxState(0), failedMails(0)],
+    [
+      "SCAN CONSTANT ROW",
+      "SEARCH notifications USING COVERING INDEX notifications_status (status=?)",
+      "SEARCH notifications USING INDEX notifications_status (status=?)",
+      "SEARCH notifications USING INDEX notifications_status (status=?)",
+      "SEARCH earlier USING INDEX notifications_booking (booking_id=? AND rowid<?)",
+      "SEARCH notifications USING INDEX notifications_status (status=?)",
+    ],
+  ],
 ];
+
+test("the self-checks read bookings and mails by index, and the stock along one that covers what they read", async () => {
+  const config = { activeBookings: { most: 5, mostUnverified: 5 } } as Config;
+  const planAt = async (name: keyof typeof CHECKS) => planOf(CHECKS[name](config, 0));
+  expect(await planAt("bookings_overlap")).toEqual(
+    expect.arrayContaining([
+      "SEARCH bookings USING INDEX bookings_start (start_at>?)",
+      expect.stringMatching(/^SEARCH other .*bookings_active \(car_id=\? AND start_at>\? AND start_at<\?\)/),
+    ]),
+  );
+  expect(await planAt("customer_caps")).toContain("SEARCH bookings USING INDEX bookings_start (start_at>?)");
+  expect(await planAt("open_sales")).toEqual(
+    expect.arrayContaining([
+      "SCAN cars USING COVERING INDEX cars_by_created",
+      "SEARCH sales USING INDEX sales_one_open_per_car (car_id=?)",
+    ]),
+  );
+  expect(await planAt("car_counts")).toEqual(
+    expect.arrayContaining([expect.stringMatching(/^SEARCH car_counts USING .*INDEX/)]),
+  );
+  expect(await planAt("overdue_mails")).toContain(
+    "SEARCH notifications USING INDEX notifications_status (status=?)",
+  );
+});
 
 test("a claim finds its notification, the earlier and later ones of its booking and the counts along an index", async () => {
   const claimed: Statement[] = [];

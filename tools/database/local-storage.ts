@@ -47,14 +47,20 @@ export async function openLocalStorage(folder: string = LOCAL_STATE) {
   };
 }
 
-/** Creates the tables in a new database. */
+/** Where wrangler records the migrations that it has applied. */
+const RECORDS = `CREATE TABLE d1_migrations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)`;
+
+/** Creates the tables in a new database, and records the migrations as wrangler does. */
 export async function createTables<Statement>(d1: {
   prepare(sql: string): Statement;
   batch(statements: Statement[]): Promise<unknown>;
 }): Promise<void> {
   const files = readdirSync("migrations").filter((file) => file.endsWith(".sql"));
+  await d1.batch([d1.prepare(RECORDS)]);
   for (const file of files.sort()) {
     const statements = readFileSync(join("migrations", file), "utf8").split("--> statement-breakpoint");
+    statements.push(`INSERT INTO d1_migrations (name) VALUES ('${file}')`);
     await d1.batch(statements.map((text) => d1.prepare(text)));
   }
 }

@@ -212,6 +212,8 @@ class DistantStore implements CarStore {
     this.#instance = instance;
   }
 
+  begin(): void {}
+
   async load(): Promise<CarState> {
     const { epoch, state, now } = await this.#ask("load", (ledger) => ({
       ...ledger.load(),
