@@ -9,8 +9,9 @@ import { dataHeaders, fileHeaders } from "./http/answer-headers.ts";
 import { limitBodies } from "./http/body-limit.ts";
 import { checkBookmark } from "./http/bookmark.ts";
 import { allowCrossOrigin } from "./http/cors.ts";
-import { allowedMethods, documentRoutes } from "./http/documents.ts";
+import { allowedMethods, documentRoutes, operationAt } from "./http/documents.ts";
 import { liveness, readiness } from "./http/health.ts";
+import { observe } from "./http/observation.ts";
 import { answerProblem, Problem } from "./http/problems.ts";
 import { answerFromCache } from "./http/public-cache.ts";
 import { limitRequests } from "./http/rate-limit.ts";
@@ -32,6 +33,7 @@ export function createApp() {
   const app = createRouter();
 
   app.use(nameRequest);
+  app.use(observe((c) => operationAt(app, c.req.method, c.req.path)));
   app.use((c, next) => (c.req.path.startsWith("/api/") ? dataHeaders : fileHeaders)(c, next));
   app.get("/healthz", liveness);
   app.use((c, next) => {
@@ -68,7 +70,7 @@ export function createApp() {
     if (error instanceof Problem) return answerProblem(c, error);
     if (error instanceof HTTPException) return answerProblem(c, problemOf(error));
     if (error instanceof Misconfigured) {
-      log.error("config.invalid", { error: error.message });
+      log.error("config.invalid", { request: c.get("requestId"), error: error.message });
       // Only on a developer's machine does the response name the variable. Elsewhere the log names it.
       const detail = c.env.ENVIRONMENT === "development" ? error.message : undefined;
       return answerProblem(c, new Problem("misconfigured", detail));

@@ -53,10 +53,12 @@ export function documentRoutes(app: OpenAPIHono<AppEnv>) {
   return routes;
 }
 
-const patterns = new WeakMap<object, Array<{ path: RegExp; method: string }>>();
+type Operation = { path: RegExp; method: string; id: string };
 
-/** The methods of a path, as an `Allow` header names them. Empty when the path does not exist. */
-export function allowedMethods(app: OpenAPIHono<AppEnv>, path: string): string[] {
+const patterns = new WeakMap<object, Operation[]>();
+
+/** The operations that a router describes, in the order in which it tries them. */
+function operationsOf(app: OpenAPIHono<AppEnv>): Operation[] {
   let known = patterns.get(app);
   if (!known) {
     known = app.openAPIRegistry.definitions.flatMap((definition) =>
@@ -65,13 +67,31 @@ export function allowedMethods(app: OpenAPIHono<AppEnv>, path: string): string[]
             {
               path: new RegExp(`^${definition.route.path.replaceAll(/\{\w+\}/g, "[^/]+")}$`),
               method: definition.route.method.toUpperCase(),
+              id: definition.route.operationId ?? "",
             },
           ]
         : [],
     );
     patterns.set(app, known);
   }
-  const methods = known.filter((entry) => entry.path.test(path)).map((entry) => entry.method);
+  return known;
+}
+
+/**
+ * The operation of a request: the operationId, the path of a document, or `-` where there is none. So it never has an id
+ * in it.
+ */
+export function operationAt(app: OpenAPIHono<AppEnv>, method: string, path: string): string {
+  const asked = method === "HEAD" ? "GET" : method;
+  const found = operationsOf(app).find((entry) => entry.method === asked && entry.path.test(path));
+  return found?.id ?? (READ_ONLY.has(path) ? path : "-");
+}
+
+/** The methods of a path, as an `Allow` header names them. Empty when the path does not exist. */
+export function allowedMethods(app: OpenAPIHono<AppEnv>, path: string): string[] {
+  const methods = operationsOf(app)
+    .filter((entry) => entry.path.test(path))
+    .map((entry) => entry.method);
   if (methods.length === 0) return READ_ONLY.has(path) ? ["GET", "HEAD", "OPTIONS"] : [];
   return [...new Set([...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"])].sort();
 }

@@ -11,6 +11,7 @@ const OWN_MEMBERS = [
   "bucket_name",
   "database_id",
   "database_name",
+  "dataset",
   "dead_letter_queue",
   "namespace_id",
   "queue",
@@ -19,11 +20,13 @@ const OWN_MEMBERS = [
 /** Members of the configuration that say which environment it is, or where its Worker answers. */
 const NAMES = ["configPath", "definedEnvironments", "name", "routes", "targetEnvironment", "userConfigPath"];
 
-/** wrangler.toml with the commented routes taken in, as an operator does it. */
+/** wrangler.toml with the commented routes and datasets taken in, as an operator does it. */
 const ROUTED = "wrangler.routed.toml";
 writeFileSync(
   ROUTED,
-  readFileSync("wrangler.toml", "utf8").replaceAll(/^# (routes = .*)\n(routes = \[\]\n)?/gm, "$1\n"),
+  readFileSync("wrangler.toml", "utf8")
+    .replaceAll(/^# (routes = .*)\n(routes = \[\]\n)?/gm, "$1\n")
+    .replaceAll(/^# (\[\[.*analytics_engine_datasets\]\])\n# (.*)\n# (.*)\n/gm, "$1\n$2\n$3\n"),
 );
 afterAll(() => rmSync(ROUTED));
 
@@ -80,6 +83,15 @@ describe("staging", () => {
     expect(staging.own.filter((name) => production.own.includes(name))).toEqual([]);
     expect(staging.own.length).toBeGreaterThan(8);
     expect(read("staging")["name"]).not.toBe(read()["name"]);
+  });
+
+  test("has a dataset of its own, under the same binding, once the operator takes it in", () => {
+    const datasetsOf = (env?: string) => read(env, ROUTED)["analytics_engine_datasets"];
+    expect(datasetsOf()).toEqual([{ binding: "METRICS", dataset: "dealership" }]);
+    expect(datasetsOf("staging")).toEqual([{ binding: "METRICS", dataset: "dealership_staging" }]);
+    expect(split(read("staging", ROUTED)).common["analytics_engine_datasets"]).toEqual(
+      split(read(undefined, ROUTED)).common["analytics_engine_datasets"],
+    );
   });
 
   test("does not inherit the address of production", () => {
