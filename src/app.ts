@@ -18,6 +18,7 @@ import { limitRequests } from "./http/rate-limit.ts";
 import { nameRequest } from "./http/request-id.ts";
 import { createRouter } from "./http/router.ts";
 import { notificationRoutes } from "./notifications/routes.ts";
+import { opsRoutes } from "./ops/routes.ts";
 import { saleRoutes } from "./sales/routes.ts";
 import { Busy } from "./shared/busy.ts";
 import { DependencyDown } from "./shared/dependency-down.ts";
@@ -55,6 +56,7 @@ export function createApp() {
     .route("/api/sales", saleRoutes)
     .route("/api/staff", staffRoutes)
     .route("/api/notifications", notificationRoutes)
+    .route("/api/ops", opsRoutes)
     .route("/photos", photoFileRoutes);
   app.route("/", documentRoutes(app));
 

@@ -68,6 +68,8 @@ const ACCESS = {
 
   listNotifications: ADMIN,
   replayNotification: ADMIN,
+
+  getOpsStatus: ADMIN,
 } as const satisfies Record<string, Rule>;
 
 /** The name of an operation. */

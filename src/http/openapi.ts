@@ -11,6 +11,7 @@ const TAGS = {
   Sales: "Sales of cars, and voiding them",
   Staff: "Staff members and their metrics",
   Notifications: "E-mail notifications and their delivery status",
+  Operations: "The state of the deployment, for its operator",
 };
 
 const ABOUT = `Browse a dealership's stock, book test drives, sell cars.

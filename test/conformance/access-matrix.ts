@@ -191,6 +191,8 @@ export const MATRIX: Record<string, Row> = {
     "401 403 403 403 403 200 401 401 401",
   ],
 
+  getOpsStatus: [() => ({ path: "/api/ops/status/" }), "401 403 403 403 403 200 401 401 401"],
+
   createStaff: [
     (t) => ({
       path: "/api/staff/",
