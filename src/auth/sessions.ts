@@ -1,10 +1,10 @@
 /** Sessions: a login starts one, a refresh extends it, and a logout, a stolen token or a new password ends it. */
-import { and, eq, gt, inArray, isNull, ne, type SQL, sql } from "drizzle-orm";
+import { and, eq, isNull, ne, type SQL, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import type { Database } from "../db/client.ts";
 import { query, raw } from "../db/query.ts";
 import { refreshTokens, sessions, users } from "../db/schema.ts";
-import { build, compile, queryOf, type Statement, statementOf } from "../db/statement.ts";
+import { build, type Statement, statementOf } from "../db/statement.ts";
 import { sha256 } from "../shared/digest.ts";
 import type { Role } from "../shared/enums.ts";
 import { logSecurity } from "../shared/security-log.ts";
@@ -75,31 +75,10 @@ export async function startSession(
   return { access: await accessFor(user, sessionId, secret, now), refresh };
 }
 
-const holderOfToken = compile(
-  build
-    .select({
-      sessionId: sql<string>`${sessions.id}`.as("sessionId"),
-      userId: sql<string>`${sessions.userId}`.as("userId"),
-      expiresAt: sql<number>`${refreshTokens.expiresAt}`.as("expiresAt"),
-      startedAt: sql<number>`${sessions.createdAt}`.as("startedAt"),
-      role: users.role,
-    })
-    .from(refreshTokens)
-    .innerJoin(sessions, eq(sessions.id, refreshTokens.sessionId))
-    .innerJoin(users, eq(users.id, sessions.userId))
-    .where(
-      and(
-        eq(refreshTokens.tokenHash, sql.placeholder("hash")),
-        eq(users.isActive, true),
-        isNull(sessions.endedAt),
-      ),
-    ),
-);
-
 /**
  * Exchanges a refresh token for the next pair. A second use of a token ends its session, unless it comes within the
  * grace period and the successor is unused: then a lost response is more likely than a theft. Returns `undefined` when
- * the token is not valid.
+ * the token is not valid. One round trip: the statements themselves decide, so no other request can come between.
  * @param secrets the current secret, and earlier ones whose successors are accepted within the grace period
  * @param requestId identifies the request in the log
  */
@@ -118,57 +97,45 @@ export async function renewSession(
   );
   const [present] = successors;
   const [secret] = secrets;
+  if (!present || secret === undefined) return undefined;
   const hash = await sha256(token);
-  const [[found]] = await db.ask(holderOfToken({ hash }));
-  if (!found || found.expiresAt <= now || !present || secret === undefined) return undefined;
-  const { sessionId, userId, role } = found;
-  const expiresAt = Math.min(now + REFRESH_TOKEN_MS, found.startedAt + SESSION_MAX_MS);
-  if (expiresAt <= now) return undefined;
-
-  // The conditions are part of the transaction, so no other request can come between check and update. Only an unspent
-  // token gets a successor, even after the secret was replaced; it is returned again only while it is unused and within
-  // the grace period.
-  const [, , , valid] = await db.commit("anonymous", "session.renew", `session:${sessionId}`, [
-    statementOf(
-      build.insert(refreshTokens).select(
-        sql`SELECT ${present.hash}, session_id, ${now}, ${expiresAt}, NULL FROM ${refreshTokens}
-          WHERE token_hash = ${hash} AND spent_at IS NULL`,
-      ),
-    ),
-    statementOf(
-      build
-        .update(refreshTokens)
-        .set({ spentAt: now })
-        .where(and(eq(refreshTokens.tokenHash, hash), isNull(refreshTokens.spentAt))),
-    ),
-    statementOf(
-      build
-        .update(sessions)
-        .set({ expiresAt: sql`max(${sessions.expiresAt}, ${expiresAt})` })
-        .where(eq(sessions.id, sessionId)),
-    ),
-    queryOf(
-      build
-        .select({ hash: sql<string>`${refreshTokens.tokenHash}`.as("hash") })
-        .from(refreshTokens)
-        .where(
-          and(
-            inArray(
-              refreshTokens.tokenHash,
-              successors.map((successor) => successor.hash),
-            ),
-            isNull(refreshTokens.spentAt),
-            gt(refreshTokens.createdAt, now - REFRESH_GRACE_MS),
-          ),
-        ),
-    ),
+  const hashes = JSON.stringify(successors.map((successor) => successor.hash));
+  // The successor is returned only while it is unused and within the grace period.
+  const valid = query`successor.token_hash IN (SELECT value FROM json_each(${hashes}))
+    AND successor.spent_at IS NULL AND successor.created_at > ${now - REFRESH_GRACE_MS}`;
+  const [, , , ended, [found]] = await db.commit("anonymous", "session.renew", "-", [
+    // Only an unspent token gets a successor, even after the secret was replaced.
+    query`INSERT INTO refresh_tokens (token_hash, session_id, created_at, expires_at)
+      SELECT ${present.hash}, session.id, ${now}, min(${now + REFRESH_TOKEN_MS}, session.created_at + ${SESSION_MAX_MS})
+      FROM refresh_tokens token
+        JOIN sessions session ON session.id = token.session_id
+        JOIN users ON users.id = session.user_id
+      WHERE token.token_hash = ${hash} AND token.spent_at IS NULL AND token.expires_at > ${now}
+        AND session.created_at + ${SESSION_MAX_MS} > ${now} AND session.ended_at IS NULL AND users.is_active = 1`,
+    query`UPDATE refresh_tokens SET spent_at = ${now}
+      WHERE token_hash = ${hash} AND spent_at IS NULL
+        AND EXISTS (SELECT 1 FROM refresh_tokens WHERE token_hash = ${present.hash})`,
+    query`UPDATE sessions SET expires_at = successor.expires_at FROM refresh_tokens successor
+      WHERE successor.token_hash = ${present.hash} AND sessions.id = successor.session_id
+        AND sessions.expires_at < successor.expires_at`,
+    // A spent token without a valid successor: somebody has a copy.
+    query`UPDATE sessions SET ended_at = ${now}
+      WHERE ended_at IS NULL
+        AND id = (SELECT session_id FROM refresh_tokens
+          WHERE token_hash = ${hash} AND spent_at IS NOT NULL AND expires_at > ${now})
+        AND NOT EXISTS (SELECT 1 FROM refresh_tokens successor WHERE ${valid})`,
+    query<{ hash: string; sessionId: string; userId: string; role: Role }>`
+      SELECT successor.token_hash AS hash, session.id AS sessionId, users.id AS userId, users.role
+      FROM refresh_tokens successor
+        JOIN sessions session ON session.id = successor.session_id
+        JOIN users ON users.id = session.user_id
+      WHERE ${valid} AND session.ended_at IS NULL AND users.is_active = 1`,
   ]);
-  const successor = successors.find((known) => known.hash === valid[0]?.hash);
-  if (!successor) {
-    await db.commit("anonymous", "session.end", `session:${sessionId}`, [endSession(sessionId, now)]);
+  for (const { sessionId, userId } of ended)
     logSecurity("refresh_reused", { request: requestId, user: userId, session: sessionId });
-    return undefined;
-  }
+  const successor = successors.find((known) => known.hash === found?.hash);
+  if (!found || !successor) return undefined;
+  const { sessionId, userId, role } = found;
   const access = await accessFor({ id: userId, role }, sessionId, secret, now);
   return { access, refresh: successor.next };
 }
@@ -188,14 +155,6 @@ export async function endSessionOf(db: Database, token: string, now: number): Pr
     ),
   ]);
 }
-
-const endSession = (sessionId: string, now: number): Statement =>
-  statementOf(
-    build
-      .update(sessions)
-      .set({ endedAt: now })
-      .where(and(eq(sessions.id, sessionId), isNull(sessions.endedAt))),
-  );
 
 /** The statement that ends the sessions of a user. @param onlyIf a condition on the rest of the transaction */
 export const endSessions = (

@@ -3,10 +3,18 @@
  * a deactivation takes effect with the next request.
  */
 import { and, eq, sql } from "drizzle-orm";
+import type { Subject } from "../db/client.ts";
 import { signedIn } from "../db/schema.ts";
-import { build, compile, type Query, type RowsOf } from "../db/statement.ts";
+import { build, compile, type Query, type RowsOf, type Statement } from "../db/statement.ts";
+import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
-import { type ClaimedCaller, isStaff, markVerified, type VerifiedCaller } from "../shared/callers.ts";
+import {
+  type Caller,
+  type ClaimedCaller,
+  isStaff,
+  markVerified,
+  type VerifiedCaller,
+} from "../shared/callers.ts";
 import { ok, type Result, refuse } from "../shared/refusals.ts";
 
 const roleOf = compile(
@@ -54,4 +62,32 @@ export async function readPublic<const Queries extends readonly Query[]>(
     if (!read.ok || isStaff(read.value.caller)) return read;
   }
   return ok({ caller: undefined, rows: (await deps.db.ask(...queriesFor(false))) as RowsOf<Queries> });
+}
+
+/**
+ * Commits as the caller, whom the transaction itself verifies: one round trip. When it does not find them signed in with
+ * the role of their token, that role may be out of date, so it is tried once more with the current one.
+ * @returns the rows; or `invalid_token` or `forbidden`, and then nothing was written
+ */
+export async function commitAs<const Statements extends readonly Statement[]>(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  action: string,
+  subject: Subject,
+  statements: Statements,
+): Promise<Result<RowsOf<Statements>>> {
+  const commit = async (caller: Caller): Promise<Result<RowsOf<Statements>>> => {
+    try {
+      const rows = await deps.db.commit(caller, action, subject, statements);
+      deps.found.caller = markVerified(caller);
+      return ok(rows);
+    } catch (error) {
+      if (violationOf(error) === "not_signed_in") return refuse("invalid_token");
+      throw error;
+    }
+  };
+  const first = await commit(deps.found.caller ?? claimed);
+  if (first.ok) return first;
+  const read = await readAs(deps, claimed);
+  return read.ok ? commit(read.value.caller) : read;
 }

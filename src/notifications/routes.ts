@@ -1,5 +1,5 @@
 /** /api/notifications: e-mail notifications and their delivery. */
-import { operation, verifiedCaller } from "../auth/operation.ts";
+import { claimedCaller, operation } from "../auth/operation.ts";
 import { framePage, pageOf, window } from "../http/pagination.ts";
 import { unwrap } from "../http/problems.ts";
 import { depsOf } from "../http/request-deps.ts";
@@ -23,7 +23,7 @@ export const notificationRoutes = createRouter()
     }),
     async (c) => {
       const query = c.req.valid("query");
-      const found = await listNotifications(depsOf(c), await verifiedCaller(c), query, window(query));
+      const found = unwrap(c, await listNotifications(depsOf(c), claimedCaller(c), query, window(query)));
       return c.json(framePage(c, query, found, notificationBody), 200);
     },
   )
@@ -39,8 +39,7 @@ export const notificationRoutes = createRouter()
       responses: { 200: jsonAnswer("The notification as it is now", notificationSchema) },
     }),
     async (c) => {
-      const caller = await verifiedCaller(c);
-      const replayed = await replayNotification(depsOf(c), caller, c.req.valid("param").id);
+      const replayed = await replayNotification(depsOf(c), claimedCaller(c), c.req.valid("param").id);
       return c.json(notificationBody(unwrap(c, replayed)), 200);
     },
   );

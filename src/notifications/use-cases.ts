@@ -1,12 +1,12 @@
 /** The use cases of notifications. */
 import { and, desc, eq, lte, not, sql } from "drizzle-orm";
+import { commitAs, readAs } from "../auth/verification.ts";
 import { counted, listing } from "../db/listing.ts";
 import { notifications, users } from "../db/schema.ts";
 import { build, columnsOf, compile, statementOf } from "../db/statement.ts";
-import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import { enqueue } from "../outbox/outbox.ts";
-import type { VerifiedCaller } from "../shared/callers.ts";
+import type { ClaimedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse } from "../shared/refusals.ts";
 import type { NotificationFilters } from "./schemas.ts";
 
@@ -42,15 +42,17 @@ const notificationById = compile(
 
 /** The matching notifications, newest first. One round trip. */
 export async function listNotifications(
-  { db, now }: Deps,
-  _caller: VerifiedCaller,
+  deps: Deps,
+  claimed: ClaimedCaller,
   { late, ...filters }: NotificationFilters,
   window: { limit: number; offset: number },
-): Promise<{ count: number; rows: Notification[] }> {
+): Promise<Result<{ count: number; rows: Notification[] }>> {
   const [isLate, isNotLate] = [late === "true" || undefined, late === "false" || undefined];
-  const matching = { ...filters, late: isLate, notLate: isNotLate, before: now - LATE_AFTER_MS };
-  const [rows, [total]] = await db.ask(...notificationList(matching, window));
-  return { count: total?.count ?? 0, rows };
+  const matching = { ...filters, late: isLate, notLate: isNotLate, before: deps.now - LATE_AFTER_MS };
+  const read = await readAs(deps, claimed, ...notificationList(matching, window));
+  if (!read.ok) return read;
+  const [rows, [total]] = read.value.rows;
+  return ok({ count: total?.count ?? 0, rows });
 }
 
 /**
@@ -58,10 +60,11 @@ export async function listNotifications(
  * about an address goes to that address.
  */
 export async function replayNotification(
-  { db, now, env, requestId }: Deps,
-  caller: VerifiedCaller,
+  deps: Deps,
+  claimed: ClaimedCaller,
   id: string,
 ): Promise<Result<Notification>> {
+  const { now, env, requestId } = deps;
   const present = build.select({ email: users.email }).from(users).where(eq(users.id, notifications.userId));
   const recipient = sql`iif(${notifications.kind} IN ('email_verification', 'email_changed'),
     ${notifications.recipient}, coalesce((${present}), ${notifications.recipient}))`;
@@ -74,19 +77,15 @@ export async function replayNotification(
       recipient,
     })
     .where(and(eq(notifications.id, id), eq(notifications.status, "FAILED"), sql`${recipient} IS NOT NULL`));
-  let row: Notification | undefined;
-  try {
-    [, [row]] = await db.commit(caller, "notification.replay", `notification:${id}`, [
-      statementOf(replay),
-      notificationById({ id }),
-    ] as const);
-  } catch (error) {
-    if (violationOf(error) === "not_signed_in") return refuse("invalid_token");
-    throw error;
-  }
+  const written = await commitAs(deps, claimed, "notification.replay", `notification:${id}`, [
+    statementOf(replay),
+    notificationById({ id }),
+  ]);
+  if (!written.ok) return written;
+  const [, [row]] = written.value;
   if (!row) return refuse("not_found");
   if (row.status === "SENT") return refuse("already_sent");
   if (row.status === "FAILED") return refuse("recipient_deleted");
-  await enqueue(env.NOTIFICATIONS, [id], requestId);
+  deps.afterwards(enqueue(env.NOTIFICATIONS, [id], requestId));
   return ok(row);
 }

@@ -4,7 +4,7 @@ import { readAs } from "../auth/verification.ts";
 import { execute } from "../coordinator.ts";
 import type { IdempotencyKey, StoredAnswer } from "../db/idempotency.ts";
 import type { Deps } from "../deps.ts";
-import type { ClaimedCaller, VerifiedCaller } from "../shared/callers.ts";
+import type { Caller, ClaimedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
 import { daySpan, parseInstant } from "../shared/showroom-time.ts";
 import { commissionOn } from "./commission.ts";
@@ -78,20 +78,27 @@ export async function createSale(
 /** The matching sales, newest first: SALES sees only their own, ADMIN sees all. One round trip. */
 export async function listSales(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   filters: SaleFilters,
   window: { limit: number; offset: number },
-): Promise<{ count: number; rows: SaleBody[] }> {
+): Promise<Result<{ count: number; rows: SaleBody[] }>> {
   const span = daySpan(filters.from, filters.to, deps.config.showroom.timeZone);
-  const matching = { ...filters, ...span, only: visibleOnly(caller) };
-  const [rows, [total]] = await deps.db.ask(...saleList(matching, window));
-  return { count: total?.count ?? 0, rows: rows.map(saleRowBody) };
+  const readFor = (caller: Caller) =>
+    readAs(deps, claimed, ...saleList({ ...filters, ...span, only: visibleOnly(caller) }, window));
+  let read = await readFor(claimed);
+  // The role has changed since the token was issued, and with it what the caller sees.
+  if (read.ok && read.value.caller.role !== claimed.role) read = await readFor(read.value.caller);
+  if (!read.ok) return read;
+  const [rows, [total]] = read.value.rows;
+  return ok({ count: total?.count ?? 0, rows: rows.map(saleRowBody) });
 }
 
-/** One sale. SALES does not find the sales of others. */
-export async function getSale(deps: Deps, caller: VerifiedCaller, id: string): Promise<Result<SaleBody>> {
-  const [[row]] = await deps.db.ask(saleById({ id }));
-  const only = visibleOnly(caller);
+/** One sale. SALES does not find the sales of others. One round trip. */
+export async function getSale(deps: Deps, claimed: ClaimedCaller, id: string): Promise<Result<SaleBody>> {
+  const read = await readAs(deps, claimed, saleById({ id }));
+  if (!read.ok) return read;
+  const [[row]] = read.value.rows;
+  const only = visibleOnly(read.value.caller);
   const isVisible = row && (only === undefined || row.salespersonId === only);
   return isVisible ? ok(saleRowBody(row)) : refuse("not_found");
 }
@@ -99,12 +106,15 @@ export async function getSale(deps: Deps, caller: VerifiedCaller, id: string): P
 /** Voids a sale: the car becomes AVAILABLE again, and a negative ledger entry reverses the commission. */
 export async function voidSale(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   id: string,
   reason: string,
   key: IdempotencyKey | undefined,
 ): Promise<Result<SaleBody>> {
-  const [[row], [commission]] = await deps.db.ask(saleById({ id }), commissionOfSale({ id }));
+  const read = await readAs(deps, claimed, saleById({ id }), commissionOfSale({ id }));
+  if (!read.ok) return read;
+  const { caller, rows } = read.value;
+  const [[row], [commission]] = rows;
   if (!row || !commission) return refuse("not_found");
   if (row.voidedAt !== null) return refuse("already_void");
   const { commissions: _, ...recorded } = row;
@@ -164,5 +174,5 @@ async function checkParties(deps: Deps, claimed: ClaimedCaller, input: NewSale) 
 }
 
 /** The only salesperson whose sales the caller sees; undefined for all. */
-const visibleOnly = (caller: VerifiedCaller): string | undefined =>
+const visibleOnly = (caller: Caller): string | undefined =>
   caller.role === "ADMIN" ? undefined : caller.id;

@@ -1,7 +1,7 @@
 /** /api/staff: staff members. */
 import { isPasswordOf } from "../auth/guesses.ts";
 import { limitHashing } from "../auth/login-throttling.ts";
-import { operation, verifiedCaller } from "../auth/operation.ts";
+import { claimedCaller, operation, verifiedCaller } from "../auth/operation.ts";
 import { clientAddress } from "../http/client-address.ts";
 import { once, withoutPassword } from "../http/idempotency.ts";
 import { framePage, pageOf, window } from "../http/pagination.ts";
@@ -57,7 +57,7 @@ export const staffRoutes = createRouter()
     }),
     async (c) => {
       const query = c.req.valid("query");
-      const found = await listStaff(depsOf(c), await verifiedCaller(c), window(query));
+      const found = unwrap(c, await listStaff(depsOf(c), claimedCaller(c), window(query)));
       return c.json(framePage(c, query, found, staffBody), 200);
     },
   )
@@ -72,7 +72,7 @@ export const staffRoutes = createRouter()
       responses: { 200: jsonAnswer("The staff member", staffSchema) },
     }),
     async (c) => {
-      const caller = await verifiedCaller(c);
+      const caller = claimedCaller(c);
       return c.json(staffBody(unwrap(c, await getStaff(depsOf(c), caller, c.req.valid("param").id))), 200);
     },
   )
@@ -86,7 +86,7 @@ export const staffRoutes = createRouter()
       responses: { 200: jsonAnswer("Sums over the given days, or over all days", metricsSchema) },
     }),
     async (c) => {
-      const caller = await verifiedCaller(c);
+      const caller = claimedCaller(c);
       const { id } = c.req.valid("param");
       return c.json(unwrap(c, await getStaffMetrics(depsOf(c), caller, id, c.req.valid("query"))), 200);
     },
@@ -103,7 +103,7 @@ export const staffRoutes = createRouter()
       responses: { 200: jsonAnswer("The updated staff member", staffSchema) },
     }),
     async (c) => {
-      const caller = await verifiedCaller(c);
+      const caller = claimedCaller(c);
       const { id } = c.req.valid("param");
       const member = unwrap(c, await updateStaff(depsOf(c), caller, id, c.req.valid("json")));
       return c.json(staffBody(member), 200);

@@ -1,7 +1,6 @@
 /** Staff members in the database. */
 import type { z } from "@hono/zod-openapi";
 import { and, asc, eq, gte, isNull, lt, or, type SQL, sql } from "drizzle-orm";
-import type { Reader } from "../db/client.ts";
 import { counted, listing } from "../db/listing.ts";
 import { bookings, commissions, sales, staffProfiles, users } from "../db/schema.ts";
 import {
@@ -10,6 +9,7 @@ import {
   compile,
   insertInto,
   queryOf,
+  type RowsOf,
   type Statement,
   statementOf,
 } from "../db/statement.ts";
@@ -83,7 +83,8 @@ export const updateStaff = (
   { id, userId }: Pick<Profile, "id" | "userId">,
   change: StaffChange,
   now: number,
-): Statement[] => [
+) =>
+  [
   statementOf(
     build
       .update(users)
@@ -101,25 +102,24 @@ export const updateStaff = (
       })
       .where(eq(staffProfiles.id, id)),
   ),
-];
+] as const;
 
 /** A span of time in milliseconds. The end is excluded. An open side is undefined. */
 type Span = { from: number | undefined; to: number | undefined };
 
 /**
- * The metrics of a staff member within a span. They are always computed from the sales and the ledger, so they cannot
- * differ from them. Each currency has its own sums. One round trip.
- * @param ownCurrency the currency of `total_revenue` and `total_commission`
+ * The queries for the metrics of a staff member within a span. They always sum the sales and the ledger, so they cannot
+ * differ from them. Each currency has its own sums.
+ * @param id of the profile or of the user
  */
-export async function metricsOf(
-  db: Reader,
-  userId: string,
-  { from, to }: Span,
-  ownCurrency: string,
-): Promise<z.infer<typeof metricsSchema>> {
+export function metricsQueries(id: string, { from, to }: Span) {
   const within = (at: Parameters<typeof gte>[0]): SQL | undefined =>
     and(from === undefined ? undefined : gte(at, from), to === undefined ? undefined : lt(at, to));
-  const [sold, earned, [driven]] = await db.ask(
+  const userId = build
+    .select({ id: staffProfiles.userId })
+    .from(staffProfiles)
+    .where(or(eq(staffProfiles.id, id), eq(staffProfiles.userId, id)));
+  return [
     queryOf(
       build
         .select({
@@ -152,7 +152,17 @@ export async function metricsOf(
           and(eq(bookings.handledBy, userId), eq(bookings.status, "COMPLETED"), within(bookings.startAt)),
         ),
     ),
-  );
+  ] as const;
+}
+
+/**
+ * The metrics in their wire form.
+ * @param ownCurrency the currency of `total_revenue` and `total_commission`
+ */
+export function metricsBody(
+  [sold, earned, [driven]]: RowsOf<ReturnType<typeof metricsQueries>>,
+  ownCurrency: string,
+): z.infer<typeof metricsSchema> {
   const totalOf = (currency: string) => {
     const { count = 0, revenue = 0 } = sold.find((sum) => sum.currency === currency) ?? {};
     const { amount = 0 } = earned.find((sum) => sum.currency === currency) ?? {};

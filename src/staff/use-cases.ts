@@ -5,10 +5,11 @@ import { voidCredentials } from "../auth/credentials.ts";
 import { releaseAddress } from "../auth/email-verification.ts";
 import { checkPassword } from "../auth/password-rules.ts";
 import { insertUser, newUserRow, vouchedFor, writingUser } from "../auth/users.ts";
+import { commitAs, readAs } from "../auth/verification.ts";
 import { type IdempotencyKey, storeAnswer } from "../db/idempotency.ts";
 import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
-import type { VerifiedCaller } from "../shared/callers.ts";
+import type { Caller, ClaimedCaller, VerifiedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse } from "../shared/refusals.ts";
 import { logSecurity } from "../shared/security-log.ts";
 import { daySpan, localDate } from "../shared/showroom-time.ts";
@@ -16,7 +17,8 @@ import type { metricsSchema, NewStaff, StaffChange, staffSchema } from "./schema
 import {
   insertProfile,
   type Member,
-  metricsOf,
+  metricsBody,
+  metricsQueries,
   staffBody,
   staffById,
   staffList,
@@ -66,66 +68,73 @@ export async function createStaff(
 
 /** The staff, longest employed first. One round trip. */
 export async function listStaff(
-  { db }: Deps,
-  _caller: VerifiedCaller,
+  deps: Deps,
+  claimed: ClaimedCaller,
   window: { limit: number; offset: number },
-) {
-  const [rows, [total]] = await db.ask(...staffList({}, window));
-  return { count: total?.count ?? 0, rows };
+): Promise<Result<{ count: number; rows: Member[] }>> {
+  const read = await readAs(deps, claimed, ...staffList({}, window));
+  if (!read.ok) return read;
+  const [rows, [total]] = read.value.rows;
+  return ok({ count: total?.count ?? 0, rows });
 }
 
-/** One staff member: ADMIN gets any, SALES only themselves. Others are not found. */
-export async function getStaff(deps: Deps, caller: VerifiedCaller, id: string): Promise<Result<Member>> {
-  const [[member]] = await deps.db.ask(staffById({ id }));
-  const isVisible = member && (caller.role === "ADMIN" || member.userId === caller.id);
-  return isVisible ? ok(member) : refuse("not_found");
+/** One staff member: ADMIN gets any, SALES only themselves. Others are not found. One round trip. */
+export async function getStaff(deps: Deps, claimed: ClaimedCaller, id: string): Promise<Result<Member>> {
+  const read = await readAs(deps, claimed, staffById({ id }));
+  if (!read.ok) return read;
+  const [[member]] = read.value.rows;
+  return isVisible(member, read.value.caller) ? ok(member) : refuse("not_found");
 }
 
-/** The metrics of a staff member for the local days from `from` to `to`, or for all days. */
+const isVisible = (member: Member | undefined, caller: VerifiedCaller): member is Member =>
+  member !== undefined && (caller.role === "ADMIN" || member.userId === caller.id);
+
+/** The metrics of a staff member for the local days from `from` to `to`, or for all days. One round trip. */
 export async function getStaffMetrics(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   id: string,
   { from, to }: { from?: string | undefined; to?: string | undefined },
 ): Promise<Result<z.infer<typeof metricsSchema>>> {
-  const found = await getStaff(deps, caller, id);
-  if (!found.ok) return found;
-  const span = daySpan(from, to, deps.config.showroom.timeZone);
-  return ok(await metricsOf(deps.db, found.value.userId, span, deps.config.defaultCurrency));
+  const { showroom, defaultCurrency } = deps.config;
+  const span = daySpan(from, to, showroom.timeZone);
+  const read = await readAs(deps, claimed, staffById({ id }), ...metricsQueries(id, span));
+  if (!read.ok) return read;
+  const [[member], ...sums] = read.value.rows;
+  return isVisible(member, read.value.caller) ? ok(metricsBody(sums, defaultCurrency)) : refuse("not_found");
 }
 
 /** Changes a staff member's terms, role or access. Deactivation ends their sessions. */
 export async function updateStaff(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   id: string,
   change: StaffChange,
 ): Promise<Result<Member>> {
-  const found = await getStaff(deps, caller, id);
+  const found = await getStaff(deps, claimed, id);
   if (!found.ok) return found;
   const { userId } = found.value;
-  const { db, now } = deps;
+  const { now } = deps;
   try {
-    const statements = [
+    const written = await commitAs(deps, claimed, "staff.update", `user:${userId}`, [
       ...updateStatements(found.value, change, now),
+      staffById({ id: userId }),
       ...(change.is_active === false ? voidCredentials(userId, now) : []),
-    ];
-    await db.commit(caller, "staff.update", `user:${userId}`, statements);
+    ]);
+    if (!written.ok) return written;
+    const [, , [member]] = written.value;
+    logStaffChange(deps, claimed, found.value, change);
+    return member ? ok(member) : refuse("not_found");
   } catch (error) {
-    const violation = violationOf(error);
     // Otherwise no user could create administrators.
-    if (violation === "last_admin") return refuse("last_admin");
-    if (violation === "not_signed_in") return refuse("invalid_token");
+    if (violationOf(error) === "last_admin") return refuse("last_admin");
     throw error;
   }
-  logStaffChange(deps, caller, found.value, change);
-  const [[member]] = await db.ask(staffById({ id: found.value.id }));
-  return member ? ok(member) : refuse("not_found");
 }
 
 function logStaffChange(
   { requestId }: Deps,
-  caller: VerifiedCaller,
+  caller: Caller,
   before: Member,
   change: StaffChange,
 ): void {

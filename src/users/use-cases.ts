@@ -3,7 +3,7 @@ import type { z } from "@hono/zod-openapi";
 import { uuidv7 } from "uuidv7";
 import { confirmPassword, readCallingUser } from "../auth/guesses.ts";
 import { type User, userById } from "../auth/users.ts";
-import { readAs } from "../auth/verification.ts";
+import { commitAs, readAs } from "../auth/verification.ts";
 import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import { enqueue } from "../outbox/outbox.ts";
@@ -27,31 +27,35 @@ export async function getUser(deps: Deps, claimed: ClaimedCaller, id: string): P
  */
 export async function changeUser(
   deps: Deps,
-  caller: Caller,
+  claimed: ClaimedCaller,
   id: string,
   isActive: boolean,
 ): Promise<Result<User>> {
-  const { db, now, requestId } = deps;
+  const { now, requestId } = deps;
   const changed = await closing(async () => {
     if (isActive) {
-      const [[user]] = await db.commit(caller, "user.reactivate", `user:${id}`, [setActive(id, true, now)]);
-      return user;
+      const statements = [setActive(id, true, now)] as const;
+      const changed = await commitAs(deps, claimed, "user.reactivate", `user:${id}`, statements);
+      return changed.ok ? userFrom(changed.value[0]) : changed;
     }
-    const statements = deactivate(
-      { userId: id, by: caller.id, erased: false, now, requestId },
-      uuidv7(),
-      deps.config.email.staff,
-    );
-    const [noticed, [user]] = await db.commit(caller, "user.deactivate", `user:${id}`, statements);
+    const closed = { userId: id, by: claimed.id, erased: false, now, requestId };
+    const statements = deactivate(closed, uuidv7(), deps.config.email.staff);
+    const changed = await commitAs(deps, claimed, "user.deactivate", `user:${id}`, statements);
+    if (!changed.ok) return changed;
+    const [noticed, users] = changed.value;
     afterClosing(deps, noticed);
-    return user;
+    return userFrom(users);
   });
-  if (!changed.ok) return changed;
-  if (!changed.value) return refuse("not_found");
-  const facts = { request: requestId, user: id, by: caller.id };
-  logSecurity(isActive ? "user_reactivated" : "user_deactivated", facts);
-  return ok(changed.value);
+  if (changed.ok)
+    logSecurity(isActive ? "user_reactivated" : "user_deactivated", {
+      request: requestId,
+      user: id,
+      by: claimed.id,
+    });
+  return changed;
 }
+
+const userFrom = ([user]: readonly User[]): Result<User> => (user ? ok(user) : refuse("not_found"));
 
 /** One page of all that is stored about the calling user. `urlOf` gives the URL of a page. One round trip. */
 export async function exportOwnData(
@@ -111,7 +115,7 @@ export async function eraseUser(deps: Deps, actor: Caller, userId: string): Prom
     const [noticed] = await db.commit(actor, "user.erase", `user:${userId}`, statements);
     logSecurity("user_erased", { request: requestId, user: userId, by: by ?? undefined });
     afterClosing(deps, noticed);
-    return undefined;
+    return ok(undefined);
   });
 }
 
@@ -129,9 +133,9 @@ function afterClosing(deps: Deps, noticed: ReadonlyArray<{ id: string }>): void 
 }
 
 /** Awaits a write that opens or closes an account, and returns a refusal when the database refuses it. */
-async function closing<T>(write: () => Promise<T>): Promise<Result<T>> {
+async function closing<T>(write: () => Promise<Result<T>>): Promise<Result<T>> {
   try {
-    return ok(await write());
+    return await write();
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal) return { ok: false, refusal };
