@@ -119,11 +119,12 @@ export async function renewSession(
       WHERE successor.token_hash = ${present.hash} AND sessions.id = successor.session_id
         AND sessions.expires_at < successor.expires_at`,
     // A spent token without a valid successor: somebody has a copy.
-    query`UPDATE sessions SET ended_at = ${now}
+    query<{ sessionId: string; userId: string }>`UPDATE sessions SET ended_at = ${now}
       WHERE ended_at IS NULL
         AND id = (SELECT session_id FROM refresh_tokens
           WHERE token_hash = ${hash} AND spent_at IS NOT NULL AND expires_at > ${now})
-        AND NOT EXISTS (SELECT 1 FROM refresh_tokens successor WHERE ${valid})`,
+        AND NOT EXISTS (SELECT 1 FROM refresh_tokens successor WHERE ${valid})
+      RETURNING id AS sessionId, user_id AS userId`,
     query<{ hash: string; sessionId: string; userId: string; role: Role }>`
       SELECT successor.token_hash AS hash, session.id AS sessionId, users.id AS userId, users.role
       FROM refresh_tokens successor

@@ -3,6 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 import { uuidv7 } from "uuidv7";
 import type { Booking } from "../bookings/booking.ts";
 import { bookingBody, bookingPath } from "../bookings/schemas.ts";
+import type { CarRow } from "../cars/store.ts";
 import { readConfig } from "../config.ts";
 import { type Cost, noCost } from "../db/client.ts";
 import { enqueue } from "../outbox/outbox.ts";
@@ -13,11 +14,17 @@ import { CarWriter, type CommandContext } from "./car-writer.ts";
 import type { Command } from "./commands.ts";
 
 /**
- * The result of `execute`. `committed`: whether there was a commit, which also verified the caller. `cost`: missing from
- * coordinators of earlier versions.
+ * The result of `execute`. `committed`: whether there was a commit, which also verified the caller. `car`: the car after
+ * a change of its fields, when the commit returned it. `cost`: missing from coordinators of earlier versions.
  */
 type Answer = { cost?: Cost } & (
-  | { ok: true; booking: Booking | undefined; committed: boolean; bookmark: string | null }
+  | {
+      ok: true;
+      booking: Booking | undefined;
+      car?: CarRow | undefined;
+      committed: boolean;
+      bookmark: string | null;
+    }
   | { ok: false; refusal: Refusal }
 );
 
@@ -55,7 +62,7 @@ export class CarCoordinator extends DurableObject<Env> {
     const cost = noCost();
     const outcome = await this.#writer.execute(command, { ...context, cost });
     if (!outcome.ok) return { ...outcome, cost };
-    const { booking, change, bookmark } = outcome;
-    return { ok: true, booking, committed: change !== undefined, bookmark, cost };
+    const { booking, car, change, bookmark } = outcome;
+    return { ok: true, booking, car, committed: change !== undefined, bookmark, cost };
   }
 }

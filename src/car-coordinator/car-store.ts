@@ -13,7 +13,7 @@ import {
   updateBooking,
 } from "../bookings/store.ts";
 import { refusalOf as carRefusalOf, updateCar } from "../cars/car-writes.ts";
-import { carStatus } from "../cars/store.ts";
+import { type CarRow, carStatus, carWithPhotos } from "../cars/store.ts";
 import { type Database, openDatabase } from "../db/client.ts";
 import { KEY_TAKEN, type StoredAnswer, storeAnswer } from "../db/idempotency.ts";
 import { calendars, cars } from "../db/schema.ts";
@@ -102,8 +102,14 @@ export class D1CarStore implements CarStore {
       ...(answer ? storeAnswer(idempotency?.key, answer, at) : []),
     ];
     const action = `car.${change.type === "status_changed" ? change.command.type : change.type}`;
+    // A change of the car's fields is answered with the car as it is then.
+    const isAnsweredByCar = change.type === "status_changed" && change.command.type === "set_status";
+    let rows: readonly unknown[][];
     try {
-      await db.commit(caller, action, `car:${carId}`, statements);
+      rows = await db.commit(caller, action, `car:${carId}`, [
+        ...statements,
+        ...(isAnsweredByCar ? [carWithPhotos(carId)] : []),
+      ]);
     } catch (error) {
       const violation = violationOf(error);
       if (violation) return refusedBy(violation, change, caps);
@@ -116,7 +122,7 @@ export class D1CarStore implements CarStore {
         requestId,
       );
     this.#bookmark = db.bookmark();
-    return { type: "committed" };
+    return { type: "committed", car: rows[statements.length]?.[0] as CarRow | undefined };
   }
 
   async holds(change: Change): Promise<boolean> {
@@ -170,7 +176,12 @@ function changeStatements(change: Change): Statement[] {
     case "status_changed": {
       const { command, carId, to: status, cancelled, at } = change;
       const car = (fields = {}, expectedVersion?: number) =>
-        updateCar(carId, { ...fields, status }, expectedVersion, at);
+        updateCar(
+          carId,
+          { ...fields, status },
+          expectedVersion === undefined ? undefined : [expectedVersion],
+          at,
+        );
       switch (command.type) {
         case "sell":
           return [...recordSale(command.sale, command.commission), ...cancelBookings(cancelled, at), car()];

@@ -4,6 +4,7 @@
  * knows nothing of Cloudflare, so that tests can drive it through every fault.
  */
 import type { Booking } from "../bookings/booking.ts";
+import type { CarRow } from "../cars/store.ts";
 import type { Cost } from "../db/client.ts";
 import type { IdempotencyKey, StoredAnswer } from "../db/idempotency.ts";
 import type { Caller } from "../shared/callers.ts";
@@ -24,11 +25,11 @@ export type CommandContext = {
 };
 
 /**
- * The outcome of a commit. Refused: nothing was written. Unless the refusal is final, memory may have been out of date,
+ * The outcome of a commit. Committed: `car` is the car after a change of its fields. Refused: nothing was written. Unless the refusal is final, memory may have been out of date,
  * and the command is decided again. Unknown: the change may have been written.
  */
 export type Commit =
-  | { type: "committed" }
+  | { type: "committed"; car?: CarRow | undefined }
   | { type: "refused"; refusal: Refusal; isFinal: boolean }
   | { type: "unknown"; error: unknown };
 
@@ -53,10 +54,16 @@ export interface CarStore {
 
 /**
  * The result of a command. Refusals are values, because thrown errors lose their class over RPC. A reader with the
- * bookmark sees what the command did, or found done.
+ * bookmark sees what the command did, or found done. `car` is absent when the commit did not answer with it.
  */
 export type Outcome =
-  | { ok: true; change: Change | undefined; booking: Booking | undefined; bookmark: string | null }
+  | {
+      ok: true;
+      change: Change | undefined;
+      booking: Booking | undefined;
+      car?: CarRow | undefined;
+      bookmark: string | null;
+    }
   | { ok: false; refusal: Refusal };
 
 /** How many commands may wait for one car. At a few milliseconds each, the last one waits for seconds. */
@@ -133,7 +140,7 @@ export class CarWriter {
         case "committed":
           this.#provenAt = askedAt;
           this.#state = apply(state, change);
-          return this.#done(change);
+          return { ...this.#done(change), car: commit.car };
         case "refused":
           if (commit.isFinal) return { ok: false, refusal: commit.refusal };
           // Another writer loaded or wrote, so memory is out of date; or the change itself violates a rule.
@@ -173,8 +180,8 @@ export class CarWriter {
     return this.#clock;
   }
 
-  #done(change: Change): Outcome {
+  #done(change: Change) {
     const booking = change.type === "status_changed" ? undefined : change.booking;
-    return { ok: true, change, booking, bookmark: this.#store.bookmark() };
+    return { ok: true, change, booking, bookmark: this.#store.bookmark() } as const;
   }
 }

@@ -6,7 +6,7 @@ import type { Violation } from "../db/violations.ts";
 import type { CarStatus } from "../shared/enums.ts";
 import type { Refusal } from "../shared/refusals.ts";
 import { foldCase } from "../shared/text.ts";
-import { raiseVersion, VERSION_STALE } from "./optimistic-locking.ts";
+import { raiseVersion, VERSION_STALE, type Versions } from "./optimistic-locking.ts";
 import type { CarChange, WholeCar } from "./schemas.ts";
 
 type Car = typeof cars.$inferSelect;
@@ -80,12 +80,12 @@ export const fieldsOf = (change: CarChange): CarFields => ({
 
 /**
  * The statement that changes a car and raises its version. Only the coordinator changes the status.
- * @param expected the version that the car must have; undefined for any version
+ * @param expected the versions of which the car must have one; undefined for any
  */
 export const updateCar = (
   id: string,
   columns: CarFields & { status?: CarStatus },
-  expected: number | undefined,
+  expected: Versions,
   now: number,
 ): Statement =>
   statementOf(

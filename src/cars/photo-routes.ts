@@ -1,5 +1,5 @@
 /** /api/cars/{id}/photos: the photos of a car. /photos: their files. */
-import { operation, verifiedCaller } from "../auth/operation.ts";
+import { claimedCaller, operation } from "../auth/operation.ts";
 import { expectedVersions, isKnown, notModifiedAnswer } from "../http/conditional.ts";
 import { PHOTO_CACHE_CONTROL } from "../http/freshness.ts";
 import { once } from "../http/idempotency.ts";
@@ -56,7 +56,7 @@ const router = createRouter();
 /** The routes under /api/cars that are about photos. */
 export const photoRoutes = router
   .openapi(streamed(router, addPhotoOperation), async (c) => {
-    const caller = await verifiedCaller(c);
+    const caller = claimedCaller(c);
     const { id } = c.req.valid("param");
     const deps = depsOf(c);
     const isKeyed = c.req.header("Idempotency-Key") !== undefined;
@@ -83,7 +83,7 @@ export const photoRoutes = router
       responses: { 200: jsonAnswer("The photos in their new order", photoSchema.array()) },
     }),
     async (c) => {
-      const caller = await verifiedCaller(c);
+      const caller = claimedCaller(c);
       const { id } = c.req.valid("param");
       const { photos } = c.req.valid("json");
       return c.json(unwrap(c, await orderPhotos(depsOf(c), caller, id, photos, expectedVersions(c))), 200);
@@ -104,7 +104,7 @@ export const photoRoutes = router
       },
     ),
     async (c) => {
-      const caller = await verifiedCaller(c);
+      const caller = claimedCaller(c);
       const { id, photo_id } = c.req.valid("param");
       const change = c.req.valid("json");
       const updated = await updatePhoto(depsOf(c), caller, id, photo_id, change, expectedVersions(c));
@@ -122,7 +122,7 @@ export const photoRoutes = router
       responses: { 204: { description: "The photo is deleted" } },
     }),
     async (c) => {
-      const caller = await verifiedCaller(c);
+      const caller = claimedCaller(c);
       const { id, photo_id } = c.req.valid("param");
       unwrap(c, await removePhoto(depsOf(c), caller, id, photo_id, expectedVersions(c)));
       return c.body(null, 204);

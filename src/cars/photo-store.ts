@@ -13,7 +13,7 @@ import { type IdempotencyKey, storedAnswerRow } from "../db/idempotency.ts";
 import { carPhotos, cars, idempotencyKeys, orphanedObjects } from "../db/schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
 import { DAY_MS } from "../shared/showroom-time.ts";
-import { raiseVersion } from "./optimistic-locking.ts";
+import { raiseVersion, type Versions } from "./optimistic-locking.ts";
 import { MAX_PHOTOS, type PhotoChange } from "./schemas.ts";
 import { photoBody } from "./store.ts";
 
@@ -24,8 +24,8 @@ const ORPHAN_KEPT_MS = 60 * 60 * 1000;
 /** How many orphaned objects one run of the cron deletes: the limit of one call of R2. */
 const DELETED_AT_ONCE = 1000;
 
-/** The context of a change: the car, the version it must have (undefined for any), and the time. */
-export type PhotoContext = { carId: string; expected: number | undefined; now: number };
+/** The context of a change: the car, the versions of which it must have one, and the time. */
+export type PhotoContext = { carId: string; expected: Versions; now: number };
 
 /** A new photo, before its row is written. */
 export type NewPhoto = Pick<
@@ -154,7 +154,7 @@ export function updatePhoto(photoId: string, change: PhotoChange, context: Photo
 }
 
 /** The statements that put the photos of a car in the order of `ids`. A photo that is added concurrently stays last. */
-export function orderPhotos(ids: readonly string[], context: PhotoContext): Statement[] {
+export function orderPhotos(ids: readonly string[], context: PhotoContext) {
   const places = JSON.stringify(Object.fromEntries(ids.map((id, place) => [id, place])));
   const order = build
     .update(carPhotos)
@@ -162,7 +162,7 @@ export function orderPhotos(ids: readonly string[], context: PhotoContext): Stat
     .where(
       and(eq(carPhotos.carId, context.carId), sql`${carPhotos.id} IN (SELECT key FROM json_each(${places}))`),
     );
-  return [raiseCarVersion(context), statementOf(order)];
+  return [raiseCarVersion(context), statementOf(order)] as const;
 }
 
 /**

@@ -1,17 +1,18 @@
 /** The use cases of photos. */
 import { eq, sql } from "drizzle-orm";
+import { commitAs, readAs } from "../auth/verification.ts";
 import { type IdempotencyKey, KEY_TAKEN } from "../db/idempotency.ts";
 import { cars } from "../db/schema.ts";
-import { build, compile } from "../db/statement.ts";
+import { build, compile, type Query, type RowsOf, type Statement } from "../db/statement.ts";
 import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
-import type { VerifiedCaller } from "../shared/callers.ts";
+import type { ClaimedCaller } from "../shared/callers.ts";
 import { DependencyDown, reaching } from "../shared/dependency-down.ts";
 import { describeError, log } from "../shared/log.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
 import type { Picture } from "./image-inspector.ts";
 import { IncomingFile } from "./incoming-file.ts";
-import { VERSION_STALE } from "./optimistic-locking.ts";
+import { VERSION_STALE, type Versions } from "./optimistic-locking.ts";
 import { makeSizes, newKeys, photosTag, photoTag, putObject } from "./photo-storage.ts";
 import {
   announceObjects,
@@ -31,9 +32,6 @@ import { takePlace } from "./upload-places.ts";
 
 type PhotoBody = ReturnType<typeof photoBody>;
 
-/** The versions of a car that a write accepts; undefined for any. */
-type Versions = readonly number[] | undefined;
-
 /** An upload in progress. */
 export type PhotoUpload = {
   readonly file: IncomingFile;
@@ -52,15 +50,15 @@ export type PhotoUpload = {
  */
 export async function withUpload<T>(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   carId: string,
   versions: Versions,
   isKeyed: boolean,
   work: (upload: PhotoUpload) => Promise<T>,
 ): Promise<Result<T>> {
-  const leave = takePlace(caller.id, deps.now);
+  const leave = takePlace(claimed.id, deps.now);
   if (!leave) return refuse("too_many_uploads");
-  const running = announceAndRun(deps, caller, carId, versions, isKeyed, work).finally(leave);
+  const running = announceAndRun(deps, claimed, carId, versions, isKeyed, work).finally(leave);
   // When the client is gone, the platform ends a request at its next await, unless it has promised to go on.
   deps.afterwards(running.catch(() => {}));
   return running;
@@ -68,7 +66,7 @@ export async function withUpload<T>(
 
 async function announceAndRun<T>(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   carId: string,
   versions: Versions,
   isKeyed: boolean,
@@ -76,13 +74,11 @@ async function announceAndRun<T>(
 ): Promise<Result<T>> {
   const names = newKeys();
   const keys = [names.key, names.thumbnailKey, names.uploadKey];
-  const announced = await writing(deps, () =>
-    deps.db.commit(caller, "photo.announce", `car:${carId}`, [
-      carVersion({ carId }),
-      countPhotos({ carId }),
-      ...announceObjects(keys, deps.now),
-    ]),
-  );
+  const announced = await commitPhotos(deps, claimed, "photo.announce", carId, [
+    carVersion({ carId }),
+    countPhotos({ carId }),
+    ...announceObjects(keys, deps.now),
+  ]);
   if (!announced.ok) return announced;
   const [[car], [photos]] = announced.value;
   const found = contextFrom(car, carId, versions, deps.now);
@@ -107,7 +103,7 @@ async function announceAndRun<T>(
 /** Adds the photo of an upload whose file has arrived, in two sizes and without metadata. */
 export async function addPhoto(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   upload: PhotoUpload,
   picture: Picture,
   { altText, wantsPrimary }: { altText: string; wantsPrimary: boolean },
@@ -130,7 +126,7 @@ export async function addPhoto(
   const all = upload.leftovers;
   // From here on a row may name the two sizes, unless the write is refused.
   upload.leftovers = [names.uploadKey];
-  const stored = await writing(deps, () => db.commit(caller, "photo.create", `car:${carId}`, statements));
+  const stored = await commitPhotos(deps, claimed, "photo.create", carId, statements);
   const [row] = stored.ok ? stored.value[6] : [];
   if (row) return ok(photoBody(row, config.publicUrl));
   upload.leftovers = all;
@@ -162,44 +158,49 @@ export async function openFile<T extends R2Object | R2ObjectBody>(
 /** Sets the order of the photos of a car. */
 export async function orderPhotos(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   carId: string,
   ids: readonly string[],
   versions: Versions,
 ): Promise<Result<PhotoBody[]>> {
-  const context = await contextOf(deps, carId, versions);
-  if (!context.ok) return context;
-  const [present] = await deps.db.ask(photosOf({ carId }));
+  const read = await contextOf(deps, claimed, carId, versions, photosOf({ carId }));
+  if (!read.ok) return read;
+  const {
+    context,
+    rows: [present],
+  } = read.value;
   const named = new Set(ids);
   if (ids.length !== present.length || named.size !== ids.length || !present.every(({ id }) => named.has(id)))
     return refuseField("photos", "not_the_photos", "Must name every photo of the car once");
-  const ordered = await writing(deps, () =>
-    deps.db.commit(caller, "photo.order", `car:${carId}`, orderStatements(ids, context.value)),
-  );
+  const ordered = await commitPhotos(deps, claimed, "photo.order", carId, [
+    ...orderStatements(ids, context),
+    photosOf({ carId }),
+  ]);
   if (!ordered.ok) return ordered;
-  const [photos] = await deps.db.ask(photosOf({ carId }));
+  const [, , photos] = ordered.value;
   return ok(photos.map((photo) => photoBody(photo, deps.config.publicUrl)));
 }
 
 /** Changes a photo's metadata. A new primary photo replaces the one before. */
 export async function updatePhoto(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   carId: string,
   photoId: string,
   change: PhotoChange,
   versions: Versions,
 ): Promise<Result<PhotoBody>> {
-  const context = await contextOf(deps, carId, versions);
-  if (!context.ok) return context;
-  const [present] = await deps.db.ask(photosOf({ carId }));
+  const read = await contextOf(deps, claimed, carId, versions, photosOf({ carId }));
+  if (!read.ok) return read;
+  const {
+    context,
+    rows: [present],
+  } = read.value;
   const before = present.find(({ id }) => id === photoId);
   if (before?.isPrimary && change.is_primary === false)
     return refuse("primary_photo_needed", { detail: "Make another photo the primary one instead" });
-  const statements = updateStatements(photoId, change, context.value);
-  const stored = await writing(deps, () =>
-    deps.db.commit(caller, "photo.update", `car:${carId}`, statements),
-  );
+  const statements = updateStatements(photoId, change, context);
+  const stored = await commitPhotos(deps, claimed, "photo.update", carId, statements);
   if (!stored.ok) return stored;
   const [row] = stored.value[4];
   return row ? ok(photoBody(row, deps.config.publicUrl)) : refuse("photo_not_found");
@@ -208,17 +209,15 @@ export async function updatePhoto(
 /** Deletes a photo. If it was the primary photo, the next one in order becomes primary. */
 export async function removePhoto(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   carId: string,
   photoId: string,
   versions: Versions,
 ): Promise<Result<undefined>> {
-  const context = await contextOf(deps, carId, versions);
-  if (!context.ok) return context;
-  const statements = deletePhoto(photoId, context.value);
-  const deleted = await writing(deps, () =>
-    deps.db.commit(caller, "photo.delete", `car:${carId}`, statements),
-  );
+  const read = await contextOf(deps, claimed, carId, versions);
+  if (!read.ok) return read;
+  const statements = deletePhoto(photoId, read.value.context);
+  const deleted = await commitPhotos(deps, claimed, "photo.delete", carId, statements);
   if (!deleted.ok) return deleted;
   const [row] = deleted.value[0];
   if (!row) return refuse("photo_not_found");
@@ -234,10 +233,19 @@ const carVersion = compile(
     .where(eq(cars.id, sql.placeholder("carId"))),
 );
 
-/** Reads the context of a write of photos, and checks the car's version. */
-async function contextOf(deps: Deps, carId: string, versions: Versions): Promise<Result<PhotoContext>> {
-  const [[car]] = await deps.db.ask(carVersion({ carId }));
-  return contextFrom(car, carId, versions, deps.now);
+/** Verifies the caller, checks the car's version, and reads what a write of photos needs. One round trip. */
+async function contextOf<const Queries extends readonly Query[]>(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  carId: string,
+  versions: Versions,
+  ...needed: Queries
+): Promise<Result<{ context: PhotoContext; rows: RowsOf<Queries> }>> {
+  const read = await readAs(deps, claimed, carVersion({ carId }), ...needed);
+  if (!read.ok) return read;
+  const [[car], ...rows] = read.value.rows;
+  const context = contextFrom(car, carId, versions, deps.now);
+  return context.ok ? ok({ context: context.value, rows: rows as RowsOf<Queries> }) : context;
 }
 
 function contextFrom(
@@ -248,23 +256,27 @@ function contextFrom(
 ): Result<PhotoContext> {
   if (!car) return refuse("car_not_found");
   if (versions && !versions.includes(car.version)) return refuse("precondition_failed");
-  return ok({ carId, expected: versions && car.version, now });
+  return ok({ carId, expected: versions && [car.version], now });
 }
 
-/** Runs a write of photos, empties the public cache, and maps a violation to a refusal. */
-async function writing<Rows>(deps: Deps, write: () => Promise<Rows>): Promise<Result<Rows>> {
+/** Commits a write of photos, empties the public cache, and maps a violation to a refusal. */
+async function commitPhotos<const Statements extends readonly Statement[]>(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  action: string,
+  carId: string,
+  statements: Statements,
+): Promise<Result<RowsOf<Statements>>> {
   try {
-    const rows = await write();
-    deps.stockChanged();
-    return ok(rows);
+    const written = await commitAs(deps, claimed, action, `car:${carId}`, statements);
+    if (written.ok) deps.stockChanged();
+    return written;
   } catch (error) {
     switch (violationOf(error)) {
       case KEY_TAKEN:
         return refuse("duplicate_request");
       case VERSION_STALE:
         return refuse("precondition_failed");
-      case "not_signed_in":
-        return refuse("invalid_token");
       default:
         throw error;
     }

@@ -1,6 +1,6 @@
 /** /api/cars: the stock. */
 import type { Context } from "hono";
-import { claimedStaff, operation, verifiedCaller } from "../auth/operation.ts";
+import { claimedCaller, claimedStaff, operation } from "../auth/operation.ts";
 import { clientAddress } from "../http/client-address.ts";
 import { expectedVersions, notModifiedAnswer, versionTag } from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
@@ -104,7 +104,7 @@ export const carRoutes = createRouter()
     }),
     async (c) => {
       const input = c.req.valid("json");
-      const caller = await verifiedCaller(c);
+      const caller = claimedCaller(c);
       return once(c, caller.id, input, async (key) => {
         const car = withTag(c, await createCar(depsOf(c), caller, input, key));
         return c.json(car, 201, { Location: carPath(car.id) });
@@ -123,7 +123,7 @@ export const carRoutes = createRouter()
       responses: { 200: jsonAnswer("The updated car", carSchema, "ETag") },
     }),
     async (c) => {
-      const [caller, { id }] = [await verifiedCaller(c), c.req.valid("param")];
+      const [caller, { id }] = [claimedCaller(c), c.req.valid("param")];
       const changed = await changeCar(depsOf(c), caller, id, c.req.valid("json"), expectedVersions(c));
       return c.json(withTag(c, changed), 200);
     },
@@ -140,7 +140,7 @@ export const carRoutes = createRouter()
       responses: { 200: jsonAnswer("The updated car", carSchema, "ETag") },
     }),
     async (c) => {
-      const [caller, { id }] = [await verifiedCaller(c), c.req.valid("param")];
+      const [caller, { id }] = [claimedCaller(c), c.req.valid("param")];
       const changed = await changeCar(depsOf(c), caller, id, c.req.valid("json"), expectedVersions(c));
       return c.json(withTag(c, changed), 200);
     },
@@ -157,7 +157,7 @@ export const carRoutes = createRouter()
       responses: { 204: { description: "The car is removed" } },
     }),
     async (c) => {
-      const caller = await verifiedCaller(c);
+      const caller = claimedCaller(c);
       unwrap(c, await removeCar(depsOf(c), caller, c.req.valid("param").id, expectedVersions(c)));
       return c.body(null, 204);
     },

@@ -35,10 +35,14 @@ export async function carById(db: Reader, id: string): Promise<CarRow | undefine
   return row;
 }
 
-/** The status of a car, and when it last changed. */
+/** The status and version of a car, and when it last changed. */
 export const carStatus = compile(
   build
-    .select({ status: cars.status, updatedAt: sql<number>`${cars.updatedAt}`.as("updatedAt") })
+    .select({
+      status: cars.status,
+      version: cars.version,
+      updatedAt: sql<number>`${cars.updatedAt}`.as("updatedAt"),
+    })
     .from(cars)
     .where(eq(cars.id, sql.placeholder("carId"))),
 );

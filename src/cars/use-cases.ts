@@ -1,26 +1,24 @@
 /** The use cases of cars. */
 import type { z } from "@hono/zod-openapi";
 import { uuidv7 } from "uuidv7";
-import { readPublic } from "../auth/verification.ts";
+import { commitAs, readAs, readPublic } from "../auth/verification.ts";
 import { execute } from "../coordinator.ts";
 import { type IdempotencyKey, KEY_TAKEN, storeAnswer } from "../db/idempotency.ts";
-import type { Statement } from "../db/statement.ts";
+import type { RowsOf, Statement } from "../db/statement.ts";
 import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
-import { type ClaimedCaller, isStaff, type VerifiedCaller } from "../shared/callers.ts";
+import { type ClaimedCaller, isStaff } from "../shared/callers.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
 import { fieldsOf, insertCar, newCar, refusalOf, updateCar } from "./car-writes.ts";
+import type { Versions } from "./optimistic-locking.ts";
 import { photosTag } from "./photo-storage.ts";
 import type { CarChange, CarFilters, CarsQuery, carSchema, WholeCar } from "./schemas.ts";
 import { facetCounts, facetsBody } from "./search/facets.ts";
 import { carList } from "./search/list.ts";
-import { type CarRow, carBody, carById, carWithPhotos } from "./store.ts";
+import { type CarRow, carBody, carById, carStatus, carWithPhotos } from "./store.ts";
 
 /** A car in its wire form, and its version. */
 export type VersionedCar = { body: z.infer<typeof carSchema>; version: number };
-
-/** The versions of a car that a write accepts; undefined for any. */
-type Versions = readonly number[] | undefined;
 
 /** The path of a car. */
 export const carPath = (id: string): string => `/api/cars/${id}/`;
@@ -67,10 +65,10 @@ export async function getCar(
     : refuse("car_not_found");
 }
 
-/** Adds a car to the stock. */
+/** Adds a car to the stock. One round trip. */
 export async function createCar(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   input: WholeCar,
   key: IdempotencyKey | undefined,
 ): Promise<Result<VersionedCar>> {
@@ -79,56 +77,71 @@ export async function createCar(
   const car = newCar(input, { id: uuidv7(), now, currency: config.defaultCurrency });
   const created = versioned(deps, { ...car, photos: "[]" });
   const answer = { status: 201, body: created.body, location: carPath(car.id) } as const;
-  const written = await commitCar(deps, caller, "car.create", car.id, [
+  const written = await commitCar(deps, claimed, "car.create", car.id, [
     insertCar(car),
     ...storeAnswer(key, answer, now),
   ]);
   return written.ok ? ok(created) : written;
 }
 
-/** Changes a car. The coordinator changes the status, and cancels test drives when the car leaves the stock. */
+/**
+ * Changes a car. The coordinator changes the status, and cancels test drives when the car leaves the stock. A change
+ * without a status is one round trip.
+ */
 export async function changeCar(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   id: string,
   change: CarChange,
   versions: Versions,
 ): Promise<Result<VersionedCar>> {
-  const found = await carToChange(deps, id, versions);
-  if (!found.ok) return found;
-  const { status, expected } = found.value;
   const to = change.status;
-  if (to !== undefined && to !== status) {
-    if (status === "SOLD") return refuse("car_sold");
-    if (to === "SOLD") return soldByHand();
-    const fields = fieldsOf(change);
-    const command = { type: "set_status", to, fields, expectedVersion: expected } as const;
-    const outcome = await execute(deps, id, caller, command);
-    if (!outcome.ok) return outcome;
-    if (to === "REMOVED") deps.purge([photosTag(id)]);
-  } else {
-    const statement = updateCar(id, fieldsOf(change), expected, deps.now);
-    const written = await commitCar(deps, caller, "car.update", id, [statement]);
-    if (!written.ok) return written;
-  }
-  // The coordinator wrote in its own session, so this request's session may read an older state.
-  const row = await carById(deps.primary(), id);
+  if (to === undefined) return changeFields(deps, claimed, id, change, versions);
+  const found = await carToChange(deps, claimed, id, versions);
+  if (!found.ok) return found;
+  const { caller, status, version } = found.value;
+  if (to === status) return changeFields(deps, claimed, id, change, versions);
+  if (status === "SOLD") return refuse("car_sold");
+  if (to === "SOLD") return soldByHand();
+  const fields = fieldsOf(change);
+  const command = { type: "set_status", to, fields, expectedVersion: versions && version } as const;
+  const outcome = await execute(deps, id, caller, command);
+  if (!outcome.ok) return outcome;
+  if (to === "REMOVED") deps.purge([photosTag(id)]);
+  // A commit with an unknown outcome, and an object of an earlier version, do not return the car.
+  const row = outcome.car ?? (await carById(deps.primary(), id));
+  return row ? ok(versioned(deps, row)) : refuse("car_not_found");
+}
+
+async function changeFields(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  id: string,
+  change: CarChange,
+  versions: Versions,
+): Promise<Result<VersionedCar>> {
+  const written = await commitCar(deps, claimed, "car.update", id, [
+    updateCar(id, fieldsOf(change), versions, deps.now),
+    carWithPhotos(id),
+  ]);
+  if (!written.ok) return written;
+  const [, [row]] = written.value;
   return row ? ok(versioned(deps, row)) : refuse("car_not_found");
 }
 
 /** Removes a car from the stock. It stays on record as REMOVED, and its future test drives are cancelled. */
 export async function removeCar(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   id: string,
   versions: Versions,
 ): Promise<Result<undefined>> {
-  const found = await carToChange(deps, id, versions);
+  const found = await carToChange(deps, claimed, id, versions);
   if (!found.ok) return found;
-  const { status, expected } = found.value;
+  const { caller, status, version } = found.value;
   if (status === "SOLD") return refuse("car_sold");
   if (status !== "REMOVED") {
-    const command = { type: "set_status", to: "REMOVED", expectedVersion: expected } as const;
+    const command = { type: "set_status", to: "REMOVED", expectedVersion: versions && version } as const;
     const outcome = await execute(deps, id, caller, command);
     if (!outcome.ok) return outcome;
   }
@@ -137,33 +150,35 @@ export async function removeCar(
   return ok(undefined);
 }
 
-/** The car's status, and the version that the write expects if the caller sent one. */
-async function carToChange(deps: Deps, id: string, versions: Versions) {
-  const row = await carById(deps.db, id);
-  if (!row) return refuse("car_not_found");
-  if (versions && !versions.includes(row.version)) return refuse("precondition_failed");
-  return ok({ status: row.status, expected: versions && row.version });
+/** The verified caller, and the car as it is. Refuses when its version is none of `versions`. */
+async function carToChange(deps: Deps, claimed: ClaimedCaller, id: string, versions: Versions) {
+  const read = await readAs(deps, claimed, carStatus({ carId: id }));
+  if (!read.ok) return read;
+  const { caller, rows } = read.value;
+  const [[car]] = rows;
+  if (!car) return refuse("car_not_found");
+  if (versions && !versions.includes(car.version)) return refuse("precondition_failed");
+  return ok({ caller, ...car });
 }
 
-async function commitCar(
+async function commitCar<const Statements extends readonly Statement[]>(
   deps: Deps,
-  caller: VerifiedCaller,
+  claimed: ClaimedCaller,
   action: string,
   id: string,
-  statements: readonly Statement[],
-): Promise<Result<undefined>> {
+  statements: Statements,
+): Promise<Result<RowsOf<Statements>>> {
   try {
-    await deps.db.commit(caller, action, `car:${id}`, statements);
+    const written = await commitAs(deps, claimed, action, `car:${id}`, statements);
+    if (written.ok) deps.stockChanged();
+    return written;
   } catch (error) {
     const violation = violationOf(error);
     if (violation === KEY_TAKEN) return refuse("duplicate_request");
-    if (violation === "not_signed_in") return refuse("invalid_token");
     const refusal = refusalOf(violation);
     if (refusal) return { ok: false, refusal };
     throw error;
   }
-  deps.stockChanged();
-  return ok(undefined);
 }
 
 const soldByHand = () => refuseField("status", "sold_needs_sale", "Only a sale sets SOLD");

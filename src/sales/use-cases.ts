@@ -174,5 +174,4 @@ async function checkParties(deps: Deps, claimed: ClaimedCaller, input: NewSale) 
 }
 
 /** The only salesperson whose sales the caller sees; undefined for all. */
-const visibleOnly = (caller: Caller): string | undefined =>
-  caller.role === "ADMIN" ? undefined : caller.id;
+const visibleOnly = (caller: Caller): string | undefined => (caller.role === "ADMIN" ? undefined : caller.id);

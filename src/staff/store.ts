@@ -85,24 +85,24 @@ export const updateStaff = (
   now: number,
 ) =>
   [
-  statementOf(
-    build
-      .update(users)
-      .set({ role: change.role, isActive: change.is_active, updatedAt: now })
-      .where(eq(users.id, userId)),
-  ),
-  statementOf(
-    build
-      .update(staffProfiles)
-      .set({
-        salaryCents: change.salary,
-        commissionRate: change.commission_rate,
-        hireDate: change.hire_date,
-        updatedAt: now,
-      })
-      .where(eq(staffProfiles.id, id)),
-  ),
-] as const;
+    statementOf(
+      build
+        .update(users)
+        .set({ role: change.role, isActive: change.is_active, updatedAt: now })
+        .where(eq(users.id, userId)),
+    ),
+    statementOf(
+      build
+        .update(staffProfiles)
+        .set({
+          salaryCents: change.salary,
+          commissionRate: change.commission_rate,
+          hireDate: change.hire_date,
+          updatedAt: now,
+        })
+        .where(eq(staffProfiles.id, id)),
+    ),
+  ] as const;
 
 /** A span of time in milliseconds. The end is excluded. An open side is undefined. */
 type Span = { from: number | undefined; to: number | undefined };

@@ -132,12 +132,7 @@ export async function updateStaff(
   }
 }
 
-function logStaffChange(
-  { requestId }: Deps,
-  caller: Caller,
-  before: Member,
-  change: StaffChange,
-): void {
+function logStaffChange({ requestId }: Deps, caller: Caller, before: Member, change: StaffChange): void {
   const { role, is_active: isActive } = change;
   const facts = { request: requestId, user: before.userId, by: caller.id };
   if (role !== undefined && role !== before.role) logSecurity("role_changed", { ...facts, role });

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
-import { bookings, sessions, users } from "../../src/db/schema.ts";
+import { bookings, cars, sessions, users } from "../../src/db/schema.ts";
 import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
 
 type Customer = Awaited<ReturnType<typeof person>>;
@@ -155,4 +155,55 @@ test("a repeated request of a caller who has signed out is refused without a hea
     null,
     null,
   ]);
+});
+
+describe("a member of staff whose role changed after their token was issued", () => {
+  const add = (token: string, vin: string) =>
+    answer(
+      call("POST", "/api/cars/", {
+        token,
+        json: {
+          vin,
+          make: "Audi",
+          model: "A4",
+          year: 2022,
+          mileage: 1,
+          fuel_type: "PETROL",
+          transmission: "MANUAL",
+          color: "Grey",
+          body_type: "WAGON",
+          base_price: "20000.00",
+        },
+      }),
+    );
+  const stocked = (vin: string) => db.select().from(cars).where(eq(cars.vin, vin));
+
+  test("writes what the new role may write, in a transaction that verifies that role", async () => {
+    const { id, token } = await person("SALES");
+    await db.update(users).set({ role: "ADMIN" }).where(eq(users.id, id));
+    expect((await add(token, "PROMOTED")).status).toBe(201);
+    expect(await stocked("PROMOTED")).toHaveLength(1);
+  });
+
+  test("writes nothing when the new role may not", async () => {
+    const { id, token } = await person("SALES");
+    await db.update(users).set({ role: "CUSTOMER" }).where(eq(users.id, id));
+    expect(await add(token, "DEMOTED")).toMatchObject({ status: 403, body: { code: "forbidden" } });
+    expect(await stocked("DEMOTED")).toEqual([]);
+  });
+
+  test("sees the sales that the new role may see", async () => {
+    const [admin, seller] = [await person("ADMIN"), await person("SALES")];
+    await person("ADMIN");
+    const json = { customer: (await person()).id, sale_price: "100.00", payment_method: "CASH" };
+    const sold = await call("POST", "/api/sales/", {
+      token: seller.token,
+      json: { ...json, car: await car() },
+    });
+    expect(sold.status).toBe(201);
+    const count = async (token: string) => (await answer(call("GET", "/api/sales/", { token }))).body.count;
+    expect(await count(admin.token)).toBeGreaterThan(0);
+    await db.update(users).set({ role: "SALES" }).where(eq(users.id, admin.id));
+    expect(await count(admin.token)).toBe(0);
+  });
 });
