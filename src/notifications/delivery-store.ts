@@ -4,7 +4,7 @@ import type { Database } from "../db/client.ts";
 import { bookings, cars, notifications, sales, users } from "../db/schema.ts";
 import { build, compile, type Statement, statementOf } from "../db/statement.ts";
 import type { BookingKind } from "../outbox/notices.ts";
-import { anEarlierOneWaits } from "../outbox/outbox.ts";
+import { anEarlierOneWaits, isOfSameReader } from "../outbox/outbox.ts";
 import type { BookingStatus } from "../shared/enums.ts";
 import { describeError, log } from "../shared/log.ts";
 import {
@@ -63,10 +63,8 @@ const REPLACING = [
 /** The id of the next later notification that replaces this one. */
 const replacedBy = sql`(
   SELECT later.id FROM notifications later
-  WHERE later.booking_id = "notifications"."booking_id" AND later.status = 'PENDING'
+  WHERE ${isOfSameReader("later")} AND later.status = 'PENDING'
     AND later.kind IN (${sql.raw(REPLACING.map((kind) => `'${kind}'`).join(", "))})
-    AND coalesce(later.user_id, later.recipient)
-      = coalesce("notifications"."user_id", "notifications"."recipient")
     AND later.rowid > "notifications".rowid
   ORDER BY later.rowid LIMIT 1)`;
 
@@ -172,10 +170,11 @@ const nextInOrder = compile(
     .from(notifications)
     .where(
       and(
+        sql`${notifications.userId} IS ${sql.placeholder("userId")}`,
         eq(notifications.bookingId, sql.placeholder("bookingId")),
+        sql`(${notifications.userId} IS NOT NULL OR ${notifications.recipient} = ${sql.placeholder("recipient")})`,
         eq(notifications.status, "PENDING"),
         ne(notifications.id, sql.placeholder("id")),
-        sql`coalesce(${notifications.userId}, ${notifications.recipient}) = ${sql.placeholder("reader")}`,
       ),
     )
     .orderBy(asc(sql`${notifications}.rowid`))
@@ -185,7 +184,7 @@ const nextInOrder = compile(
 /** Records an outcome. Returns the notification that is next in order. */
 async function record(db: Database, action: string, row: Row, ...statements: Statement[]) {
   const { id, bookingId, userId, recipient } = row;
-  const next = nextInOrder({ id, bookingId, reader: userId ?? recipient });
+  const next = nextInOrder({ id, bookingId, userId, recipient });
   const [[found]] = await db.commit("system", action, `notification:${id}`, [next, ...statements] as const);
   return found?.id;
 }

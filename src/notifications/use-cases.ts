@@ -1,8 +1,8 @@
 /** The use cases of notifications. */
-import { and, desc, eq, lte, not, sql } from "drizzle-orm";
+import { and, desc, eq, isNull, lte, not, or, type SQL, sql } from "drizzle-orm";
 import { commitAs, readAs } from "../auth/verification.ts";
 import { counted, listing } from "../db/listing.ts";
-import { notifications, users } from "../db/schema.ts";
+import { bookings, notifications, users } from "../db/schema.ts";
 import { build, columnsOf, compile, statementOf } from "../db/statement.ts";
 import type { Deps } from "../deps.ts";
 import { enqueue } from "../outbox/outbox.ts";
@@ -20,13 +20,21 @@ const { facts: _, ...shown } = columnsOf(notifications);
 export type Notification = Omit<typeof notifications.$inferSelect, "facts">;
 
 // Ids rise with time.
-const notificationList = listing({
+/** Lists notifications, newest first. */
+export const notificationList = listing({
   rows: () => build.select(shown).from(notifications).$dynamic(),
   count: () => build.select(counted).from(notifications).$dynamic(),
   conditions: {
     status: eq(notifications.status, sql.placeholder("status")),
     kind: eq(notifications.kind, sql.placeholder("kind")),
-    booking: eq(notifications.bookingId, sql.placeholder("booking")),
+    // Those to its customer and those to the showroom, each along the index.
+    booking: or(
+      and(
+        eq(notifications.bookingId, sql.placeholder("booking")),
+        sql`${notifications.userId} = (SELECT customer_id FROM ${bookings} WHERE id = ${sql.placeholder("booking")})`,
+      ),
+      and(eq(notifications.bookingId, sql.placeholder("booking")), isNull(notifications.userId)),
+    ) as SQL,
     sale: eq(notifications.saleId, sql.placeholder("sale")),
     late: isLate,
     notLate: not(isLate),

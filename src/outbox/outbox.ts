@@ -95,14 +95,19 @@ export async function enqueue(
 }
 
 /**
- * Whether an earlier notification about the same booking to the same reader is pending. `rowid` is commit order. A
- * reader is a user, with any address, or a fixed address.
+ * Whether the notification `other` is about the same booking, and to the same reader: a user, with any address, or a
+ * fixed address. It names the columns as the index `notifications_reader` has them.
  */
+export const isOfSameReader = (other: string): SQL => {
+  const its = sql.raw(other);
+  return sql`${its}.user_id IS "notifications"."user_id" AND ${its}.booking_id = "notifications"."booking_id"
+    AND ("notifications"."user_id" IS NOT NULL OR ${its}.recipient = "notifications"."recipient")`;
+};
+
+/** Whether an earlier notification about the same booking to the same reader is pending. `rowid` is commit order. */
 export const anEarlierOneWaits: SQL = sql`EXISTS (
   SELECT 1 FROM notifications earlier
-  WHERE earlier.booking_id = "notifications"."booking_id" AND earlier.status = 'PENDING'
-    AND coalesce(earlier.user_id, earlier.recipient)
-      = coalesce("notifications"."user_id", "notifications"."recipient")
+  WHERE ${isOfSameReader("earlier")} AND earlier.status = 'PENDING'
     AND earlier.rowid < "notifications".rowid)`;
 
 /** How many late notifications one run of the cron handles. The next run handles the rest. */

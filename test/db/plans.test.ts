@@ -11,6 +11,7 @@ import type { Database } from "../../src/db/client.ts";
 import { storedAnswer } from "../../src/db/idempotency.ts";
 import type { Statement } from "../../src/db/statement.ts";
 import { claim } from "../../src/notifications/delivery-store.ts";
+import { notificationList } from "../../src/notifications/use-cases.ts";
 import { CHECKS } from "../../src/ops/self-checks.ts";
 import { failedMails, lateNotifications, outboxState, resetNotice } from "../../src/outbox/outbox.ts";
 import { saleById, saleList } from "../../src/sales/store.ts";
@@ -112,14 +113,14 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
   [
     "the active bookings of a car",
     [activeBookings({ carId: "c" })],
-    ["SEARCH bookings USING INDEX bookings_active (car_id=?)"],
+    ["SEARCH bookings USING INDEX bookings_car (car_id=?)"],
   ],
   [
     "the times of a car that are taken",
     [carStatus({ carId: "c" }), takenTimes({ carId: "c", startAt: 1, endAt: 2 })],
     [
       "SEARCH cars USING INDEX sqlite_autoindex_cars_1 (id=?)",
-      "SEARCH bookings USING INDEX bookings_active (car_id=? AND start_at>? AND start_at<?)",
+      "SEARCH bookings USING INDEX bookings_car (car_id=? AND start_at>? AND start_at<?)",
     ],
   ],
   [
@@ -150,11 +151,20 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
     ["SEARCH idempotency_keys USING INDEX sqlite_autoindex_idempotency_keys_1 (id=?)"],
   ],
   [
+    "the notifications of a booking",
+    notificationList({ booking: "b" }, PAGE),
+    ["INDEX", "COVERING INDEX"].flatMap((index) => [
+      `SEARCH notifications USING ${index} notifications_reader (user_id=? AND booking_id=?)`,
+      "SEARCH bookings USING INDEX sqlite_autoindex_bookings_1 (id=?)",
+      `SEARCH notifications USING ${index} notifications_reader (user_id=? AND booking_id=?)`,
+    ]),
+  ],
+  [
     "late notifications",
     await queriesOf((db) => lateNotifications(db, 0)),
     [
       "SEARCH notifications USING INDEX notifications_status (status=?)",
-      "SEARCH earlier USING INDEX notifications_booking (booking_id=? AND rowid<?)",
+      "SEARCH earlier USING INDEX notifications_reader (user_id=? AND booking_id=? AND rowid<?)",
     ],
   ],
   [
@@ -165,7 +175,7 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
       "SEARCH notifications USING COVERING INDEX notifications_status (status=?)",
       "SEARCH notifications USING INDEX notifications_status (status=?)",
       "SEARCH notifications USING INDEX notifications_status (status=?)",
-      "SEARCH earlier USING INDEX notifications_booking (booking_id=? AND rowid<?)",
+      "SEARCH earlier USING INDEX notifications_reader (user_id=? AND booking_id=? AND rowid<?)",
       "SEARCH notifications USING INDEX notifications_status (status=?)",
     ],
   ],
@@ -177,7 +187,7 @@ test("the self-checks read bookings and mails by index, and the stock along one 
   expect(await planAt("bookings_overlap")).toEqual(
     expect.arrayContaining([
       "SEARCH bookings USING INDEX bookings_start (start_at>?)",
-      expect.stringMatching(/^SEARCH other .*bookings_active \(car_id=\? AND start_at>\? AND start_at<\?\)/),
+      expect.stringMatching(/^SEARCH other .*bookings_car \(car_id=\? AND start_at>\? AND start_at<\?\)/),
     ]),
   );
   expect(await planAt("customer_caps")).toContain("SEARCH bookings USING INDEX bookings_start (start_at>?)");
@@ -206,8 +216,8 @@ test("a claim finds its notification, the earlier and later ones of its booking 
   expect(steps).toEqual(
     expect.arrayContaining([
       "SEARCH notifications USING INDEX sqlite_autoindex_notifications_1 (id=?)",
-      "SEARCH earlier USING INDEX notifications_booking (booking_id=? AND rowid<?)",
-      "SEARCH later USING INDEX notifications_booking (booking_id=? AND rowid>?)",
+      "SEARCH earlier USING INDEX notifications_reader (user_id=? AND booking_id=? AND rowid<?)",
+      "SEARCH later USING INDEX notifications_reader (user_id=? AND booking_id=? AND rowid>?)",
       "SEARCH mail_counts USING INDEX sqlite_autoindex_mail_counts_1 (day=? AND reader=?)",
       "SEARCH owner USING INDEX sqlite_autoindex_users_1 (id=?)",
     ]),
