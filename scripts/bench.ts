@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { drive, init, textOf } from "../tools/bench/calls.ts";
 import type { Plan } from "../tools/bench/limits-worker.ts";
 import type { Outcome } from "../tools/bench/load.ts";
-import { type Account, costOf, type Trip } from "../tools/bench/metering.ts";
+import { type Account, costOf, readAccount, type Trip } from "../tools/bench/metering.ts";
 import { type Call, hotCar, OPERATIONS, type Operation } from "../tools/bench/operations.ts";
 import { setStage, type Which } from "../tools/bench/stage.ts";
 import { readOptions } from "../tools/command-line/arguments.ts";
@@ -90,6 +90,8 @@ async function measure(operation: Operation): Promise<Result[]> {
 
 type Sample = { account: Account; call: Call; plan: Plan };
 
+const accountOfMetered = () => readAccount(() => fetch(urlOf("metered", "/account")));
+
 /** Records the SQL and the answer of an operation on the metered Worker, and sends them to the Worker of the limits. */
 async function record(operation: Operation): Promise<Sample> {
   const calls = await operation.calls(stage, 3);
@@ -102,11 +104,11 @@ async function record(operation: Operation): Promise<Sample> {
     // The coordinator loads the car to refuse a booking in the past.
     const past = { car: call.car, start_at: new Date(0).toISOString() };
     if (operation.isWarm) await fetch(urlOf("metered", call.path), init({ ...call, json: past }));
-    await fetch(urlOf("metered", "/account"));
+    await accountOfMetered();
     const answer = await fetch(urlOf("metered", call.path), init(call));
     const body = await answer.text();
     if (!answer.ok && answer.status !== 304) throw new Error(`${operation.name}: ${answer.status} ${body}`);
-    const account = (await (await fetch(urlOf("metered", "/account"))).json()) as Account;
+    const account = await accountOfMetered();
     last = { account, call, answer, body };
     variants.push({ car: call.car ?? "none", trips: withoutIdentity(account.trips) });
   }

@@ -90,21 +90,18 @@ export const countBookingChange = (customerId: string, at: number): Statement =>
 /** Seconds until a customer may change bookings again. */
 export const changesAllowedIn = (at: number): number => Math.ceil((HOUR_MS - (at % HOUR_MS)) / 1000);
 
-/** The statement that stores a changed booking. */
-export const updateBooking = ({
-  id,
-  status,
-  startAt,
-  endAt,
-  reason,
-  handledBy,
-  sequence,
-  updatedAt,
-}: Booking): Statement =>
+/**
+ * The statement that stores a changed booking. The time is written only when it was moved, because three indexes hold it,
+ * and each would be written again.
+ */
+export const updateBooking = (
+  { id, status, startAt, endAt, reason, handledBy, sequence, updatedAt }: Booking,
+  isMoved: boolean,
+): Statement =>
   statementOf(
     build
       .update(bookings)
-      .set({ status, startAt, endAt, reason, handledBy, sequence, updatedAt })
+      .set({ status, reason, handledBy, sequence, updatedAt, ...(isMoved && { startAt, endAt }) })
       .where(eq(bookings.id, id)),
   );
 

@@ -172,7 +172,7 @@ function changeStatements(change: Change): Statement[] {
       return [insertBooking(change.booking)];
     case "transitioned":
     case "rescheduled":
-      return [updateBooking(change.booking)];
+      return [updateBooking(change.booking, change.type === "rescheduled")];
     case "status_changed": {
       const { command, carId, to: status, cancelled, at } = change;
       const car = (fields = {}, expectedVersion?: number) =>

@@ -1,7 +1,7 @@
 /** Nobody learns from the cost of an answer whether there is an account: what it costs is counted, not timed. */
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { hashPassword } from "../../src/auth/passwords.ts";
-import type { Account } from "../../tools/bench/metering.ts";
+import { readAccount } from "../../tools/bench/metering.ts";
 import { call, person } from "../support/world.ts";
 
 const pbkdf2 = vi.spyOn(crypto.subtle, "deriveBits");
@@ -9,7 +9,7 @@ beforeEach(() => {
   vi.clearAllMocks();
 });
 
-const account = async () => (await call("GET", "/account")).json<Account>();
+const account = () => readAccount(() => call("GET", "/account"));
 
 /** What a request answers, and what it costs: its statements by round trip, rows written, and derivations of passwords. */
 async function costOf(path: string, json: unknown) {

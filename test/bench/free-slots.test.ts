@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { cars } from "../../src/db/schema.ts";
 import { forgetPublic } from "../../src/http/public-cache.ts";
-import { type Account, costOf, metered } from "../../tools/bench/metering.ts";
+import { costOf, emptyAccount, metered } from "../../tools/bench/metering.ts";
 import { insertAll } from "../../tools/database/bulk.ts";
 import { demoCars } from "../../tools/demo/demo-data.ts";
 import { iso, person, slot } from "../support/world.ts";
@@ -13,7 +13,7 @@ import { iso, person, slot } from "../support/world.ts";
 const CARS = 1000;
 const MADE_UP = 400;
 
-const account: Account = { trips: [], coordinatorCalls: 0 };
+const account = emptyAccount();
 const app = createApp();
 const own = metered({ ...env, PUBLIC_FRESHNESS_SECONDS: "360" } as unknown as Env, account, "worker");
 
@@ -27,7 +27,7 @@ async function statusOf(path: string, init: RequestInit = {}): Promise<number> {
 
 /** The statuses of the answers, and their cost in sum. */
 async function total(requests: readonly (() => Promise<number>)[]) {
-  Object.assign(account, { trips: [], coordinatorCalls: 0 });
+  Object.assign(account, emptyAccount());
   const statuses = new Set<number>();
   for (const request of requests) statuses.add(await request());
   const epochs = await env.DB.prepare("SELECT count(*) AS n FROM calendars").first<number>("n");

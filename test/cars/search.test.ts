@@ -413,13 +413,13 @@ describe("the kept counts of the database", () => {
       return meta.rows_written;
     };
     // Each count that the car moves to below exists.
-    await write("mileage = 12000, drive_type = '4WD'");
-    await write("mileage = 10000, drive_type = NULL");
+    await write("mileage = 12000, location = 'WAREHOUSE'");
+    await write("mileage = 10000, location = 'SHOWROOM'");
     // The row, and an entry of each index that has the mileage.
     const own = await write("mileage = 10001");
     expect(own).toBe(13);
     expect(await write("mileage = 12000")).toBe(own + 2);
-    expect(await write("drive_type = '4WD'")).toBe(own + 1);
+    expect(await write("mileage = 10000, location = 'WAREHOUSE'")).toBe(own + 4);
     const all = await write("status = iif(status = 'REMOVED', 'AVAILABLE', 'REMOVED')");
     expect(all).toBeGreaterThanOrEqual(own + 2 * 14);
   });

@@ -154,8 +154,8 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
     "the notifications of a booking",
     notificationList({ booking: "b" }, PAGE),
     ["INDEX", "COVERING INDEX"].flatMap((index) => [
-      `SEARCH notifications USING ${index} notifications_reader (user_id=? AND booking_id=?)`,
       "SEARCH bookings USING INDEX sqlite_autoindex_bookings_1 (id=?)",
+      `SEARCH notifications USING ${index} notifications_reader (user_id=? AND booking_id=?)`,
       `SEARCH notifications USING ${index} notifications_reader (user_id=? AND booking_id=?)`,
     ]),
   ],
