@@ -21,12 +21,13 @@ export type Service = "D1" | "R2" | "Images" | "coordinator" | "queue";
 /** One call of a service. `from` and `until` are ticks of the account's clock, so it is known which calls ran at once. */
 export type FarCall = { to: Service; by: By; from: number; until?: number };
 
-/** The calls of the bindings. `messages`: how many notifications were sent to the queue. */
+/** The calls of the bindings. `messages`: how many notifications were sent to the queue; `logs`: the lines of the log. */
 export type Account = {
   trips: Trip[];
   coordinatorCalls: number;
   calls: FarCall[];
   messages: number;
+  logs: number;
   clock: number;
   answeredAt?: number;
 };
@@ -37,6 +38,7 @@ export const emptyAccount = (): Account => ({
   coordinatorCalls: 0,
   calls: [],
   messages: 0,
+  logs: 0,
   clock: 0,
 });
 
@@ -60,6 +62,17 @@ export async function readAccount(ask: () => Promise<Response>): Promise<Account
     const answer = await ask();
     if (answer.ok) return answer.json<Account>();
     await new Promise((done) => setTimeout(done, 5));
+  }
+}
+
+/** Counts the lines of the log. */
+export function meterLog(account: Account): void {
+  for (const level of ["info", "warn", "error"] as const) {
+    const { [level]: write } = console;
+    console[level] = (...line) => {
+      account.logs += 1;
+      write(...line);
+    };
   }
 }
 

@@ -37,6 +37,8 @@ export type Booking = typeof bookings.$inferInsert;
  */
 export type Size = { cars: number; customers: number; bookings: number; popular: number; sellers?: number };
 
+type Limit = { name: string; namespace_id: string; simple: { limit: number; period: 10 | 60 } };
+
 const allWorkers = Object.keys(WORKERS) as Which[];
 
 /**
@@ -83,6 +85,7 @@ export async function setStage(
         d1Databases: { DB: `database-of-${name}` },
         r2Buckets: { PHOTOS: "photos" },
         images: { binding: "IMAGES" },
+        ratelimits: Object.fromEntries(config.ratelimits.map((limit: Limit) => [limit.name, limit])),
         durableObjects: { CAR_COORDINATOR: { className: "CarCoordinator", useSQLite: true } },
         // The queue has no consumer, because delivery is not part of a request.
         queueProducers: { NOTIFICATIONS: { queueName: `queue-of-${name}` } },
@@ -94,7 +97,7 @@ export async function setStage(
   const databases = await Promise.all(names.map((name) => runtime.getD1Database("DB", name)));
   for (const d1 of databases) await createTables(d1);
 
-  const { stock, customers, seller, sellers, rows } = await furnish(
+  const { stock, customers, seller, sellers, admin, rows } = await furnish(
     size,
     secret,
     String(config.vars["SHOWROOM_TIME_ZONE"]),
@@ -114,9 +117,10 @@ export async function setStage(
     customers,
     seller,
     sellers,
+    admin,
     password: PASSWORD,
     photoKey: rows.photos[0]?.key ?? "",
-    bucket: await runtime.getR2Bucket("PHOTOS", "app"),
+    bucket: await runtime.getR2Bucket("PHOTOS", names[0]),
     /** Puts further rows into all databases alike. */
     async add(rows: { cars?: Car[]; bookings?: Booking[] }): Promise<void> {
       for (const d1 of databases) {
@@ -146,6 +150,7 @@ async function furnish(size: Size, secret: string, zone: string) {
   const roles: Role[] = [
     ...Array<Role>(size.sellers ?? 1).fill("SALES"),
     ...Array<Role>(size.customers).fill("CUSTOMER"),
+    "ADMIN",
   ];
   const people = await Promise.all(
     roles.map(async (role, index) => {
@@ -157,7 +162,8 @@ async function furnish(size: Size, secret: string, zone: string) {
   const sellers = people.filter(({ role }) => role === "SALES");
   const customers = people.filter(({ role }) => role === "CUSTOMER");
   const [seller] = sellers;
-  if (!seller) throw new Error("nobody works here");
+  const admin = people.at(-1);
+  if (!seller || !admin) throw new Error("nobody works here");
   const drives: Booking[] = spread(stock, customers, size.bookings, 7, zone).map((drive, index) => ({
     ...drive,
     id: uuidv7(),
@@ -172,6 +178,7 @@ async function furnish(size: Size, secret: string, zone: string) {
     seller,
     sellers,
     customers,
+    admin,
     rows: {
       users: people.map(({ id, role, username }) => ({
         id,
