@@ -22,6 +22,8 @@ for (const [prefix, messages] of [
     "hostile-",
     sampleMessages({
       showroom: hostile,
+      address: hostile,
+      phone: hostile,
       customer: hostile,
       car: hostile,
       notes: hostile,

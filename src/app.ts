@@ -23,6 +23,7 @@ import { saleRoutes } from "./sales/routes.ts";
 import { Busy } from "./shared/busy.ts";
 import { DependencyDown } from "./shared/dependency-down.ts";
 import { describeError, log } from "./shared/log.ts";
+import { showroomRoutes } from "./showrooms/routes.ts";
 import { staffRoutes } from "./staff/routes.ts";
 import { ownDataRoutes, userRoutes } from "./users/routes.ts";
 
@@ -53,6 +54,7 @@ export function createApp() {
     .route("/api/cars", photoRoutes)
     .route("/api/cars", slotRoutes)
     .route("/api/bookings", bookingRoutes)
+    .route("/api/showrooms", showroomRoutes)
     .route("/api/sales", saleRoutes)
     .route("/api/staff", staffRoutes)
     .route("/api/notifications", notificationRoutes)

@@ -1,15 +1,7 @@
 /** The Worker's configuration: read from its variables once, and refused as a whole when one of them is wrong. */
 import { z } from "zod";
 import { currencies } from "./shared/money.ts";
-
-const isTimeZone = (name: string) => {
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
-};
+import { isTimeZone } from "./shared/showroom-time.ts";
 
 /** Cloudflare's location hints of Durable Objects. */
 export const REGIONS = [
@@ -136,8 +128,12 @@ const configuration = deployable.transform((v) => ({
   environment: v.ENVIRONMENT,
   publicUrl: v.PUBLIC_URL,
   region: v.REGION,
-  showroom: { name: v.SHOWROOM_NAME, timeZone: v.SHOWROOM_TIME_ZONE },
-  bookingHorizonDays: v.BOOKING_HORIZON_DAYS,
+  /** What a showroom has as long as its row does not say it. */
+  showroom: {
+    name: v.SHOWROOM_NAME,
+    timeZone: v.SHOWROOM_TIME_ZONE,
+    horizonDays: v.BOOKING_HORIZON_DAYS,
+  },
   emailVerificationRequired: v.EMAIL_VERIFICATION === "required",
   /** How many active bookings a customer may have, with and without a verified address. 0: they cannot book. */
   activeBookings: {

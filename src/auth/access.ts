@@ -44,6 +44,14 @@ const ACCESS = {
   getPhotoFile: "public",
   listAvailableSlots: "optional",
 
+  listShowrooms: "optional",
+  getShowroom: "optional",
+  createShowroom: ADMIN,
+  updateShowroom: ADMIN,
+  listSpecialHours: "optional",
+  createSpecialHours: ADMIN,
+  removeSpecialHours: ADMIN,
+
   createBooking: CUSTOMER,
   listBookings: STAFF_ROLES,
   listMyBookings: CUSTOMER,

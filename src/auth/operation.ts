@@ -127,7 +127,7 @@ export function claimedCaller(c: Context<AppEnv>): ClaimedCaller {
 /** Returns the verified caller. Verifies once per request. @throws `invalid_token` or `forbidden` */
 export async function verifiedCaller(c: Context<AppEnv>): Promise<VerifiedCaller> {
   const deps = depsOf(c);
-  return deps.found.caller ?? unwrap(c, await readAs(deps, claimedCaller(c))).caller;
+  return deps.found.caller ?? unwrap(await readAs(deps, claimedCaller(c))).caller;
 }
 
 /** Returns the staff member, as claimed, who calls an operation that anybody may call; undefined for anybody else. */

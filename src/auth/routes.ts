@@ -62,10 +62,10 @@ export const authRoutes = createRouter()
         c,
         stranger,
         withoutPassword(body),
-        async (key) => c.json(unwrap(c, await register(depsOf(c), body, key, (to) => mayMail(c, to))), 201),
+        async (key) => c.json(unwrap(await register(depsOf(c), body, key, (to) => mayMail(c, to))), 201),
         async (answer) => {
           const created = account.parse(answer);
-          return unwrap(c, await isPasswordOf(depsOf(c), created, body.password, clientAddress(c)));
+          return unwrap(await isPasswordOf(depsOf(c), created, body.password, clientAddress(c)));
         },
       );
     },
@@ -82,7 +82,7 @@ export const authRoutes = createRouter()
     async (c) => {
       const { username, password } = c.req.valid("json");
       await limitLogins(c, username);
-      return c.json(unwrap(c, await login(depsOf(c), username, password, clientAddress(c))), 200);
+      return c.json(unwrap(await login(depsOf(c), username, password, clientAddress(c))), 200);
     },
   )
   .openapi(
@@ -98,7 +98,7 @@ export const authRoutes = createRouter()
     }),
     async (c) => {
       await limitAddress(c, "refresh");
-      return c.json(unwrap(c, await refresh(depsOf(c), c.req.valid("json").refresh)), 200);
+      return c.json(unwrap(await refresh(depsOf(c), c.req.valid("json").refresh)), 200);
     },
   )
   .openapi(
@@ -124,7 +124,7 @@ export const authRoutes = createRouter()
       summary: "Get the current user",
       responses: { 200: jsonAnswer("The user", userSchema) },
     }),
-    async (c) => c.json(unwrap(c, await getMe(depsOf(c), claimedCaller(c))), 200),
+    async (c) => c.json(unwrap(await getMe(depsOf(c), claimedCaller(c))), 200),
   )
   .openapi(
     operation("updateMe", ["busy"], {
@@ -144,7 +144,7 @@ export const authRoutes = createRouter()
         await limitNameChecks(c);
       }
       const updated = await updateMe(depsOf(c), caller, change, (to) => mayMail(c, to));
-      return c.json(unwrap(c, updated), 200);
+      return c.json(unwrap(updated), 200);
     },
   )
   .openapi(
@@ -161,7 +161,7 @@ export const authRoutes = createRouter()
       const { current_password, new_password } = c.req.valid("json");
       const caller = claimedCaller(c);
       await limitHashing(c);
-      unwrap(c, await changePassword(depsOf(c), caller, current_password, new_password));
+      unwrap(await changePassword(depsOf(c), caller, current_password, new_password));
       return c.body(null, 204);
     },
   )
@@ -195,7 +195,7 @@ export const authRoutes = createRouter()
     async (c) => {
       const { token, new_password } = c.req.valid("json");
       await limitHashing(c);
-      unwrap(c, await resetPassword(depsOf(c), token, new_password));
+      unwrap(await resetPassword(depsOf(c), token, new_password));
       return c.body(null, 204);
     },
   )
@@ -212,7 +212,7 @@ export const authRoutes = createRouter()
     }),
     async (c) => {
       await limitAddress(c, "verify");
-      unwrap(c, await verifyEmail(depsOf(c), c.req.valid("json").token));
+      unwrap(await verifyEmail(depsOf(c), c.req.valid("json").token));
       return c.body(null, 204);
     },
   )
@@ -227,7 +227,7 @@ export const authRoutes = createRouter()
     }),
     async (c) => {
       await limitAddress(c, "resend");
-      unwrap(c, await resendVerification(depsOf(c), claimedCaller(c), (to) => mayMail(c, to)));
+      unwrap(await resendVerification(depsOf(c), claimedCaller(c), (to) => mayMail(c, to)));
       return c.body(null, 204);
     },
   );

@@ -27,12 +27,13 @@ const username = line(150)
   )
   .openapi({ pattern: "^[\\p{L}\\p{N}_.@+-]+$", example: "carol" });
 
-// Front ends send an empty text for "no address".
-const email = z
+/** An e-mail address, or none. Front ends send an empty text for "no address". */
+export const email = z
   .union([z.literal("").transform(() => null), z.null(), line(254).pipe(z.email())])
   .openapi({ type: ["string", "null"], format: "email", example: "carol@example.com" });
 
-const phone = line(30)
+/** A phone number in any spelling. */
+export const phone = line(30)
   .regex(/^[\d +()./-]*$/, "Digits, spaces and + ( ) . / - only")
   .openapi({ example: "+49 30 123456" });
 

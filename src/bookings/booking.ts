@@ -1,5 +1,10 @@
 /** A booking and its transitions. Pure. */
-import { ACTIVE_BOOKING_STATUSES, type BookingStatus, type CarStatus } from "../shared/enums.ts";
+import {
+  ACTIVE_BOOKING_STATUSES,
+  type BookingStatus,
+  type CarStatus,
+  type ShownBookingStatus,
+} from "../shared/enums.ts";
 import type { TimeSpan } from "../shared/showroom-time.ts";
 
 /** A test drive. Instants in milliseconds since 1970 UTC. */
@@ -17,7 +22,37 @@ export type Booking = TimeSpan & {
   sequence: number;
   createdAt: number;
   updatedAt: number;
+  /** The showroom where it begins. */
+  showroomId: string;
+  /** The local day on which it begins, in that showroom. NULL for bookings from before there were several. */
+  localDate: string | null;
+  /** The drive with its buffers, for which the car is occupied. NULL: without buffers. */
+  footprintStartAt: number | null;
+  footprintEndAt: number | null;
+  /** Until when a hold occupies its slot. NULL: a booking that is no hold, or is confirmed. */
+  heldUntil: number | null;
 };
+
+/** The time for which a booking occupies its car. */
+export const footprintOf = (booking: Booking): TimeSpan => ({
+  startAt: booking.footprintStartAt ?? booking.startAt,
+  endAt: booking.footprintEndAt ?? booking.endAt,
+});
+
+/** Whether a booking is a hold that has ended, so that it occupies nothing. */
+export const isExpired = ({ heldUntil }: Pick<Booking, "heldUntil">, now: number): boolean =>
+  heldUntil !== null && heldUntil <= now;
+
+/** The status that clients see at `now`: of a hold, which is PENDING, HELD or EXPIRED. */
+export const shownStatus = (
+  booking: Pick<Booking, "status" | "heldUntil">,
+  now: number,
+): ShownBookingStatus =>
+  booking.status !== "PENDING" || !booking.heldUntil
+    ? booking.status
+    : isExpired(booking, now)
+      ? "EXPIRED"
+      : "HELD";
 
 /** The statuses that may follow each status. */
 const TRANSITIONS: Readonly<Record<BookingStatus, readonly BookingStatus[]>> = {
@@ -29,9 +64,14 @@ const TRANSITIONS: Readonly<Record<BookingStatus, readonly BookingStatus[]>> = {
   NO_SHOW: [],
 };
 
-/** Whether the transition is allowed. */
-export const canTransition = (from: BookingStatus, to: BookingStatus): boolean =>
-  TRANSITIONS[from].includes(to);
+/** Whether the transition is allowed. A hold can only be cancelled, until it expires; its confirmation is none. */
+export const canTransition = (
+  booking: Pick<Booking, "status" | "heldUntil">,
+  to: BookingStatus,
+  now: number,
+) =>
+  TRANSITIONS[booking.status].includes(to) &&
+  (booking.heldUntil === null || (to === "CANCELLED" && !isExpired(booking, now)));
 
 /** Why a transition is too early or too late. A drive can be completed, or missed, only once it has begun. */
 export function checkTime(

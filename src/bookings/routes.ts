@@ -11,6 +11,7 @@ import { depsOf } from "../http/request-deps.ts";
 import { createRouter, jsonAnswer, jsonBody, optionalJsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
 import type { BookingStatus } from "../shared/enums.ts";
+import type { Booking } from "./booking.ts";
 import {
   bookingBody,
   bookingPath,
@@ -56,6 +57,7 @@ export const bookingRoutes = createRouter()
         "car_not_found",
         "car_not_bookable",
         "slot_taken",
+        "customer_busy",
         "email_not_verified",
         "too_many_bookings",
         "too_many_changes",
@@ -76,8 +78,8 @@ export const bookingRoutes = createRouter()
       const caller = claimedCaller(c);
       return once(c, caller.id, body, async (key) => {
         const input = { carId: body.car, startAt: body.start_at, notes: body.notes ?? "" };
-        const booking = unwrap(c, await createBooking(depsOf(c), caller, input, key));
-        return c.json(bookingBody(booking), 201, { Location: bookingPath(booking.id) });
+        const booking = unwrap(await createBooking(depsOf(c), caller, input, key));
+        return c.json(bodyOf(c, booking), 201, { Location: bookingPath(booking.id) });
       });
     },
   )
@@ -92,8 +94,11 @@ export const bookingRoutes = createRouter()
     }),
     async (c) => {
       const query = c.req.valid("query");
-      const found = unwrap(c, await listOwnBookings(depsOf(c), claimedCaller(c), query, window(query)));
-      return c.json(framePage(c, query, found, bookingBody), 200);
+      const found = unwrap(await listOwnBookings(depsOf(c), claimedCaller(c), query, window(query)));
+      return c.json(
+        framePage(c, query, found, (row) => bodyOf(c, row)),
+        200,
+      );
     },
   )
   .openapi(
@@ -107,8 +112,11 @@ export const bookingRoutes = createRouter()
     }),
     async (c) => {
       const query = c.req.valid("query");
-      const found = unwrap(c, await listBookings(depsOf(c), claimedCaller(c), query, window(query)));
-      return c.json(framePage(c, query, found, bookingBody), 200);
+      const found = unwrap(await listBookings(depsOf(c), claimedCaller(c), query, window(query)));
+      return c.json(
+        framePage(c, query, found, (row) => bodyOf(c, row)),
+        200,
+      );
     },
   )
   .openapi(
@@ -121,8 +129,8 @@ export const bookingRoutes = createRouter()
       responses: { 200: jsonAnswer("The booking", bookingSchema) },
     }),
     async (c) => {
-      const booking = unwrap(c, await getBooking(depsOf(c), claimedCaller(c), c.req.valid("param").id));
-      return c.json(bookingBody(booking), 200);
+      const booking = unwrap(await getBooking(depsOf(c), claimedCaller(c), c.req.valid("param").id));
+      return c.json(bodyOf(c, booking), 200);
     },
   )
   .openapi(
@@ -175,6 +183,7 @@ export const bookingRoutes = createRouter()
         "not_found",
         "car_not_bookable",
         "slot_taken",
+        "customer_busy",
         "illegal_transition",
         "too_late",
         "too_many_changes",
@@ -195,7 +204,7 @@ export const bookingRoutes = createRouter()
       const { id } = c.req.valid("param");
       const { start_at } = c.req.valid("json");
       return c.json(
-        bookingBody(unwrap(c, await rescheduleBooking(depsOf(c), claimedCaller(c), id, start_at))),
+        bodyOf(c, unwrap(await rescheduleBooking(depsOf(c), claimedCaller(c), id, start_at))),
         200,
       );
     },
@@ -221,11 +230,13 @@ export const slotRoutes = createRouter().openapi(
     return answerRead(c, async () => {
       const deps = depsOf(c);
       const { id } = c.req.valid("param");
-      const slots = unwrap(c, await listAvailableSlots(deps, claimedStaff(c), id, from, to));
-      return { body: slots.map((slot) => slotBody(slot, deps.config.showroom.timeZone)) };
+      const { slots, timeZone } = unwrap(await listAvailableSlots(deps, claimedStaff(c), id, from, to));
+      return { body: slots.map((slot) => slotBody(slot, timeZone)) };
     });
   },
 );
 
 const transitionTo = async (c: Context<AppEnv>, id: string, to: BookingStatus, reason?: string) =>
-  bookingBody(unwrap(c, await transitionBooking(depsOf(c), claimedCaller(c), id, to, reason)));
+  bodyOf(c, unwrap(await transitionBooking(depsOf(c), claimedCaller(c), id, to, reason)));
+
+const bodyOf = (c: Context<AppEnv>, booking: Booking) => bookingBody(booking, depsOf(c).now);

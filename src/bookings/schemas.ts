@@ -1,10 +1,11 @@
 /** What goes over the wire under /api/bookings. */
 import { z } from "@hono/zod-openapi";
+import { FIRST_SHOWROOM } from "../db/schema.ts";
 import { pageQuery } from "../http/pagination.ts";
 import { closed, day, formatInstant, fromBeforeTo, id, instant, prose, rule } from "../http/validation.ts";
-import { BOOKING_STATUSES } from "../shared/enums.ts";
+import { SHOWN_BOOKING_STATUSES } from "../shared/enums.ts";
 import { daysBetween, formatSpan } from "../shared/showroom-time.ts";
-import type { Booking } from "./booking.ts";
+import { type Booking, shownStatus } from "./booking.ts";
 import type { Slot } from "./slots.ts";
 
 /** A booking. */
@@ -15,7 +16,11 @@ export const bookingSchema = z
     customer: id,
     start_at: instant,
     end_at: instant,
-    status: z.enum(BOOKING_STATUSES),
+    status: z.enum(SHOWN_BOOKING_STATUSES),
+    showroom: id.openapi({ description: "Where the test drive begins" }),
+    held_until: instant.nullable().openapi({
+      description: "With HELD and EXPIRED: until when the slot is kept for a customer who has to confirm it",
+    }),
     notes: z.string(),
     reason: z.string().openapi({
       description: "Why it was declined or cancelled, in the words of the person who did it; may be empty",
@@ -24,16 +29,18 @@ export const bookingSchema = z
   })
   .openapi("Booking");
 
-/** The wire form of a booking. */
-export const bookingBody = (booking: Booking): z.infer<typeof bookingSchema> => ({
+/** The wire form of a booking at `now`. */
+export const bookingBody = (booking: Booking, now: number): z.infer<typeof bookingSchema> => ({
   id: booking.id,
   car: booking.carId,
   customer: booking.customerId,
   start_at: formatInstant(booking.startAt),
   end_at: formatInstant(booking.endAt),
-  status: booking.status,
+  status: shownStatus(booking, now),
+  showroom: booking.showroomId ?? FIRST_SHOWROOM,
+  held_until: booking.heldUntil ? formatInstant(booking.heldUntil) : null,
   notes: booking.notes,
-  // During a deploy, a coordinator of the previous version sends bookings without it.
+  // During a deploy, a coordinator of an earlier version sends bookings without some members.
   reason: booking.reason ?? "",
   created_at: formatInstant(booking.createdAt),
 });
@@ -66,12 +73,13 @@ export const refusal = closed({
 }).openapi("BookingRefusal");
 
 /** Query of `GET me/`. */
-export const myBookingsQuery = closed({ ...pageQuery, status: z.enum(BOOKING_STATUSES).optional() });
+export const myBookingsQuery = closed({ ...pageQuery, status: z.enum(SHOWN_BOOKING_STATUSES).optional() });
 
-/** Query of `GET /`. `date` is the showroom's local day of the start. */
+/** Query of `GET /`. `date` is the local day of the start, in the showroom of the booking. */
 export const bookingsQuery = closed({
   ...pageQuery,
-  status: z.enum(BOOKING_STATUSES).optional(),
+  showroom: id.optional(),
+  status: z.enum(SHOWN_BOOKING_STATUSES).optional(),
   car: id.optional(),
   customer: id.optional(),
   date: day.optional(),

@@ -4,14 +4,16 @@ import { isKnownCar, rememberCar } from "../cars/known-cars.ts";
 import { carStatus } from "../cars/store.ts";
 import { execute } from "../coordinator.ts";
 import type { IdempotencyKey } from "../db/idempotency.ts";
+import type { Query, RowsOf } from "../db/statement.ts";
 import type { Deps } from "../deps.ts";
 import { type ClaimedCaller, isStaff, type VerifiedCaller } from "../shared/callers.ts";
-import type { BookingStatus } from "../shared/enums.ts";
-import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
-import { daySpan, parseInstant } from "../shared/showroom-time.ts";
+import type { BookingStatus, ShownBookingStatus } from "../shared/enums.ts";
+import { ok, type Refusal, type RefusalCode, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import { DAY_MS, parseInstant, utcDate } from "../shared/showroom-time.ts";
+import { scheduleOf, showroomOfCar } from "../showrooms/store.ts";
 import type { Booking } from "./booking.ts";
-import { futureSlots, offeredSlots, type Slot, START_MESSAGES, spanOf } from "./slots.ts";
-import { bookingById, bookingList, takenTimes } from "./store.ts";
+import { aroundDays, daysAround, nearest, offeredSlots, type Slot, START_MESSAGES } from "./slots.ts";
+import { bookingById, bookingList, onDay, takenTimes, zoneOfBooking } from "./store.ts";
 
 /** A page of bookings, and the number of bookings on all pages. */
 type Bookings = { count: number; rows: Booking[] };
@@ -27,22 +29,58 @@ export async function createBooking(
   input: { carId: string; startAt: string; notes: string },
   key: IdempotencyKey | undefined,
 ): Promise<Result<Booking>> {
-  const startAt = readStart(deps, input.startAt);
-  if (!startAt.ok) return startAt;
-  if (!isKnownCar(input.carId)) {
-    const read = await readAs(deps, caller, carStatus({ carId: input.carId }));
+  const { carId, notes } = input;
+  let startAt = parseInstant(input.startAt);
+  if (startAt === undefined || !isKnownCar(carId)) {
+    const read = await readAs(deps, caller, showroomOfCar({ carId, from: today(deps) }));
     if (!read.ok) return read;
-    if (read.value.rows[0].length === 0) return refuse("car_not_found");
-    rememberCar(input.carId);
+    const [[showroom]] = read.value.rows;
+    if (!showroom) return refuse("car_not_found");
+    rememberCar(carId);
+    const { timeZone } = scheduleOf(showroom, deps.config.showroom);
+    startAt ??= parseInstant(input.startAt, timeZone);
+    if (startAt === undefined) return invalidStart();
   }
-  const command = {
-    type: "book",
-    customerId: caller.id,
-    startAt: startAt.value,
-    notes: input.notes,
-  } as const;
-  return bookingOf(await execute(deps, input.carId, caller, command, key && { key }));
+  const command = { type: "book", customerId: caller.id, startAt, notes } as const;
+  const outcome = await execute(deps, carId, caller, command, key && { key });
+  return bookingOf(outcome.ok ? outcome : await withAlternatives(deps, outcome, carId, caller.id, startAt));
 }
+
+/** The reasons for which another slot may suit. */
+const MOVABLE: ReadonlySet<RefusalCode> = new Set(["slot_taken", "customer_busy"]);
+
+/** Adds the nearest slots that the customer is offered for the car to a refusal for which another slot may suit. */
+async function withAlternatives<Refused extends { ok: false; refusal: Refusal }>(
+  deps: Deps,
+  refused: Refused,
+  carId: string,
+  customerId: string,
+  startAt: number,
+): Promise<Refused> {
+  if (!MOVABLE.has(refused.refusal.code)) return refused;
+  const { now, config } = deps;
+  // The zone is not known yet. A day more on either side covers them all.
+  const around = aroundDays({ from: utcDate(startAt - 8 * DAY_MS), to: utcDate(startAt + 8 * DAY_MS) });
+  const [[showroom], [car], taken, drives] = await deps
+    .primary()
+    .ask(
+      showroomOfCar({ carId, from: today(deps) }),
+      carStatus({ carId }),
+      takenTimes({ kind: "CAR", id: carId, now, ...around }),
+      takenTimes({ kind: "CUSTOMER", id: customerId, now, ...around }),
+    );
+  if (!showroom || !car) return refused;
+  const schedule = scheduleOf(showroom, config.showroom);
+  const occupied = { status: car.status, car: taken, customer: drives };
+  const slots = nearest(offeredSlots(schedule, daysAround(startAt, schedule), now, occupied), startAt);
+  return {
+    ...refused,
+    refusal: { ...refused.refusal, alternatives: { slots, timeZone: schedule.timeZone } },
+  };
+}
+
+/** Special hours that end before this day concern no slot that can be booked, in any time zone. */
+const today = ({ now }: Deps): string => utcDate(now - DAY_MS);
 
 /**
  * The free slots of a car on the local days from `from` to `to`, earliest first. None of a sold car; a removed car is not
@@ -54,32 +92,41 @@ export async function listAvailableSlots(
   carId: string,
   from: string,
   to: string,
-): Promise<Result<Slot[]>> {
-  const { showroom, bookingHorizonDays: horizonDays } = deps.config;
-  const slots = futureSlots(from, to, deps.now, { timeZone: showroom.timeZone, horizonDays });
-  const queries = [carStatus({ carId }), takenTimes({ carId, ...spanOf(slots) })] as const;
+): Promise<Result<{ slots: Slot[]; timeZone: string }>> {
+  const { now, config } = deps;
+  const queries = [
+    carStatus({ carId }),
+    showroomOfCar({ carId, from: today(deps) }),
+    takenTimes({ kind: "CAR", id: carId, now, ...aroundDays({ from, to }) }),
+  ] as const;
   const read = await readPublic(deps, claimed, () => queries);
   if (!read.ok) return read;
-  const [[car], taken] = read.value.rows;
-  if (!car || car.status === "REMOVED") return refuse("car_not_found");
+  const [[car], [showroom], taken] = read.value.rows;
+  if (!car || !showroom || car.status === "REMOVED") return refuse("car_not_found");
   rememberCar(carId);
-  return ok(offeredSlots(slots, car.status, taken));
+  const schedule = scheduleOf(showroom, config.showroom);
+  const slots = offeredSlots(schedule, { from, to }, now, { status: car.status, car: taken });
+  return ok({ slots, timeZone: schedule.timeZone });
 }
 
 /** The caller's own bookings, newest start first. One round trip. */
 export const listOwnBookings = (
   deps: Deps,
   caller: ClaimedCaller,
-  filters: { status?: BookingStatus | undefined },
+  filters: { status?: ShownBookingStatus | undefined },
   window: Window,
 ): Promise<Result<Bookings>> => listMatching(deps, caller, { ...filters, customer: caller.id }, window);
 
-/** The bookings of all customers, newest start first; `date` is the local day of the start. One round trip. */
+/**
+ * The bookings of all customers, newest start first; `date` is the local day of the start in the booking's showroom. One
+ * round trip.
+ */
 export function listBookings(
   deps: Deps,
   caller: ClaimedCaller,
   filters: {
-    status?: BookingStatus | undefined;
+    status?: ShownBookingStatus | undefined;
+    showroom?: string | undefined;
     car?: string | undefined;
     customer?: string | undefined;
     date?: string | undefined;
@@ -90,7 +137,7 @@ export function listBookings(
   return listMatching(
     deps,
     caller,
-    { ...others, ...daySpan(date, date, deps.config.showroom.timeZone) },
+    { ...others, ...(date === undefined ? {} : onDay(date, deps.config.showroom.timeZone)) },
     window,
   );
 }
@@ -101,7 +148,7 @@ async function listMatching(
   filters: Parameters<typeof bookingList>[0],
   window: Window,
 ): Promise<Result<Bookings>> {
-  const read = await readAs(deps, caller, ...bookingList(filters, window));
+  const read = await readAs(deps, caller, ...bookingList({ ...filters, now: deps.now }, window));
   if (!read.ok) return read;
   const [rows, [total]] = read.value.rows;
   return ok({ count: total?.count ?? 0, rows });
@@ -109,21 +156,23 @@ async function listMatching(
 
 /** One booking: staff get any, customers get their own. Others are not found. One round trip. */
 export async function getBooking(deps: Deps, claimed: ClaimedCaller, id: string): Promise<Result<Booking>> {
-  const found = await findVisible(deps, claimed, id);
+  const found = await findVisible(deps, claimed, id, []);
   return found.ok ? ok(found.value.booking) : found;
 }
 
-async function findVisible(
+/** A booking that the caller may see, and what `more` finds in the same round trip. */
+async function findVisible<const More extends readonly Query[]>(
   deps: Deps,
   claimed: ClaimedCaller,
   id: string,
-): Promise<Result<{ caller: VerifiedCaller; booking: Booking }>> {
-  const read = await readAs(deps, claimed, bookingById({ id }));
+  more: More,
+): Promise<Result<{ caller: VerifiedCaller; booking: Booking; found: RowsOf<More> }>> {
+  const read = await readAs(deps, claimed, bookingById({ id }), ...more);
   if (!read.ok) return read;
   const { caller, rows } = read.value;
-  const [[booking]] = rows;
+  const [[booking], ...found] = rows as [Booking[], ...RowsOf<More>];
   if (!booking || !(isStaff(caller) || booking.customerId === caller.id)) return refuse("not_found");
-  return ok({ caller, booking });
+  return ok({ caller, booking, found: found as RowsOf<More> });
 }
 
 /** Changes the status of a booking that the caller may see. `reason`: why, in the words of the caller. */
@@ -134,7 +183,7 @@ export async function transitionBooking(
   to: BookingStatus,
   reason?: string | undefined,
 ): Promise<Result<Booking>> {
-  const found = await findVisible(deps, claimed, id);
+  const found = await findVisible(deps, claimed, id, []);
   if (!found.ok) return found;
   const { caller, booking } = found.value;
   const by = isStaff(caller) ? caller.id : undefined;
@@ -149,28 +198,19 @@ export async function rescheduleBooking(
   id: string,
   start: string,
 ): Promise<Result<Booking>> {
-  const startAt = readStart(deps, start);
-  if (!startAt.ok) return startAt;
-  const found = await findVisible(deps, claimed, id);
-  if (!found.ok) return found;
-  const { caller, booking } = found.value;
-  return bookingOf(
-    await execute(deps, booking.carId, caller, {
-      type: "reschedule",
-      bookingId: id,
-      startAt: startAt.value,
-      confirmed: isStaff(caller),
-    }),
-  );
+  const visible = await findVisible(deps, claimed, id, [zoneOfBooking({ id })]);
+  if (!visible.ok) return visible;
+  const { caller, booking, found } = visible.value;
+  const [[zone]] = found;
+  const startAt = parseInstant(start, zone?.timeZone ?? deps.config.showroom.timeZone);
+  if (startAt === undefined) return invalidStart();
+  const command = { type: "reschedule", bookingId: id, startAt, confirmed: isStaff(caller) } as const;
+  const { carId, customerId } = booking;
+  const outcome = await execute(deps, carId, caller, command);
+  return bookingOf(outcome.ok ? outcome : await withAlternatives(deps, outcome, carId, customerId, startAt));
 }
 
-/** Reads a start as the client sent it. */
-function readStart(deps: Deps, text: string): Result<number> {
-  const startAt = parseInstant(text, deps.config.showroom.timeZone);
-  return startAt === undefined
-    ? refuseField("start_at", "invalid_instant", START_MESSAGES.invalid_instant)
-    : ok(startAt);
-}
+const invalidStart = () => refuseField("start_at", "invalid_instant", START_MESSAGES.invalid_instant);
 
 /** Returns the booking that a command changed. */
 function bookingOf(outcome: Awaited<ReturnType<typeof execute>>): Result<Booking> {

@@ -37,22 +37,22 @@ export class CarCoordinator extends DurableObject<Env> {
     const carId = ctx.id.name;
     if (!carId) throw new Error("a CarCoordinator must be named by the id of its car");
     const config = readConfig(env);
-    const hours = { timeZone: config.showroom.timeZone, horizonDays: config.bookingHorizonDays };
     const store = new D1CarStore(env.DB, {
       carId,
       staffAddress: config.email.staff,
+      showroomDefaults: config.showroom,
       activeBookings: config.activeBookings,
       limitChanges: config.rateLimits,
       answerOf: (booking) => ({
         status: 201,
-        body: bookingBody(booking),
+        body: bookingBody(booking, booking.createdAt),
         location: bookingPath(booking.id),
       }),
       onOutbox: (ids, requestId) => ctx.waitUntil(enqueue(env.NOTIFICATIONS, ids, requestId)),
     });
     this.#writer = new CarWriter(
       store,
-      () => ({ carId, now: Date.now(), newId: uuidv7(), hours }),
+      () => ({ carId, now: Date.now(), newId: uuidv7() }),
       (event, error, request) => log.error(event, { car: carId, request, error: describeError(error) }),
     );
   }

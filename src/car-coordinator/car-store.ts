@@ -16,21 +16,25 @@ import { refusalOf as carRefusalOf, updateCar } from "../cars/car-writes.ts";
 import { type CarRow, carStatus, carWithPhotos } from "../cars/store.ts";
 import { type Database, openDatabase } from "../db/client.ts";
 import { KEY_TAKEN, type StoredAnswer, storeAnswer } from "../db/idempotency.ts";
-import { calendars, cars } from "../db/schema.ts";
+import { calendars, cars, showrooms } from "../db/schema.ts";
 import { build, compile, type Statement } from "../db/statement.ts";
 import { type Violation, violationOf } from "../db/violations.ts";
 import { outboxStatement, outgoing } from "../outbox/outbox.ts";
 import { recordSale, recordVoid, refusalOf as saleRefusalOf } from "../sales/store.ts";
 import { DependencyDown } from "../shared/dependency-down.ts";
 import { type Refusal, refuse } from "../shared/refusals.ts";
+import { DAY_MS, utcDate } from "../shared/showroom-time.ts";
+import type { Schedule } from "../showrooms/schedule.ts";
+import { checkSchedule, type ShowroomDefaults, scheduleOf, showroomOfCar } from "../showrooms/store.ts";
 import type { CarStore, CommandContext, Commit } from "./car-writer.ts";
-import { bookingsOf, type CarState, type Change } from "./commands.ts";
+import { bookingsOf, type CarState, type Change, isResultOf } from "./commands.ts";
 import { noticesOf } from "./notices.ts";
 
 /** The options of a store. */
 export type CarStoreOptions = {
   carId: string;
   staffAddress: string;
+  showroomDefaults: ShowroomDefaults;
   activeBookings: BookingCaps;
   /** Whether the changes of a customer are counted. */
   limitChanges: boolean;
@@ -54,8 +58,14 @@ const raiseEpoch = compile(
 );
 const currentEpoch = compile(
   build
-    .select({ epoch: calendars.epoch })
+    .select({
+      epoch: calendars.epoch,
+      showroomId: sql<string>`${cars.showroomId}`.as("showroomId"),
+      version: showrooms.version,
+    })
     .from(calendars)
+    .innerJoin(cars, eq(cars.id, calendars.carId))
+    .innerJoin(showrooms, eq(showrooms.id, cars.showroomId))
     .where(eq(calendars.carId, sql.placeholder("carId"))),
 );
 
@@ -63,8 +73,9 @@ const currentEpoch = compile(
 export class D1CarStore implements CarStore {
   readonly #d1: D1Database;
   readonly #options: CarStoreOptions;
-  /** The epoch of the last load. */
+  /** The epoch of the last load, and the schedule that it read. */
   #epoch = 0;
+  #schedule: Schedule | undefined;
   #bookmark: string | null = null;
   #context: Pick<CommandContext, "requestId" | "cost"> = {};
 
@@ -78,13 +89,28 @@ export class D1CarStore implements CarStore {
   }
 
   async load(): Promise<CarState> {
-    const { carId } = this.#options;
+    const { carId, showroomDefaults } = this.#options;
     const db = this.#open();
-    const statements = [raiseEpoch({ carId }), carStatus({ carId }), activeBookings({ carId })] as const;
-    const [raised, [car], active] = await db.commit("system", "car.load", `car:${carId}`, statements);
+    const statements = [
+      raiseEpoch({ carId }),
+      carStatus({ carId }),
+      activeBookings({ carId }),
+      showroomOfCar({ carId, from: utcDate(Date.now() - DAY_MS) }),
+    ] as const;
+    const [raised, [car], active, [showroom]] = await db.commit(
+      "system",
+      "car.load",
+      `car:${carId}`,
+      statements,
+    );
     this.#epoch = raised[0]?.epoch ?? 0;
+    this.#schedule = showroom && scheduleOf(showroom, showroomDefaults);
     this.#bookmark = db.bookmark();
-    return { status: car?.status, active: new Map(active.map((booking) => [booking.id, booking])) };
+    return {
+      status: car?.status,
+      schedule: this.#schedule,
+      active: new Map(active.map((booking) => [booking.id, booking])),
+    };
   }
 
   async commit(change: Change, { caller, requestId, idempotency }: CommandContext): Promise<Commit> {
@@ -94,7 +120,7 @@ export class D1CarStore implements CarStore {
     const at = timeOf(change);
     const answer = change.type === "booked" ? answerOf(change.booking) : idempotency?.answer;
     const statements: Statement[] = [
-      this.#fence(),
+      ...this.#fences(),
       ...changeStatements(change),
       ...(change.type === "booked" ? [checkBookingCap(change.booking, caps)] : []),
       ...(limitChanges && caller.role === "CUSTOMER" ? [countBookingChange(caller.id, at)] : []),
@@ -134,30 +160,35 @@ export class D1CarStore implements CarStore {
     }
     const { booking } = change;
     const [[stored]] = await db.ask(bookingById({ id: booking.id }));
-    return (
-      stored?.sequence === booking.sequence &&
-      stored.status === booking.status &&
-      stored.startAt === booking.startAt &&
-      stored.updatedAt === booking.updatedAt
-    );
+    // Its id is new, whatever has become of it since.
+    if (change.type === "booked") return stored !== undefined;
+    return isResultOf(change, stored);
   }
 
   async isCurrent(): Promise<boolean> {
-    const epoch = this.#epoch;
-    const [[raised]] = await this.#open().ask(currentEpoch({ carId: this.#options.carId }));
-    return (raised?.epoch ?? 0) === epoch;
+    const [epoch, schedule] = [this.#epoch, this.#schedule];
+    const [[current]] = await this.#open().ask(currentEpoch({ carId: this.#options.carId }));
+    return (
+      (current?.epoch ?? 0) === epoch &&
+      current?.showroomId === schedule?.showroomId &&
+      current?.version === schedule?.version
+    );
   }
 
   bookmark(): string | null {
     return this.#bookmark;
   }
 
-  /** Fails the batch when a later epoch has begun. Otherwise it changes no row. */
-  #fence(): Statement {
-    return {
+  /**
+   * Fail the batch when a later epoch has begun, or when the schedule in memory is no longer the showroom's. Otherwise
+   * they change no row. Every commit proves both, because refusals from memory rest on the last commit.
+   */
+  #fences(): Statement[] {
+    const fence = {
       sql: "UPDATE calendars SET epoch = ?1 WHERE car_id = ?2 AND epoch > ?1",
       params: [this.#epoch, this.#options.carId],
     };
+    return this.#schedule ? [fence, checkSchedule(this.#schedule)] : [fence];
   }
 
   #open(): Database {
@@ -170,6 +201,7 @@ function changeStatements(change: Change): Statement[] {
   switch (change.type) {
     case "booked":
       return [insertBooking(change.booking)];
+    case "confirmed":
     case "transitioned":
     case "rescheduled":
       return [updateBooking(change.booking, change.type === "rescheduled")];
@@ -199,6 +231,9 @@ function refusedBy(violation: Violation, change: Change, caps: BookingCaps): Com
   const final = (refusal: Refusal): Commit => ({ type: "refused", refusal, isFinal: true });
   if (violation === KEY_TAKEN) return final({ code: "duplicate_request" });
   if (violation === "not_signed_in") return final({ code: "invalid_token" });
+  // Another car's coordinator booked the customer: this car's memory is up to date.
+  if (violation === "customer_busy" || violation === "hold_expired" || violation === "too_many_holds")
+    return final({ code: violation });
   if (violation === "too_many_bookings") return final({ code: violation, detail: describeCaps(caps) });
   if (violation === "email_not_verified")
     return final({

@@ -10,7 +10,15 @@ import type { IdempotencyKey, StoredAnswer } from "../db/idempotency.ts";
 import type { Caller } from "../shared/callers.ts";
 import { DependencyDown, isWorthRepeating, shortPause } from "../shared/dependency-down.ts";
 import { type Refusal, refuse } from "../shared/refusals.ts";
-import { apply, type CarState, type Change, type Command, type DecisionContext, decide } from "./commands.ts";
+import {
+  apply,
+  type CarState,
+  type Change,
+  type Command,
+  type DecisionContext,
+  decide,
+  shows,
+} from "./commands.ts";
 import { SerialQueue } from "./serial-queue.ts";
 
 /** The context of a command. Plain data, because it is sent over RPC. */
@@ -67,7 +75,7 @@ export type Outcome =
   | { ok: false; refusal: Refusal };
 
 /** How many commands may wait for one car. At a few milliseconds each, the last one waits for seconds. */
-export const MAX_WAITING = 2000;
+const MAX_WAITING = 2000;
 /** How often a command is decided when memory proves to be out of date, or its commit is lost. */
 const MAX_TRIES = 3;
 
@@ -147,14 +155,16 @@ export class CarWriter {
           this.#state = undefined;
           if (tries >= MAX_TRIES) return { ok: false, refusal: commit.refusal };
           continue;
-        case "unknown":
+        case "unknown": {
           this.#report("car.commit_unknown", commit.error, context.requestId);
           await this.#pause();
-          // Memory is out of date. Once it is loaded again, the change is in the store or can never get there.
-          await this.#load();
-          if (await this.#store.holds(change)) return this.#done(change);
+          // Memory is out of date. Once it is loaded again, the change is in the store or can never get there. What was
+          // loaded is looked at first: by the time the store is asked, somebody else may have changed the booking again.
+          const loaded = await this.#load();
+          if (shows(loaded, change) || (await this.#store.holds(change))) return this.#done(change);
           if (tries >= MAX_TRIES || !isWorthRepeating(commit.error)) return refuse("unavailable");
           continue;
+        }
       }
     }
   }

@@ -2,23 +2,46 @@
  * The decisions about one car. Pure: time and new ids are passed in. `decide` returns the change of a command, or a
  * refusal. After the change is committed, `apply` makes the same change in memory.
  */
-import { type Booking, canTransition, checkTime, isActive, isBookable, isOver } from "../bookings/booking.ts";
-import { checkStart, type Hours, nearestFree, START_MESSAGES, slotAt } from "../bookings/slots.ts";
+import {
+  type Booking,
+  canTransition,
+  checkTime,
+  footprintOf,
+  isActive,
+  isBookable,
+  isExpired,
+  isOver,
+} from "../bookings/booking.ts";
+import { START_MESSAGES } from "../bookings/slots.ts";
 import type { CarFields } from "../cars/car-writes.ts";
 import type { Commission, Sale } from "../sales/store.ts";
 import type { BookingStatus, CarStatus } from "../shared/enums.ts";
-import { type Refusal, refuse, refuseField } from "../shared/refusals.ts";
-import { overlaps } from "../shared/showroom-time.ts";
+import { ok, type Refusal, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import { localDate, overlaps } from "../shared/showroom-time.ts";
+import {
+  type Booker,
+  checkStart,
+  driveAt,
+  type Schedule,
+  footprintOf as spanOf,
+} from "../showrooms/schedule.ts";
 
-/** The state of one car: its status (`undefined`: there is no such car) and its active bookings by id. */
+/**
+ * The state of one car: its status and the schedule of its showroom (`undefined`: there is no such car), and its active
+ * bookings by id. Holds that have expired may be among them.
+ */
 export type CarState = {
   status: CarStatus | undefined;
+  schedule: Schedule | undefined;
   active: ReadonlyMap<string, Booking>;
 };
 
 /** A command about a booking of the car. */
 export type BookingCommand =
-  | { type: "book"; customerId: string; startAt: number; notes: string }
+  /** `heldUntil`: it is a hold, which the customer still has to confirm. */
+  | { type: "book"; customerId: string; startAt: number; notes: string; heldUntil?: number | undefined }
+  /** Makes a booking of a hold. */
+  | { type: "confirm"; bookingId: string }
   /** `by`: the staff member who decides; absent when the customer does. */
   | {
       type: "transition";
@@ -48,6 +71,7 @@ export type Command = BookingCommand | StatusCommand;
 /** The change of a command. `before` is the booking before it. */
 export type Change =
   | { type: "booked"; booking: Booking }
+  | { type: "confirmed"; booking: Booking; before: Booking }
   | { type: "transitioned"; booking: Booking; before: Booking; by: "customer" | "staff" }
   | { type: "rescheduled"; booking: Booking; before: Booking }
   | {
@@ -61,7 +85,7 @@ export type Change =
     };
 
 /** The inputs of a decision besides the state of the car. */
-export type DecisionContext = { carId: string; now: number; newId: string; hours: Hours };
+export type DecisionContext = { carId: string; now: number; newId: string };
 
 /** The result of `decide`. Without a change, the state is already as requested. */
 export type Decision =
@@ -70,10 +94,13 @@ export type Decision =
   | { ok: false; refusal: Refusal };
 
 /** Decides about a command. */
-export function decide(state: CarState, command: Command, context: DecisionContext): Decision {
+export function decide(state: CarState, command: Command, { now, ...given }: DecisionContext): Decision {
+  const context = { ...given, now: notBehind(state, now) };
   switch (command.type) {
     case "book":
       return decideBook(state, command, context);
+    case "confirm":
+      return decideConfirm(state, command, context);
     case "transition":
       return decideTransition(state, command, context);
     case "reschedule":
@@ -88,18 +115,29 @@ export function decide(state: CarState, command: Command, context: DecisionConte
   }
 }
 
+/**
+ * The time of a decision: not before the changes that it builds on, which may have been made by a clock that is ahead. A
+ * hold that had ended for them has ended for this decision.
+ */
+function notBehind({ active }: CarState, now: number): number {
+  let latest = now;
+  for (const { updatedAt } of active.values()) latest = Math.max(latest, updatedAt);
+  return latest;
+}
+
 type Of<Type extends Command["type"]> = Extract<Command, { type: Type }>;
 
 function decideBook(state: CarState, command: Of<"book">, context: DecisionContext): Decision {
   const { carId, now, newId } = context;
-  const refusal = checkSlot(state, command.startAt, context);
-  if (refusal) return refusal;
-  const { customerId, notes, startAt } = command;
+  const { customerId, notes, startAt, heldUntil = null } = command;
+  const place = findPlace(state, startAt, context, { byStaff: false });
+  if (!place.ok) return place;
   const booking: Booking = {
     id: newId,
     carId,
     customerId,
-    ...slotAt(startAt),
+    ...place.value,
+    heldUntil,
     status: "PENDING",
     notes,
     reason: "",
@@ -111,11 +149,23 @@ function decideBook(state: CarState, command: Of<"book">, context: DecisionConte
   return { ok: true, change: { type: "booked", booking } };
 }
 
+function decideConfirm(state: CarState, command: Of<"confirm">, { now }: DecisionContext): Decision {
+  const before = state.active.get(command.bookingId);
+  if (!before) return refuse("illegal_transition");
+  // The command was repeated, because its first response was lost.
+  if (before.heldUntil === null) return { ok: true, change: undefined, booking: before };
+  if (isExpired(before, now)) return refuse("hold_expired");
+  return {
+    ok: true,
+    change: { type: "confirmed", before, booking: changed(before, now, { heldUntil: null }) },
+  };
+}
+
 function decideTransition(state: CarState, command: Of<"transition">, { now }: DecisionContext): Decision {
   const { bookingId, to: status, by, reason = "" } = command;
   // A booking that is not active has reached its last status.
   const before = state.active.get(bookingId);
-  if (!before || !canTransition(before.status, status)) return refuse("illegal_transition");
+  if (!before || !canTransition(before, status, now)) return refuse("illegal_transition");
   const fault = checkTime(before, status, now);
   if (fault) return refuse(fault);
   const booking = changed(before, now, { status, reason, handledBy: by ?? before.handledBy });
@@ -124,14 +174,14 @@ function decideTransition(state: CarState, command: Of<"transition">, { now }: D
 
 function decideReschedule(state: CarState, command: Of<"reschedule">, context: DecisionContext): Decision {
   const before = state.active.get(command.bookingId);
-  if (!before) return refuse("illegal_transition");
+  if (!before || before.heldUntil !== null) return refuse("illegal_transition");
   if (isOver(before, context.now)) return refuse("too_late");
   // The command was repeated, because its first response was lost.
   if (before.startAt === command.startAt) return { ok: true, change: undefined, booking: before };
-  const refusal = checkSlot(state, command.startAt, context, before.id);
-  if (refusal) return refusal;
+  const place = findPlace(state, command.startAt, context, { byStaff: command.confirmed }, before.id);
+  if (!place.ok) return place;
   const status = command.confirmed ? before.status : "PENDING";
-  const booking = changed(before, context.now, { ...slotAt(command.startAt), status });
+  const booking = changed(before, context.now, { ...place.value, status });
   return { ok: true, change: { type: "rescheduled", before, booking } };
 }
 
@@ -145,27 +195,45 @@ function decideStatus(state: CarState, command: StatusCommand, { carId, now }: D
   const cancelled = isBookable(to)
     ? []
     : [...state.active.values()]
-        .filter((booking) => booking.startAt > now)
+        .filter((booking) => booking.startAt > now && !isExpired(booking, now))
         .map((booking) => changed(booking, now, { status: "CANCELLED" }));
   return { ok: true, change: { type: "status_changed", command, carId, from, to, cancelled, at: now } };
 }
 
-/** Why the slot at `startAt` cannot be booked. The booking `except`, which is to be moved, does not count. */
-function checkSlot(
-  state: CarState,
+/** When and where a drive takes place. */
+type Place = Pick<
+  Booking,
+  "startAt" | "endAt" | "showroomId" | "localDate" | "footprintStartAt" | "footprintEndAt"
+>;
+
+/**
+ * The place of a drive that begins at `startAt`, or why the car cannot be booked then. The booking `except`, which is to
+ * be moved, does not count.
+ */
+function findPlace(
+  { status, schedule, active }: CarState,
   startAt: number,
-  { now, hours }: DecisionContext,
+  { now }: DecisionContext,
+  booker: Booker,
   except?: string,
-): { ok: false; refusal: Refusal } | undefined {
-  if (!state.status) return refuse("car_not_found");
-  const fault = checkStart(startAt, now, hours);
+): Result<Place> {
+  if (!status || !schedule) return refuse("car_not_found");
+  const fault = checkStart(schedule, startAt, now, booker);
   if (fault) return refuseField("start_at", fault, START_MESSAGES[fault]);
-  if (!isBookable(state.status)) return refuse("car_not_bookable");
-  const slot = slotAt(startAt);
-  const taken = [...state.active.values()];
-  if (taken.some((other) => other.id !== except && overlaps(slot, other)))
-    return refuse("slot_taken", { alternatives: nearestFree(startAt, taken, now, hours) });
-  return undefined;
+  if (!isBookable(status)) return refuse("car_not_bookable");
+  const footprint = spanOf(schedule, startAt);
+  for (const other of active.values())
+    if (other.id !== except && !isExpired(other, now) && overlaps(footprint, footprintOf(other)))
+      return refuse("slot_taken");
+  const drive = driveAt(schedule, startAt);
+  const hasBuffers = footprint.startAt < drive.startAt || footprint.endAt > drive.endAt;
+  return ok({
+    ...drive,
+    showroomId: schedule.showroomId,
+    localDate: localDate(startAt, schedule.timeZone),
+    footprintStartAt: hasBuffers ? footprint.startAt : null,
+    footprintEndAt: hasBuffers ? footprint.endAt : null,
+  });
 }
 
 const changed = (before: Booking, now: number, change: Partial<Booking>): Booking => ({
@@ -179,11 +247,27 @@ const changed = (before: Booking, now: number, change: Partial<Booking>): Bookin
 export const bookingsOf = (change: Change): readonly Booking[] =>
   change.type === "status_changed" ? change.cancelled : [change.booking];
 
+/** Whether a state has the booking as a change left it. It does not show changes after which no booking is active. */
+export const shows = ({ active }: CarState, change: Change): boolean =>
+  change.type !== "status_changed" && isResultOf(change, active.get(change.booking.id));
+
+/**
+ * Whether a stored booking is as a change left it, or as the closing of its customer's account, which waits for no
+ * coordinator, left it after the change: cancelled, at the place of the change, and changed once more.
+ */
+export function isResultOf(change: { booking: Booking }, stored: Booking | undefined): boolean {
+  const { sequence, status, startAt, updatedAt } = change.booking;
+  if (stored?.startAt !== startAt) return false;
+  const isAsLeft = stored.sequence === sequence && stored.status === status && stored.updatedAt === updatedAt;
+  const isClosed = isActive(status) && stored.status === "CANCELLED" && stored.sequence === sequence + 1;
+  return isAsLeft || isClosed;
+}
+
 /** The state of the car after a change. */
 export function apply(state: CarState, change: Change): CarState {
   const active = new Map(state.active);
   for (const booking of bookingsOf(change))
     if (isActive(booking.status)) active.set(booking.id, booking);
     else active.delete(booking.id);
-  return { status: change.type === "status_changed" ? change.to : state.status, active };
+  return { ...state, status: change.type === "status_changed" ? change.to : state.status, active };
 }

@@ -14,8 +14,11 @@ const KIND_OF_STATUS: Partial<Record<BookingStatus, BookingKind>> = {
 export function noticesOf(change: Change, staffAddress: string): Notice[] {
   const staff = { address: staffAddress };
   switch (change.type) {
-    case "booked": {
+    case "booked":
+    case "confirmed": {
       const { booking } = change;
+      // A hold concerns nobody before it is confirmed.
+      if (booking.heldUntil !== null) return [];
       return [
         notice("booking_received", customerOf(booking), booking),
         notice("staff_booking", staff, booking),
@@ -23,6 +26,7 @@ export function noticesOf(change: Change, staffAddress: string): Notice[] {
     }
     case "transitioned": {
       const { booking, by } = change;
+      if (booking.heldUntil !== null) return [];
       const kind = KIND_OF_STATUS[booking.status];
       // An approval after the drive only allows staff to complete it. The customer has nothing to look forward to.
       if (!kind || (booking.status === "APPROVED" && isOver(booking, booking.updatedAt))) return [];
@@ -44,9 +48,9 @@ export function noticesOf(change: Change, staffAddress: string): Notice[] {
     case "status_changed": {
       const reason = change.to === "SOLD" ? "car_sold" : "car_removed";
       return [
-        ...change.cancelled.map((booking) =>
-          notice("booking_cancelled", customerOf(booking), booking, { reason }),
-        ),
+        ...change.cancelled
+          .filter(({ heldUntil }) => heldUntil === null)
+          .map((booking) => notice("booking_cancelled", customerOf(booking), booking, { reason })),
         ...saleNotices(change),
       ];
     }

@@ -18,7 +18,10 @@ export type CarFields = Partial<
 >;
 
 /** The row of a new car. */
-export function newCar(input: WholeCar, more: { id: string; now: number; currency: string }): Car {
+export function newCar(
+  input: WholeCar,
+  more: { id: string; now: number; currency: string; showroomId: string },
+): Car {
   return {
     id: more.id,
     vin: input.vin,
@@ -42,6 +45,7 @@ export function newCar(input: WholeCar, more: { id: string; now: number; currenc
     discountRank: input.discount_price ?? -1,
     currency: input.currency ?? more.currency,
     status: input.status ?? "AVAILABLE",
+    showroomId: more.showroomId,
     location: input.location,
     description: input.description,
     createdAt: more.now,
@@ -74,6 +78,7 @@ export const fieldsOf = (change: CarChange): CarFields => ({
   basePriceCents: change.base_price,
   discountPriceCents: change.discount_price,
   currency: change.currency,
+  showroomId: change.showroom,
   location: change.location,
   description: change.description,
 });
@@ -102,6 +107,8 @@ export function refusalOf(violation: Violation | undefined): Refusal | undefined
       return field("vin", "taken", "Another car has this VIN");
     case "check:cars_discount_price_range":
       return field("discount_price", "above_base_price", "Must not exceed base_price");
+    case "unknown_showroom":
+      return field("showroom", "unknown", "There is no such showroom");
     case VERSION_STALE:
       return { code: "precondition_failed" };
     default:

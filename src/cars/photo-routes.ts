@@ -63,15 +63,15 @@ export const photoRoutes = router
     const limits = { field: "file", maxFileBytes: MAX_FILE_BYTES, withinMs: MAX_ARRIVAL_MS };
     const uploaded = await withUpload(deps, caller, id, expectedVersions(c), isKeyed, async (upload) => {
       const { alt_text, is_primary } = await readForm(c, newPhoto, limits, async (piece) =>
-        unwrap(c, await upload.file.write(piece)),
+        unwrap(await upload.file.write(piece)),
       );
-      const { picture, sha256 } = unwrap(c, await upload.file.end());
+      const { picture, sha256 } = unwrap(await upload.file.end());
       return once(c, caller.id, { file: sha256, alt_text, is_primary }, async (key) => {
         const described = { altText: alt_text, wantsPrimary: is_primary };
-        return c.json(unwrap(c, await addPhoto(deps, caller, upload, picture, described, key)), 201);
+        return c.json(unwrap(await addPhoto(deps, caller, upload, picture, described, key)), 201);
       });
     });
-    return unwrap(c, uploaded);
+    return unwrap(uploaded);
   })
   .openapi(
     operation("orderPhotos", ["car_not_found", "precondition_failed"], {
@@ -86,7 +86,7 @@ export const photoRoutes = router
       const caller = claimedCaller(c);
       const { id } = c.req.valid("param");
       const { photos } = c.req.valid("json");
-      return c.json(unwrap(c, await orderPhotos(depsOf(c), caller, id, photos, expectedVersions(c))), 200);
+      return c.json(unwrap(await orderPhotos(depsOf(c), caller, id, photos, expectedVersions(c))), 200);
     },
   )
   .openapi(
@@ -108,7 +108,7 @@ export const photoRoutes = router
       const { id, photo_id } = c.req.valid("param");
       const change = c.req.valid("json");
       const updated = await updatePhoto(depsOf(c), caller, id, photo_id, change, expectedVersions(c));
-      return c.json(unwrap(c, updated), 200);
+      return c.json(unwrap(updated), 200);
     },
   )
   .openapi(
@@ -124,7 +124,7 @@ export const photoRoutes = router
     async (c) => {
       const caller = claimedCaller(c);
       const { id, photo_id } = c.req.valid("param");
-      unwrap(c, await removePhoto(depsOf(c), caller, id, photo_id, expectedVersions(c)));
+      unwrap(await removePhoto(depsOf(c), caller, id, photo_id, expectedVersions(c)));
       return c.body(null, 204);
     },
   );
@@ -161,14 +161,13 @@ export const photoFileRoutes = createRouter().openapi(
     const deps = depsOf(c);
     // The name is the entity tag, so the file itself is not needed to know that the caller's copy is current.
     if (isKnown(c, etag)) {
-      const { tags } = unwrap(c, await openFile(deps, name, async () => undefined));
+      const { tags } = unwrap(await openFile(deps, name, async () => undefined));
       return c.body(null, 304, headersWith(tags));
     }
     const isHead = c.req.method === "HEAD";
     const wantsPart = !isHead && (c.req.header("If-Range") ?? etag) === etag;
     const range = wantsPart ? readRange(c.req.header("Range")) : undefined;
     const { object: found, tags } = unwrap(
-      c,
       await openFile<R2Object | R2ObjectBody>(deps, name, () =>
         isHead ? c.env.PHOTOS.head(name) : getObject(c.env.PHOTOS, name, range),
       ),

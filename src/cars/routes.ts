@@ -53,7 +53,7 @@ export const carRoutes = createRouter()
       const query = c.req.valid("query");
       return answerRead(c, async () => {
         if (isCostlyList(query)) await limitCostly(c);
-        const found = unwrap(c, await listCars(depsOf(c), claimedStaff(c), query));
+        const found = unwrap(await listCars(depsOf(c), claimedStaff(c), query));
         return { body: framePage(c, query, found, (car) => car) };
       });
     },
@@ -73,7 +73,7 @@ export const carRoutes = createRouter()
       const filters = c.req.valid("query");
       return answerRead(c, async () => {
         if (areCostlyFacets(filters)) await limitCostly(c);
-        return { body: unwrap(c, await countCarFacets(depsOf(c), claimedStaff(c), filters)) };
+        return { body: unwrap(await countCarFacets(depsOf(c), claimedStaff(c), filters)) };
       });
     },
   )
@@ -89,7 +89,7 @@ export const carRoutes = createRouter()
     async (c) =>
       answerRead(c, async () => {
         const found = await getCar(depsOf(c), claimedStaff(c), c.req.valid("param").id);
-        const { body, version } = unwrap(c, found);
+        const { body, version } = unwrap(found);
         return { body, tag: versionTag(version) };
       }),
   )
@@ -158,7 +158,7 @@ export const carRoutes = createRouter()
     }),
     async (c) => {
       const caller = claimedCaller(c);
-      unwrap(c, await removeCar(depsOf(c), caller, c.req.valid("param").id, expectedVersions(c)));
+      unwrap(await removeCar(depsOf(c), caller, c.req.valid("param").id, expectedVersions(c)));
       return c.body(null, 204);
     },
   );
@@ -172,7 +172,7 @@ const limitCostly = (c: Context<AppEnv>): Promise<void> =>
 
 /** Answers with the written car; its version becomes the entity tag. */
 function withTag(c: Context<AppEnv>, result: Result<VersionedCar>) {
-  const { body, version } = unwrap(c, result);
+  const { body, version } = unwrap(result);
   c.header("ETag", versionTag(version));
   return body;
 }

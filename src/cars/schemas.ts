@@ -55,6 +55,7 @@ export const carSchema = z
     }),
     currency: z.string().openapi({ example: "EUR" }),
     status: z.enum(CAR_STATUSES),
+    showroom: id.openapi({ description: "Where it stands, and where its test drives begin" }),
     location: z.enum(CAR_LOCATIONS),
     description: z.string(),
     created_at: instant,
@@ -83,6 +84,7 @@ const filters = {
   transmission: z.enum(TRANSMISSIONS).optional(),
   drive_type: z.enum(DRIVE_TYPES).optional(),
   status: z.enum(CAR_STATUSES).optional(),
+  showroom: id.optional(),
   location: z.enum(CAR_LOCATIONS).optional(),
   // Nobody reads these words, so they may be pasted with whatever a longer text may have.
   search: prose(100).trim().optional().openapi({
@@ -182,6 +184,7 @@ const described = {
   discount_price: moneyInput.nullable().openapi({ type: ["string", "number", "null"], example: "23990.00" }),
   currency: currencyInput,
   status: z.enum(CAR_STATUSES),
+  showroom: id,
   location: z.enum(CAR_LOCATIONS),
   description: prose(10_000),
 };
@@ -207,6 +210,9 @@ export const wholeCar = closed({
   discount_price: described.discount_price.default(null),
   currency: described.currency.optional(),
   status: described.status.optional(),
+  showroom: described.showroom.optional().openapi({
+    description: "Can be left out as long as there is one showroom only; a PUT then keeps it",
+  }),
   location: described.location.default("SHOWROOM"),
   description: described.description.default(""),
 }).check(discountFits);

@@ -69,6 +69,7 @@ export function carBody(car: CarRow, origin: string): z.infer<typeof carSchema> 
     price: formatCents(car.priceCents),
     currency: car.currency,
     status: car.status,
+    showroom: car.showroomId,
     location: car.location,
     description: car.description,
     created_at: formatInstant(car.createdAt),

@@ -9,6 +9,7 @@ import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import { type ClaimedCaller, isStaff } from "../shared/callers.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import { activeShowrooms } from "../showrooms/store.ts";
 import { fieldsOf, insertCar, newCar, refusalOf, updateCar } from "./car-writes.ts";
 import type { Versions } from "./optimistic-locking.ts";
 import { photosTag } from "./photo-storage.ts";
@@ -65,7 +66,7 @@ export async function getCar(
     : refuse("car_not_found");
 }
 
-/** Adds a car to the stock. One round trip. */
+/** Adds a car to the stock. One round trip, and one more without a showroom: it is then the only one that there is. */
 export async function createCar(
   deps: Deps,
   claimed: ClaimedCaller,
@@ -74,7 +75,10 @@ export async function createCar(
 ): Promise<Result<VersionedCar>> {
   if (input.status === "SOLD") return soldByHand();
   const { now, config } = deps;
-  const car = newCar(input, { id: uuidv7(), now, currency: config.defaultCurrency });
+  const showroom = await showroomOf(deps, claimed, input);
+  if (!showroom.ok) return showroom;
+  const more = { id: uuidv7(), now, currency: config.defaultCurrency, showroomId: showroom.value };
+  const car = newCar(input, more);
   const created = versioned(deps, { ...car, photos: "[]" });
   const answer = { status: 201, body: created.body, location: carPath(car.id) } as const;
   const written = await commitCar(deps, claimed, "car.create", car.id, [
@@ -82,6 +86,16 @@ export async function createCar(
     ...storeAnswer(key, answer, now),
   ]);
   return written.ok ? ok(created) : written;
+}
+
+async function showroomOf(deps: Deps, claimed: ClaimedCaller, input: WholeCar): Promise<Result<string>> {
+  if (input.showroom !== undefined) return ok(input.showroom);
+  const read = await readAs(deps, claimed, activeShowrooms({}));
+  if (!read.ok) return read;
+  const [[only, another]] = read.value.rows;
+  return only && !another
+    ? ok(only.id)
+    : refuseField("showroom", "required", "Say in which of the showrooms it stands");
 }
 
 /**

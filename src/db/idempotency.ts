@@ -2,7 +2,7 @@
  * The rows that make retries safe. The stored answer is written in the batch of the effect, so there is no lock that
  * could stay behind: of two equal requests one commits, and the other finds the stored answer.
  */
-import { eq, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import { idempotencyKeys } from "./schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "./statement.ts";
 
@@ -35,6 +35,18 @@ export const storeAnswer = (
   answer: StoredAnswer,
   now: number,
 ): Statement[] => (key ? [insertInto(idempotencyKeys, storedAnswerRow(key, answer, now))] : []);
+
+/**
+ * The statement that completes a stored answer with what is known only after the effect. When two requests complete it,
+ * the first one stays.
+ */
+export const completeAnswer = (key: IdempotencyKey, incomplete: unknown, complete: unknown): Statement =>
+  statementOf(
+    build
+      .update(idempotencyKeys)
+      .set({ body: JSON.stringify(complete) })
+      .where(and(eq(idempotencyKeys.id, key.id), eq(idempotencyKeys.body, JSON.stringify(incomplete)))),
+  );
 
 /** The query for the stored answer of a key. */
 export const storedAnswer = compile(

@@ -10,7 +10,8 @@ type RowOf<Q> = Q extends { _: { result: (infer Row)[] } } ? Row : never;
 
 /**
  * Describes a list. The set of given filters decides the text of its queries, so each set is built once.
- * @param parts `rows` and `count` begin the two selects; a condition holds `sql.placeholder` under its own name
+ * @param parts `rows` and `count` begin the two selects; a condition holds `sql.placeholder` under its own name, and may
+ *   hold others that are given with it
  * @returns a function from filters and a page to the two queries
  */
 export function listing<Name extends string, Q extends SQLiteSelect>(parts: {
@@ -35,7 +36,10 @@ export function listing<Name extends string, Q extends SQLiteSelect>(parts: {
       compile(parts.count().where(which)),
     ] as const;
   };
-  return (filters: Readonly<Partial<Record<Name, unknown>>>, page: { limit: number; offset: number }) => {
+  return (
+    filters: Readonly<Partial<Record<Name, unknown>> & Record<string, unknown>>,
+    page: { limit: number; offset: number },
+  ) => {
     const names = (Object.keys(parts.conditions) as Name[]).filter((name) => filters[name] !== undefined);
     const key = names.join();
     const [rows, count] = known.get(key) ?? build(names);

@@ -12,6 +12,7 @@ import {
   index,
   integer,
   primaryKey,
+  real,
   sqliteTable,
   sqliteView,
   text,
@@ -27,10 +28,12 @@ import {
   NOTIFICATION_KINDS,
   NOTIFICATION_STATUSES,
   PAYMENT_METHODS,
+  RESOURCE_KINDS,
   ROLES,
   TRANSMISSIONS,
 } from "../shared/enums.ts";
 import { MAX_CENTS, MAX_RATE } from "../shared/money.ts";
+import type { OpeningWindow, WeeklyHours } from "../shared/opening-hours.ts";
 
 const oneOf = (column: AnySQLiteColumn, words: readonly string[]): SQL =>
   sql`${column} IN (${sql.raw(words.map((word) => `'${word}'`).join(", "))})`;
@@ -239,6 +242,108 @@ const covering = (
   return [...first, ...[...looked, ...kinds].filter((column) => !first.includes(column))];
 };
 
+/**
+ * The showroom that a new database has. Whatever names no showroom belongs to it. Its name, time zone and horizon are
+ * those of the configuration until an administrator sets them.
+ */
+export const FIRST_SHOWROOM = "00000000-0000-7000-8000-000000000001";
+
+/**
+ * The places where cars stand and drives begin. `hours` are the windows of each weekday, as JSON. A trigger raises
+ * `version` on every change, also of the special hours.
+ */
+export const showrooms = sqliteTable(
+  "showrooms",
+  {
+    id: text().primaryKey(),
+    code: text().notNull(),
+    /** NULL: SHOWROOM_NAME of the configuration. */
+    name: text(),
+    address: text().notNull().default(""),
+    postalCode: text("postal_code").notNull().default(""),
+    city: text().notNull().default(""),
+    country: text().notNull().default(""),
+    latitude: real(),
+    longitude: real(),
+    phone: text().notNull().default(""),
+    email: text(),
+    /** NULL: SHOWROOM_TIME_ZONE of the configuration. */
+    timeZone: text("time_zone"),
+    isActive: integer("is_active", { mode: "boolean" }).notNull().default(true),
+    hours: text({ mode: "json" }).notNull().$type<WeeklyHours>(),
+    slotMinutes: integer("slot_minutes").notNull().default(60),
+    stepMinutes: integer("step_minutes").notNull().default(60),
+    bufferBeforeMinutes: integer("buffer_before_minutes").notNull().default(0),
+    bufferAfterMinutes: integer("buffer_after_minutes").notNull().default(0),
+    leadMinutes: integer("lead_minutes").notNull().default(0),
+    /** NULL: BOOKING_HORIZON_DAYS of the configuration. */
+    horizonDays: integer("horizon_days"),
+    version: integer().notNull().default(1),
+    createdAt: integer("created_at").notNull(),
+    updatedAt: integer("updated_at").notNull(),
+  },
+  (t) => [
+    uniqueIndex("showrooms_code").on(sql`lower(${t.code})`),
+    check("showrooms_code_form", sql`${t.code} <> '' AND length(${t.code}) <= 40`),
+    check("showrooms_name_length", atMost(t.name, 200)),
+    check("showrooms_place", sql`(${t.latitude} IS NULL) = (${t.longitude} IS NULL)`),
+    check("showrooms_latitude_range", between(t.latitude, -90, 90)),
+    check("showrooms_longitude_range", between(t.longitude, -180, 180)),
+    check("showrooms_hours_json", sql`json_valid(${t.hours})`),
+    check("showrooms_slot_minutes_range", between(t.slotMinutes, 15, 480)),
+    check("showrooms_step_minutes_range", between(t.stepMinutes, 5, 480)),
+    check("showrooms_buffer_before_range", between(t.bufferBeforeMinutes, 0, 240)),
+    check("showrooms_buffer_after_range", between(t.bufferAfterMinutes, 0, 240)),
+    check("showrooms_lead_range", between(t.leadMinutes, 0, 43_200)),
+    check("showrooms_horizon_range", between(t.horizonDays, 1, 3650)),
+  ],
+);
+
+/** Windows that replace those of whole local days. Of two for one day, the later one counts. */
+export const specialHours = sqliteTable(
+  "special_hours",
+  {
+    id: text().primaryKey(),
+    showroomId: text("showroom_id")
+      .notNull()
+      .references(() => showrooms.id),
+    fromDate: text("from_date").notNull(),
+    toDate: text("to_date").notNull(),
+    windows: text({ mode: "json" }).notNull().$type<readonly OpeningWindow[]>(),
+    reason: text().notNull().default(""),
+    createdAt: integer("created_at").notNull(),
+  },
+  (t) => [
+    index("special_hours_showroom").on(t.showroomId, t.toDate),
+    check("special_hours_from_before_to", sql`${t.fromDate} <= ${t.toDate}`),
+    check("special_hours_windows_json", sql`json_valid(${t.windows})`),
+    check("special_hours_reason_length", atMost(t.reason, 500)),
+  ],
+);
+
+/**
+ * What can be in one place only (a car with its buffers, a customer), and when it is in use. Triggers on bookings write
+ * it, and refuse two that overlap. A hold's allocation counts until `expiresAt`. WITHOUT ROWID, which Drizzle cannot say.
+ */
+export const allocations = sqliteTable(
+  "allocations",
+  {
+    kind: text({ enum: RESOURCE_KINDS }).notNull(),
+    resourceId: text("resource_id").notNull(),
+    startAt: integer("start_at").notNull(),
+    endAt: integer("end_at").notNull(),
+    bookingId: text("booking_id").notNull(),
+    expiresAt: integer("expires_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.kind, t.resourceId, t.startAt, t.bookingId] }),
+    check("allocations_kind_known", oneOf(t.kind, RESOURCE_KINDS)),
+    check("allocations_end_after_start", sql`${t.endAt} > ${t.startAt}`),
+    // Limits how far back the overlap trigger must search.
+    check("allocations_at_most_a_day", sql`${t.endAt} - ${t.startAt} <= 86400000`),
+  ],
+);
+
 /** The stock. `makeKey` and `modelKey` are case-folded for comparison. */
 export const cars = sqliteTable(
   "cars",
@@ -270,6 +375,8 @@ export const cars = sqliteTable(
       .generatedAlwaysAs(sql`coalesce(discount_price_cents, -1)`, { mode: "stored" }),
     currency: text().notNull(),
     status: text({ enum: CAR_STATUSES }).notNull().default("AVAILABLE"),
+    /** Where it stands. A foreign key by triggers. */
+    showroomId: text("showroom_id").notNull().default(FIRST_SHOWROOM),
     location: text({ enum: CAR_LOCATIONS }).notNull().default("SHOWROOM"),
     description: text().notNull().default(""),
     createdAt: integer("created_at").notNull(),
@@ -293,6 +400,8 @@ export const cars = sqliteTable(
     index("cars_by_body_type").on(...covering(t, t.bodyType, t.createdAt, t.id)),
     index("cars_by_transmission").on(...covering(t, t.transmission, t.createdAt, t.id)),
     index("cars_by_drive_type").on(...covering(t, t.driveType, t.createdAt, t.id)),
+    // Narrow, because together with other filters theirs exclude more cars: a change of price does not write it.
+    index("cars_by_showroom").on(t.showroomId, t.createdAt, t.id, t.status),
     check("cars_vin_form", sql`${t.vin} = upper(${t.vin}) AND length(${t.vin}) BETWEEN 1 AND 32`),
     check("cars_make_length", sql`length(${t.make}) BETWEEN 1 AND 50`),
     check("cars_model_length", sql`length(${t.model}) BETWEEN 1 AND 50`),
@@ -411,6 +520,15 @@ export const bookings = sqliteTable(
     sequence: integer().notNull().default(0),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
+    /** Where the drive begins: the showroom of the car when it was booked. A foreign key by triggers. */
+    showroomId: text("showroom_id").notNull().default(FIRST_SHOWROOM),
+    /** The showroom's local day on which the drive begins. NULL: the day in the time zone of the configuration. */
+    localDate: text("local_date"),
+    /** The drive with its buffers, for which its car is occupied. NULL: without buffers. */
+    footprintStartAt: integer("footprint_start_at"),
+    footprintEndAt: integer("footprint_end_at"),
+    /** Until when a hold, which is a PENDING booking that is not confirmed, occupies its slot. NULL: it is no hold. */
+    heldUntil: integer("held_until"),
   },
   (t) => [
     index("bookings_customer").on(t.customerId, t.startAt, t.id),
@@ -418,6 +536,9 @@ export const bookings = sqliteTable(
     // each booking a row written, as much as a thousand rows read, and each change of a status another.
     index("bookings_car").on(t.carId, t.startAt, t.id),
     index("bookings_start").on(t.startAt, t.id),
+    index("bookings_held")
+      .on(t.customerId)
+      .where(sql`${t.heldUntil} IS NOT NULL AND ${t.status} = 'PENDING'`),
     index("bookings_handled").on(t.handledBy, t.startAt).where(sql`${t.status} = 'COMPLETED'`),
     check("bookings_status_known", oneOf(t.status, BOOKING_STATUSES)),
     check("bookings_end_after_start", sql`${t.endAt} > ${t.startAt}`),

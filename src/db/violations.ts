@@ -2,6 +2,15 @@
 
 const RAISED = [
   "slot_taken",
+  "customer_busy",
+  "salesperson_busy",
+  "hold_expired",
+  "too_many_holds",
+  "schedule_changed",
+  "unknown_showroom",
+  "last_showroom",
+  "has_bookings",
+  "too_many_special_hours",
   "car_not_bookable",
   "illegal_transition",
   "too_early",
@@ -22,7 +31,7 @@ const RAISED = [
 ] as const;
 
 /**
- * A code raised by a trigger, a unique index (first column as `table.column`), a missing value, a CHECK, a foreign key,
+ * A code raised by a trigger, a unique index (first column as `table.column`, or its name when it is on an expression), a missing value, a CHECK, a foreign key,
  * or other.
  */
 export type Violation =
@@ -42,7 +51,7 @@ export function violationOf(error: unknown): Violation | undefined {
     if (!e.message.includes("SQLITE_CONSTRAINT")) continue;
     const raised = RAISED.find((code) => e.message.includes(`${code}: SQLITE_CONSTRAINT`));
     if (raised) return raised;
-    const unique = /UNIQUE constraint failed: ([\w.]+)/.exec(e.message);
+    const unique = /UNIQUE constraint failed: (?:index ')?([\w.]+)/.exec(e.message);
     if (unique) return `unique:${unique[1]}`;
     const missing = /NOT NULL constraint failed: ([\w.]+)/.exec(e.message);
     if (missing) return `null:${missing[1]}`;

@@ -8,6 +8,7 @@ const TAGS = {
   Cars: "The stock, and the free slots of each car",
   Photos: "Photos of cars, and their files",
   Bookings: "Test drives",
+  Showrooms: "Where cars stand, and when test drives may begin",
   Sales: "Sales of cars, and voiding them",
   Staff: "Staff members and their metrics",
   Notifications: "E-mail notifications and their delivery status",

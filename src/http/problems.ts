@@ -29,6 +29,12 @@ export const PROBLEMS = {
   method_not_allowed: { status: 405, title: "This path does not support this method" },
   upload_timeout: { status: 408, title: "The upload took too long" },
   slot_taken: { status: 409, title: "This slot is taken" },
+  customer_busy: { status: 409, title: "The customer has another test drive at this time" },
+  hold_expired: { status: 409, title: "The slot was not confirmed in time" },
+  too_many_holds: { status: 409, title: "The customer has two slots to confirm already" },
+  last_showroom: { status: 409, title: "The last active showroom must stay open" },
+  has_bookings: { status: 409, title: "Coming test drives do not allow this" },
+  too_many_special_hours: { status: 409, title: "The showroom has the maximum number of special hours" },
   car_not_bookable: { status: 409, title: "This car can no longer be booked" },
   too_many_bookings: { status: 409, title: "The customer has the maximum number of active bookings" },
   already_sent: { status: 409, title: "This notification has been sent" },
@@ -118,10 +124,8 @@ export function invalid(
 /**
  * Converts a refusal to a problem. An unknown code, from a coordinator of a newer or older version, becomes
  * `unavailable`.
- * @param timeZone the showroom's; alternatives are written in it
  */
-function toProblem(refusal: Refusal, timeZone: string): Problem {
-  const { code, detail, faults, alternatives, retryAfter, policy } = refusal;
+function toProblem({ code, detail, faults, alternatives, retryAfter, policy }: Refusal): Problem {
   if (!Object.hasOwn(PROBLEMS, code)) return new Problem("unavailable");
   if (code === "invalid_request" && faults) return invalid(faults);
   return new Problem(code, detail, {
@@ -129,15 +133,17 @@ function toProblem(refusal: Refusal, timeZone: string): Problem {
     headers: retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) },
     members: {
       ...(faults ? { errors: faults } : {}),
-      ...(alternatives ? { alternatives: alternatives.map((slot) => formatSpan(slot, timeZone)) } : {}),
+      ...(alternatives
+        ? { alternatives: alternatives.slots.map((slot) => formatSpan(slot, alternatives.timeZone)) }
+        : {}),
     },
   });
 }
 
 /** Returns the value of a result. @throws its refusal as a problem */
-export function unwrap<Value>(c: Context<AppEnv>, result: Result<Value>): Value {
+export function unwrap<Value>(result: Result<Value>): Value {
   if (result.ok) return result.value;
-  throw toProblem(result.refusal, c.get("config").showroom.timeZone);
+  throw toProblem(result.refusal);
 }
 
 /** Writes a problem as the response of `c`. */
@@ -180,7 +186,7 @@ export const problemSchema = z
     alternatives: z
       .array(z.object({ start_at: z.string(), end_at: z.string() }))
       .optional()
-      .openapi({ description: "With `slot_taken`: the nearest free slots" }),
+      .openapi({ description: "With `slot_taken` and `customer_busy`: the nearest slots that are free" }),
   })
   .openapi("Problem");
 

@@ -14,6 +14,8 @@ type CalendarEntry = {
   car: string;
   carUrl: string;
   organizer: { name: string; email: string };
+  /** Where the drive begins. The address may be empty. */
+  place: { name: string; address: string; geo?: { lat: number; lon: number } };
   attendee: { name: string; email: string };
 };
 
@@ -23,7 +25,7 @@ type CalendarEntry = {
  * Instants are in UTC, so that no calendar needs to know the showroom's zone.
  */
 export function calendarFile(entry: CalendarEntry): string {
-  const { booking } = entry;
+  const { booking, place } = entry;
   const on = isActive(booking.status);
   const calendar = ical({
     prodId: { company: "Dealership Edge", product: "Test drives" },
@@ -36,7 +38,10 @@ export function calendarFile(entry: CalendarEntry): string {
     start: new Date(booking.startAt),
     end: new Date(booking.endAt),
     summary: oneLine(`Test drive: ${entry.car}`),
-    location: oneLine(entry.organizer.name),
+    location: {
+      title: oneLine([place.name, place.address].filter((text) => text !== "").join(", ")),
+      ...(place.geo ? { geo: place.geo } : {}),
+    },
     url: entry.carUrl,
     status: !on
       ? ICalEventStatus.CANCELLED

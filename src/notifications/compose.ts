@@ -31,8 +31,8 @@ export async function compose(
   db: Database,
   now: number,
 ): Promise<EmailMessageBuilder> {
-  const sender = { email: config.email.from, name: oneLine(config.showroom.name) };
   const message = await messageOf(row, config, db, now);
+  const sender = { email: config.email.from, name: oneLine(message.showroom.name) };
   return {
     from: sender,
     to: row.recipient,
@@ -61,6 +61,7 @@ export async function compose(
                   car: message.car.name,
                   carUrl: message.car.url,
                   organizer: sender,
+                  place: placeOf(message.showroom, row),
                   attendee: { name: message.customer, email: row.recipient },
                 }),
               ),
@@ -71,9 +72,21 @@ export async function compose(
   };
 }
 
+const placeOf = ({ name, address }: Message["showroom"], { latitude, longitude }: Row) => ({
+  name,
+  address,
+  ...(latitude === null || longitude === null ? {} : { geo: { lat: latitude, lon: longitude } }),
+});
+
 async function messageOf(row: Row, config: Config, db: Database, now: number): Promise<Message> {
   const { kind } = row;
-  const common = { showroom: config.showroom, customer: row.firstName || row.username || "" };
+  const showroom = {
+    name: row.showroomName ?? config.showroom.name,
+    timeZone: row.showroomZone ?? config.showroom.timeZone,
+    address: row.showroomAddress ?? "",
+    phone: row.showroomPhone ?? "",
+  };
+  const common = { showroom, customer: row.firstName || row.username || "" };
   if (kind === "password_reset") {
     if (!row.userId || !row.isActive || row.email !== row.recipient)
       throw new Undeliverable("the account is closed or has another address now");

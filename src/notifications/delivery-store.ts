@@ -1,7 +1,7 @@
 /** The database side of a delivery: claims a notification and records the outcome. */
 import { and, asc, eq, exists, ne, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
-import { bookings, cars, notifications, sales, users } from "../db/schema.ts";
+import { bookings, cars, notifications, sales, showrooms, users } from "../db/schema.ts";
 import { build, compile, type Statement, statementOf } from "../db/statement.ts";
 import type { BookingKind } from "../outbox/notices.ts";
 import { anEarlierOneWaits, isOfSameReader } from "../outbox/outbox.ts";
@@ -76,6 +76,10 @@ const isUnverified = sql`(
   SELECT owner.email_verified_at IS NULL OR owner.pending_email IS "notifications"."recipient"
   FROM users owner WHERE owner.id = "notifications"."user_id")`;
 
+/** The address of a showroom in one line, without the parts that it does not have. */
+const addressOfShowroom = sql`concat_ws(', ', nullif(${showrooms.address}, ''),
+  nullif(trim(${showrooms.postalCode} || ' ' || ${showrooms.city}), ''), nullif(${showrooms.country}, ''))`;
+
 const notificationWithSubject = compile(
   build
     .select({
@@ -99,6 +103,12 @@ const notificationWithSubject = compile(
       make: cars.make,
       model: cars.model,
       year: cars.year,
+      showroomName: sql<string | null>`${showrooms.name}`.as("showroomName"),
+      showroomZone: sql<string | null>`${showrooms.timeZone}`.as("showroomZone"),
+      showroomAddress: sql<string | null>`${addressOfShowroom}`.as("showroomAddress"),
+      showroomPhone: sql<string | null>`${showrooms.phone}`.as("showroomPhone"),
+      latitude: sql<number | null>`${showrooms.latitude}`.as("latitude"),
+      longitude: sql<number | null>`${showrooms.longitude}`.as("longitude"),
       username: users.username,
       firstName: sql<string | null>`${users.firstName}`.as("firstName"),
       email: users.email,
@@ -113,6 +123,7 @@ const notificationWithSubject = compile(
     .leftJoin(bookings, eq(bookings.id, notifications.bookingId))
     .leftJoin(sales, eq(sales.id, notifications.saleId))
     .leftJoin(cars, sql`${cars.id} = coalesce(${bookings.carId}, ${sales.carId})`)
+    .leftJoin(showrooms, sql`${showrooms.id} = coalesce(${bookings.showroomId}, ${cars.showroomId})`)
     .leftJoin(
       users,
       sql`${users.id} = coalesce(${bookings.customerId}, ${sales.customerId}, ${notifications.userId}, ${notifications.facts} ->> '$.userId')`,

@@ -10,11 +10,14 @@ type CarMention = { name: string; url: string };
 
 type BookingKind = Extract<NotificationKind, `booking_${string}`>;
 
+/** The showroom that a message is about. `address` and `phone` may be empty. */
+type ShowroomMention = { name: string; timeZone: string; address: string; phone: string };
+
 /**
  * The input of one message. `customer` is the customer's first name or username. `reason`: the words of the person who
  * declined or cancelled the booking.
  */
-export type Message = { showroom: { name: string; timeZone: string }; customer: string } & (
+export type Message = { showroom: ShowroomMention; customer: string } & (
   | { kind: BookingKind; car: CarMention; booking: BookingFacts; reason: string }
   | { kind: "staff_booking"; car: CarMention; booking: BookingFacts; notes: string; reason: string }
   | { kind: "sale_confirmed"; car: CarMention; sale: SaleFacts }
@@ -59,7 +62,7 @@ function bookingContent({ kind, booking, car, customer, reason, showroom }: Abou
   const moved = previousStartAt !== undefined;
   const day = formatDay(startAt, timeZone);
   const content = {
-    details: timesOf(booking, car, timeZone),
+    details: [...timesOf(booking, car, timeZone), ...(isActive(booking.status) ? placeOf(showroom) : [])],
     link: { label: "See the car", url: car.url },
     footnotes: [zoneNote(timeZone)],
   };
@@ -150,7 +153,7 @@ function staffContent({ booking, car, customer, notes, reason, showroom }: About
     subject: `${event} test drive: ${car.name} on ${when}`,
     heading,
     paragraphs: [paragraph],
-    details: [["Customer", customer], ...timesOf(booking, car, timeZone)],
+    details: [["Customer", customer], ...timesOf(booking, car, timeZone), ["Showroom", showroom.name]],
     quote:
       booking.status === "CANCELLED"
         ? quoted("The customer's reason", reason)
@@ -188,12 +191,12 @@ function closingContent({ user, closing, showroom }: About<"staff_user_deactivat
     details: [
       ["Account", user],
       ["By", by ?? "the customer"],
-      ...drives.map(({ car, startAt, endAt }): [string, string] => [
+      ...drives.map(({ car, startAt, endAt, timeZone }): [string, string] => [
         "Cancelled",
-        `${car}, ${formatTimeRange(startAt, endAt, showroom.timeZone)}`,
+        `${car}, ${formatTimeRange(startAt, endAt, timeZone ?? showroom.timeZone)}`,
       ]),
     ],
-    footnotes: [zoneNote(showroom.timeZone)],
+    footnotes: ["The times are local times of each car's showroom."],
   };
 }
 
@@ -301,6 +304,12 @@ function timesOf(booking: BookingFacts, car: CarMention, timeZone: string): Cont
     ["Before", formatTimeRange(previousStartAt, previousStartAt + (endAt - startAt), timeZone)],
   ];
 }
+
+/** Where a drive begins, and whom to call. */
+const placeOf = ({ name, address, phone }: ShowroomMention): Content["details"] => [
+  ["Where", address === "" ? name : `${name}, ${address}`],
+  ...(phone === "" ? [] : [["Phone", phone] as [string, string]]),
+];
 
 const zoneNote = (timeZone: string): string =>
   `All times are local times of the showroom (${timeZone.replaceAll("_", " ")}).`;

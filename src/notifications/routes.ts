@@ -23,7 +23,7 @@ export const notificationRoutes = createRouter()
     }),
     async (c) => {
       const query = c.req.valid("query");
-      const found = unwrap(c, await listNotifications(depsOf(c), claimedCaller(c), query, window(query)));
+      const found = unwrap(await listNotifications(depsOf(c), claimedCaller(c), query, window(query)));
       return c.json(framePage(c, query, found, notificationBody), 200);
     },
   )
@@ -40,6 +40,6 @@ export const notificationRoutes = createRouter()
     }),
     async (c) => {
       const replayed = await replayNotification(depsOf(c), claimedCaller(c), c.req.valid("param").id);
-      return c.json(notificationBody(unwrap(c, replayed)), 200);
+      return c.json(notificationBody(unwrap(replayed)), 200);
     },
   );

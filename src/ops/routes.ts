@@ -17,5 +17,5 @@ export const opsRoutes = createRouter().openapi(
       "Versions, the last run of the cron, e-mails that wait or have failed, and the results of the last self-checks.",
     responses: { 200: jsonAnswer("The state now", statusSchema) },
   }),
-  async (c) => c.json(unwrap(c, await getStatus(depsOf(c), claimedCaller(c))), 200),
+  async (c) => c.json(unwrap(await getStatus(depsOf(c), claimedCaller(c))), 200),
 );

@@ -26,8 +26,11 @@ const MOST_CARS = 50_000;
 
 /** The coming active bookings, and those of the last day. */
 const activeBookings = (now: number): Query => query`(
-  SELECT id, car_id, customer_id, start_at, end_at FROM bookings
+  SELECT id, car_id, customer_id, start_at, end_at, coalesce(footprint_start_at, start_at) AS occupied_from,
+    coalesce(footprint_end_at, end_at) AS occupied_until
+  FROM bookings
   WHERE start_at > ${now - DAY_MS} AND status IN ('PENDING', 'APPROVED')
+    AND (held_until IS NULL OR held_until > ${now})
   ORDER BY start_at LIMIT ${MOST_BOOKINGS})`;
 
 /** The facets of `car_counts`, each with its value in a row of `cars`, as in the view `car_count_keys`. */
@@ -59,12 +62,25 @@ type Check = (config: Config, now: number) => Query<{ failures: number }>;
 
 /** Each check: how many things break the rule. */
 export const CHECKS = {
-  /** No two active bookings of a car overlap. */
+  /** No two active bookings of a car overlap, with their buffers. */
   bookings_overlap: (_, now) => query`
     SELECT count(*) AS failures FROM ${activeBookings(now)} b WHERE EXISTS (
       SELECT 1 FROM bookings other
       WHERE other.car_id = b.car_id AND other.status IN ('PENDING', 'APPROVED') AND other.id <> b.id
-        AND other.start_at > b.start_at - ${DAY_MS} AND other.start_at < b.end_at AND other.end_at > b.start_at)`,
+        AND (other.held_until IS NULL OR other.held_until > ${now})
+        AND other.start_at > b.start_at - ${DAY_MS} AND other.start_at < b.occupied_until
+        AND coalesce(other.footprint_start_at, other.start_at) < b.occupied_until
+        AND coalesce(other.footprint_end_at, other.end_at) > b.occupied_from)`,
+
+  /** Each active booking has its car and its customer allocated, for the times that it says. */
+  bookings_allocated: (_, now) => query`
+    SELECT count(*) AS failures FROM ${activeBookings(now)} b
+    WHERE NOT EXISTS (
+        SELECT 1 FROM allocations WHERE kind = 'CAR' AND resource_id = b.car_id AND booking_id = b.id
+          AND start_at = b.occupied_from AND end_at = b.occupied_until)
+      OR NOT EXISTS (
+        SELECT 1 FROM allocations WHERE kind = 'CUSTOMER' AND resource_id = b.customer_id AND booking_id = b.id
+          AND start_at = b.start_at AND end_at = b.end_at)`,
 
   /** No customer has more coming bookings than MAX_ACTIVE_BOOKINGS. */
   customer_caps: ({ activeBookings: { most } }, now) => query`

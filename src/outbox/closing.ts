@@ -22,10 +22,12 @@ export const closingNotice = (
         'erased', ?5,
         'drives', (
           SELECT json_group_array(
-            json_object('car', c.year || ' ' || c.make || ' ' || c.model, 'startAt', b.start_at, 'endAt', b.end_at)
+            json_object('car', c.year || ' ' || c.make || ' ' || c.model, 'startAt', b.start_at, 'endAt', b.end_at,
+              'timeZone', (SELECT time_zone FROM showrooms WHERE id = b.showroom_id))
             ORDER BY b.start_at)
           FROM bookings b JOIN cars c ON c.id = b.car_id
-          WHERE b.customer_id = u.id AND b.status IN ('PENDING', 'APPROVED') AND b.start_at > ?6)),
+          WHERE b.customer_id = u.id AND b.status IN ('PENDING', 'APPROVED') AND b.held_until IS NULL
+            AND b.start_at > ?6)),
       ?6, ?6, ?7
     FROM users u WHERE u.id = ?3 AND u.is_active = 1
     RETURNING id`,

@@ -36,7 +36,7 @@ export type ClosingFacts = {
   /** Whether the personal data was erased, too. */
   erased: 0 | 1;
   /** The test drives that were cancelled with it. */
-  drives: Array<{ car: string; startAt: number; endAt: number }>;
+  drives: Array<{ car: string; startAt: number; endAt: number; timeZone?: string | null }>;
 };
 
 /** The kinds of notification about a booking. */

@@ -32,7 +32,7 @@ export const saleRoutes = createRouter()
       const body = c.req.valid("json");
       const caller = claimedCaller(c);
       return once(c, caller.id, body, async (key) => {
-        const sale = unwrap(c, await createSale(depsOf(c), caller, body, key));
+        const sale = unwrap(await createSale(depsOf(c), caller, body, key));
         return c.json(sale, 201, { Location: salePath(sale.id) });
       });
     },
@@ -49,7 +49,7 @@ export const saleRoutes = createRouter()
     }),
     async (c) => {
       const query = c.req.valid("query");
-      const found = unwrap(c, await listSales(depsOf(c), claimedCaller(c), query, window(query)));
+      const found = unwrap(await listSales(depsOf(c), claimedCaller(c), query, window(query)));
       return c.json(
         framePage(c, query, found, (sale) => sale),
         200,
@@ -67,7 +67,7 @@ export const saleRoutes = createRouter()
     }),
     async (c) => {
       const caller = claimedCaller(c);
-      return c.json(unwrap(c, await getSale(depsOf(c), caller, c.req.valid("param").id)), 200);
+      return c.json(unwrap(await getSale(depsOf(c), caller, c.req.valid("param").id)), 200);
     },
   )
   .openapi(
@@ -90,7 +90,7 @@ export const saleRoutes = createRouter()
       const { id } = c.req.valid("param");
       const caller = claimedCaller(c);
       return once(c, caller.id, { reason }, async (key) =>
-        c.json(unwrap(c, await voidSale(depsOf(c), caller, id, reason, key)), 200),
+        c.json(unwrap(await voidSale(depsOf(c), caller, id, reason, key)), 200),
       );
     },
   );

@@ -36,8 +36,15 @@ export const BOOKING_STATUSES = [
 ] as const;
 export type BookingStatus = (typeof BOOKING_STATUSES)[number];
 
+/** The statuses that clients see: a booking that is not confirmed is HELD until its hold ends, and EXPIRED after that. */
+export const SHOWN_BOOKING_STATUSES = [...BOOKING_STATUSES, "HELD", "EXPIRED"] as const;
+export type ShownBookingStatus = (typeof SHOWN_BOOKING_STATUSES)[number];
+
 /** The booking statuses that occupy a slot. */
 export const ACTIVE_BOOKING_STATUSES = ["PENDING", "APPROVED"] as const satisfies readonly BookingStatus[];
+
+/** What can be in one place only at one time. */
+export const RESOURCE_KINDS = ["CAR", "CUSTOMER", "SALESPERSON"] as const;
 
 export const PAYMENT_METHODS = ["CASH", "CARD", "FINANCING", "BANK_TRANSFER", "OTHER"] as const;
 

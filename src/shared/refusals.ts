@@ -14,6 +14,12 @@ export type RefusalCode =
   | "car_not_found"
   | "photo_not_found"
   | "slot_taken"
+  | "customer_busy"
+  | "hold_expired"
+  | "too_many_holds"
+  | "last_showroom"
+  | "has_bookings"
+  | "too_many_special_hours"
   | "car_not_bookable"
   | "too_many_bookings"
   | "already_sent"
@@ -47,8 +53,8 @@ export type Refusal = {
   detail?: string | undefined;
   /** With `invalid_request`: each fault. */
   faults?: readonly FieldFault[] | undefined;
-  /** With `slot_taken`: the nearest free slots. */
-  alternatives?: readonly TimeSpan[] | undefined;
+  /** With `slot_taken` and `customer_busy`: the nearest slots that are free, and the showroom's time zone. */
+  alternatives?: { slots: readonly TimeSpan[]; timeZone: string } | undefined;
   /** With `too_many_requests`: the name of the limit, for the log. */
   policy?: string | undefined;
   /** Seconds after which the same request may succeed. */

@@ -6,6 +6,15 @@ export type TimeSpan = { startAt: number; endAt: number };
 
 export const DAY_MS = 24 * 60 * 60 * 1000;
 
+/** Whether a text is the IANA name of a time zone. An offset such as `+01:00` is none: it knows no clock changes. */
+export function isTimeZone(name: string): boolean {
+  try {
+    return /^[A-Za-z]/.test(name) && new Intl.DateTimeFormat("en", { timeZone: name }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** Whether two spans overlap. */
 export const overlaps = (a: TimeSpan, b: TimeSpan): boolean => a.startAt < b.endAt && b.startAt < a.endAt;
 
@@ -42,10 +51,10 @@ export function isDate(text: string): boolean {
 }
 
 /**
- * Reads an ISO 8601 date and time with `Z` or an offset. Without an offset it is the showroom's local time. Returns
- * `undefined` when the text has another form or the instant does not exist.
+ * Reads an ISO 8601 date and time with `Z` or an offset. Without an offset it is the local time of `timeZone`. Returns
+ * `undefined` when the text has another form, when the instant does not exist, or without an offset and a time zone.
  */
-export function parseInstant(text: string, timeZone: string): number | undefined {
+export function parseInstant(text: string, timeZone?: string): number | undefined {
   const form = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:[0-5]\d(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?$/.exec(text);
   // `Date` reads 30 February and 24:00 as moments of the next day.
   if (!form || !isDate(text.slice(0, 10)) || text.slice(11, 13) === "24") return undefined;
@@ -53,6 +62,7 @@ export function parseInstant(text: string, timeZone: string): number | undefined
     const at = Date.parse(text);
     return Number.isNaN(at) ? undefined : at;
   }
+  if (timeZone === undefined) return undefined;
   try {
     const local = Temporal.PlainDateTime.from(text, { overflow: "reject" });
     const zoned = local.toZonedDateTime(timeZone, { disambiguation: "compatible" });

@@ -35,13 +35,13 @@ export const staffRoutes = createRouter()
         caller.id,
         withoutPassword(body),
         async (key) => {
-          const member = unwrap(c, await createStaff(depsOf(c), caller, body, key));
+          const member = unwrap(await createStaff(depsOf(c), caller, body, key));
           return c.json(member, 201, { Location: staffPath(member.id) });
         },
         async (answer) => {
           const { user: id, username } = staffSchema.parse(answer);
           const created = { id, username };
-          return unwrap(c, await isPasswordOf(depsOf(c), created, body.password, clientAddress(c)));
+          return unwrap(await isPasswordOf(depsOf(c), created, body.password, clientAddress(c)));
         },
       );
     },
@@ -57,7 +57,7 @@ export const staffRoutes = createRouter()
     }),
     async (c) => {
       const query = c.req.valid("query");
-      const found = unwrap(c, await listStaff(depsOf(c), claimedCaller(c), window(query)));
+      const found = unwrap(await listStaff(depsOf(c), claimedCaller(c), window(query)));
       return c.json(framePage(c, query, found, staffBody), 200);
     },
   )
@@ -73,7 +73,7 @@ export const staffRoutes = createRouter()
     }),
     async (c) => {
       const caller = claimedCaller(c);
-      return c.json(staffBody(unwrap(c, await getStaff(depsOf(c), caller, c.req.valid("param").id))), 200);
+      return c.json(staffBody(unwrap(await getStaff(depsOf(c), caller, c.req.valid("param").id))), 200);
     },
   )
   .openapi(
@@ -88,7 +88,7 @@ export const staffRoutes = createRouter()
     async (c) => {
       const caller = claimedCaller(c);
       const { id } = c.req.valid("param");
-      return c.json(unwrap(c, await getStaffMetrics(depsOf(c), caller, id, c.req.valid("query"))), 200);
+      return c.json(unwrap(await getStaffMetrics(depsOf(c), caller, id, c.req.valid("query"))), 200);
     },
   )
   .openapi(
@@ -105,7 +105,7 @@ export const staffRoutes = createRouter()
     async (c) => {
       const caller = claimedCaller(c);
       const { id } = c.req.valid("param");
-      const member = unwrap(c, await updateStaff(depsOf(c), caller, id, c.req.valid("json")));
+      const member = unwrap(await updateStaff(depsOf(c), caller, id, c.req.valid("json")));
       return c.json(staffBody(member), 200);
     },
   );

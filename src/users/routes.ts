@@ -21,7 +21,7 @@ export const userRoutes = createRouter()
       responses: { 200: jsonAnswer("The user", managedUserSchema) },
     }),
     async (c) => {
-      const user = unwrap(c, await getUser(depsOf(c), claimedCaller(c), c.req.valid("param").id));
+      const user = unwrap(await getUser(depsOf(c), claimedCaller(c), c.req.valid("param").id));
       return c.json(managedUserBody(user), 200);
     },
   )
@@ -39,7 +39,7 @@ export const userRoutes = createRouter()
     async (c) => {
       const caller = claimedCaller(c);
       const { is_active } = c.req.valid("json");
-      const user = unwrap(c, await changeUser(depsOf(c), caller, c.req.valid("param").id, is_active));
+      const user = unwrap(await changeUser(depsOf(c), caller, c.req.valid("param").id, is_active));
       return c.json(managedUserBody(user), 200);
     },
   );
@@ -59,7 +59,7 @@ export const ownDataRoutes = createRouter()
     async (c) => {
       const { page } = c.req.valid("query");
       const urlOf = (to: number) => `${c.get("config").publicUrl}/api/auth/me/export/?page=${to}`;
-      const body = unwrap(c, await exportOwnData(depsOf(c), claimedCaller(c), page, urlOf));
+      const body = unwrap(await exportOwnData(depsOf(c), claimedCaller(c), page, urlOf));
       return c.json(body, 200, {
         "Cache-Control": "no-store",
         "Content-Disposition": 'attachment; filename="personal-data.json"',
@@ -80,7 +80,7 @@ export const ownDataRoutes = createRouter()
     async (c) => {
       const caller = claimedCaller(c);
       await limitHashing(c);
-      unwrap(c, await eraseOwnData(depsOf(c), caller, c.req.valid("json").password));
+      unwrap(await eraseOwnData(depsOf(c), caller, c.req.valid("json").password));
       return c.body(null, 204);
     },
   );

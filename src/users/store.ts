@@ -202,7 +202,7 @@ export function exportBody(rows: Rows, now: number, next: string | null): z.infe
       ended_at: instantOrNull(session.endedAt),
     })),
     bookings: rows.bookings.map((booking) => ({
-      ...bookingBody(booking),
+      ...bookingBody(booking, now),
       updated_at: formatInstant(booking.updatedAt),
     })),
     purchases: rows.purchases.map((sale) => {

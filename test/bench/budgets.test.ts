@@ -7,12 +7,12 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { hashPassword } from "../../src/auth/passwords.ts";
 import { startSession } from "../../src/auth/sessions.ts";
 import { openDatabase } from "../../src/db/client.ts";
-import { carPhotos, cars } from "../../src/db/schema.ts";
+import { carPhotos, cars, FIRST_SHOWROOM } from "../../src/db/schema.ts";
 import { type Cost, costOf, readAccount } from "../../tools/bench/metering.ts";
 import { insertAll } from "../../tools/database/bulk.ts";
 import { demoCars } from "../../tools/demo/demo-data.ts";
 import { png } from "../support/images.ts";
-import { booking, call, car, iso, person, slot } from "../support/world.ts";
+import { booking, call, car, iso, person, slot, ZONE } from "../support/world.ts";
 
 /** The stock; the budgets are the same for each. */
 const STOCKS = [1_000, 20_000];
@@ -66,11 +66,6 @@ const asSeller = async (method: string, path: string, json?: unknown): Promise<R
   return [method, path, { token, json }];
 };
 
-const asAdmin = async (path: string): Promise<Request> => {
-  const { token } = await person("ADMIN");
-  return ["GET", path, { token }];
-};
-
 const sell = async (carId: string): Promise<Request> =>
   asSeller("POST", "/api/sales/", {
     car: carId,
@@ -91,6 +86,8 @@ const newCar = () => ({
   color: "Grey",
   body_type: "WAGON",
   base_price: "20000.00",
+  // Others of these tests add showrooms.
+  showroom: FIRST_SHOWROOM,
 });
 
 const upload = async (carId: string): Promise<Request> => {
@@ -117,6 +114,28 @@ async function started() {
 
 const refreshOf = (refresh: string): Request => ["POST", "/api/auth/refresh/", { json: { refresh } }];
 
+const asAdmin = async (method: string, path: string, json?: unknown): Promise<Request> => {
+  const { token } = await person("ADMIN");
+  return [method, path, { token, json }];
+};
+
+const newBranch = () => ({ name: "Branch", code: crypto.randomUUID(), time_zone: ZONE });
+
+/** A showroom with cars, each of which has a coming booking; returns its id. */
+async function branch(stock = 0): Promise<string> {
+  const created = await call(...(await asAdmin("POST", "/api/showrooms/", newBranch())));
+  const { id } = await created.json<{ id: string }>();
+  const { id: customerId } = await person();
+  for (let n = 0; n < stock; n += 1) {
+    const carId = await car({ showroomId: id });
+    await booking({ carId, customerId, showroomId: id, startAt: slot(3 + n), status: "APPROVED" });
+  }
+  return id;
+}
+
+const carsOf = (showroom: string): Request => ["GET", `/api/cars/?showroom=${showroom}`];
+const CLOSED = { from: DAY, to: DAY, windows: [] };
+
 const BUDGETS: Budget[] = [
   { name: "the list", most: [1, 130, 0, 0], request: async () => ["GET", "/api/cars/"] },
   {
@@ -127,6 +146,40 @@ const BUDGETS: Budget[] = [
   { name: "the list of a make", most: [1, 130, 0, 0], request: async () => ["GET", "/api/cars/?make=bmw"] },
   { name: "all facets", most: [1, 650, 0, 0], request: async () => ["GET", "/api/cars/facets/"] },
   { name: "one car", most: [1, 2, 0, 0], request: async () => ["GET", `/api/cars/${await car()}/`] },
+  { name: "the cars of a showroom", most: [1, 130, 0, 0], request: async () => carsOf(await branch(20)) },
+  { name: "the showrooms", most: [1, 40, 0, 0], request: async () => ["GET", "/api/showrooms/"] },
+  {
+    name: "one showroom",
+    most: [1, 2, 0, 0],
+    request: async () => ["GET", `/api/showrooms/${await branch()}/`],
+  },
+  {
+    name: "the special hours of a showroom",
+    most: [1, 3, 0, 0],
+    request: async () => ["GET", `/api/showrooms/${await branch()}/special-hours/`],
+  },
+  {
+    name: "a new showroom",
+    most: [1, 2, 3, 0],
+    request: async () => asAdmin("POST", "/api/showrooms/", newBranch()),
+  },
+  {
+    name: "a change of a showroom's address",
+    most: [2, 9, 2, 0],
+    request: async () => asAdmin("PATCH", `/api/showrooms/${await branch()}/`, { city: "Berlin" }),
+  },
+  {
+    // Every coming booking is read, of whichever showroom.
+    name: "special hours",
+    most: [2, 500, 4, 0],
+    request: async () => asAdmin("POST", `/api/showrooms/${await branch()}/special-hours/`, CLOSED),
+  },
+  {
+    name: "special hours that cancel one booking",
+    most: [3, 1000, 11, 0],
+    request: async () =>
+      asAdmin("POST", `/api/showrooms/${await branch(1)}/special-hours/?cancel_outside=true`, CLOSED),
+  },
   {
     name: "the file of a photo",
     most: [1, 2, 0, 0],
@@ -142,10 +195,10 @@ const BUDGETS: Budget[] = [
     most: [1, 4, 0, 0],
     request: async () => asSeller("GET", `/api/cars/${await car()}/`),
   },
-  { name: "the free slots of a car", most: [1, 2, 0, 0], request: async () => slotsOf(await car()) },
+  { name: "the free slots of a car", most: [1, 6, 0, 0], request: async () => slotsOf(await car()) },
   {
     name: "the free slots of a car with bookings",
-    most: [1, 4, 0, 0],
+    most: [1, 8, 0, 0],
     async request() {
       const { carId } = await pending();
       await call(...(await book(carId)));
@@ -154,7 +207,7 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "the free slots of a car, for staff",
-    most: [1, 5, 0, 0],
+    most: [1, 8, 0, 0],
     request: async () => asSeller("GET", slotsOf(await car())[1]),
   },
   {
@@ -163,7 +216,12 @@ const BUDGETS: Budget[] = [
     async request() {
       const customer = await person();
       for (let n = 0; n < BOOKINGS_OF_ONE; n += 1)
-        await booking({ carId: await car(), customerId: customer.id, startAt: slot(2), status: "PENDING" });
+        await booking({
+          carId: await car(),
+          customerId: customer.id,
+          startAt: slot(2 + Math.floor(n / 8), n % 8),
+          status: "PENDING",
+        });
       return ["GET", "/api/bookings/me/?page_size=10", { token: customer.token }];
     },
   },
@@ -173,15 +231,15 @@ const BUDGETS: Budget[] = [
     request: async () => asSeller("GET", `/api/bookings/${(await pending()).bookingId}/`),
   },
   // The cap reads the customer, because it is lower without a verified address.
-  { name: "a booking", most: [1, 19, 13, 1], request: async () => book(await warmCar()) },
+  { name: "a booking", most: [1, 24, 15, 1], request: async () => book(await warmCar()) },
   {
     name: "a booking of a car that nobody booked lately",
-    most: [2, 23, 15, 1],
+    most: [2, 33, 17, 1],
     request: async () => book(await knownCar()),
   },
   {
     name: "a booking of a car that this isolate has not met",
-    most: [3, 26, 15, 1],
+    most: [3, 39, 17, 1],
     request: async () => book(await car()),
   },
   {
@@ -192,13 +250,13 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "a booking that may be repeated",
-    most: [1, 19, 16, 1],
+    most: [1, 24, 18, 1],
     request: async () => book(await warmCar(), { "Idempotency-Key": crypto.randomUUID() }),
   },
   {
     name: "a booking of a time that is taken",
-    // One to prove that the coordinator's memory is up to date, one to verify the caller.
-    most: [2, 4, 0, 1],
+    // One to prove that the coordinator's memory is up to date, one to verify the caller, one for the alternatives.
+    most: [3, 13, 0, 1],
     status: 409,
     async request() {
       const carId = await warmCar();
@@ -208,7 +266,7 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "an approval",
-    most: [2, 17, 5, 1],
+    most: [2, 21, 5, 1],
     async request() {
       const { carId, bookingId } = await pending();
       await warm(carId);
@@ -217,7 +275,7 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "an approval when nobody booked the car lately",
-    most: [3, 22, 7, 1],
+    most: [3, 31, 7, 1],
     async request() {
       const { bookingId } = await pending();
       return asSeller("PATCH", `/api/bookings/${bookingId}/approve/`);
@@ -226,7 +284,7 @@ const BUDGETS: Budget[] = [
   ...["decline", "cancel"].map(
     (verb): Budget => ({
       name: `a ${verb} by staff`,
-      most: [2, 18, 5, 1],
+      most: [2, 28, 7, 1],
       async request() {
         const { carId, bookingId } = await pending();
         await warm(carId);
@@ -237,7 +295,7 @@ const BUDGETS: Budget[] = [
   ...["complete", "no-show"].map(
     (verb): Budget => ({
       name: `a ${verb}`,
-      most: [2, 12, 2, 1],
+      most: [2, 22, 4, 1],
       async request() {
         const [carId, customer] = [await car(), await person()];
         const startAt = Date.now() - 1800_000;
@@ -249,7 +307,7 @@ const BUDGETS: Budget[] = [
   ),
   {
     name: "a move to another slot",
-    most: [2, 24, 12, 1],
+    most: [2, 38, 16, 1],
     async request() {
       const { carId, bookingId } = await pending();
       await warm(carId);
@@ -268,12 +326,12 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "a sale",
-    most: [3, 130, 76, 1],
+    most: [3, 130, 79, 1],
     request: async () => sell((await pending()).carId),
   },
   {
     name: "a sale of a car that somebody booked lately",
-    most: [2, 85, 56, 1],
+    most: [2, 85, 57, 1],
     request: async () => sell(await warmCar()),
   },
   {
@@ -305,7 +363,7 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "a removal from the stock",
-    most: [2, 75, 52, 1],
+    most: [2, 75, 53, 1],
     request: async () => asSeller("DELETE", `/api/cars/${await warmCar()}/`),
   },
   { name: "a new photo", most: [2, 30, 20, 0], request: async () => upload(await car()) },
@@ -365,16 +423,16 @@ const BUDGETS: Budget[] = [
   },
   { name: "the current user", most: [1, 4, 0, 0], request: async () => asSeller("GET", "/api/auth/me/") },
 
-  { name: "the staff", most: [1, 400, 0, 0], request: async () => asAdmin("/api/staff/") },
+  { name: "the staff", most: [1, 400, 0, 0], request: async () => asAdmin("GET", "/api/staff/") },
   {
     name: "one staff member",
     most: [1, 5, 0, 0],
-    request: async () => asAdmin(`/api/staff/${(await person("SALES")).id}/`),
+    request: async () => asAdmin("GET", `/api/staff/${(await person("SALES")).id}/`),
   },
   {
     name: "the metrics of a staff member",
     most: [1, 13, 0, 0],
-    request: async () => asAdmin(`/api/staff/${(await person("SALES")).id}/metrics/?from=2026-01-01`),
+    request: async () => asAdmin("GET", `/api/staff/${(await person("SALES")).id}/metrics/?from=2026-01-01`),
   },
   {
     name: "a change of a staff member",
@@ -395,7 +453,7 @@ const BUDGETS: Budget[] = [
     most: [1, 6, 0, 0],
     async request() {
       const sold = await call(...(await sell(await car())));
-      return asAdmin(`/api/sales/${(await sold.json<{ id: string }>()).id}/`);
+      return asAdmin("GET", `/api/sales/${(await sold.json<{ id: string }>()).id}/`);
     },
   },
   {
@@ -404,13 +462,13 @@ const BUDGETS: Budget[] = [
     async request() {
       const booked = await call(...(await book(await car())));
       const { id } = await booked.json<{ id: string }>();
-      return asAdmin(`/api/notifications/?booking=${id}`);
+      return asAdmin("GET", `/api/notifications/?booking=${id}`);
     },
   },
   {
     name: "one user",
     most: [1, 4, 0, 0],
-    request: async () => asAdmin(`/api/users/${(await person()).id}/`),
+    request: async () => asAdmin("GET", `/api/users/${(await person()).id}/`),
   },
   {
     name: "a deactivation of a user",

@@ -165,7 +165,7 @@ describe("the staff's list of bookings", () => {
     const customer = await person();
     const ids = await Promise.all(
       Array.from({ length: 7 }, async () =>
-        booking({ carId: await car(), customerId: customer.id, startAt: slot(4), status: "PENDING" }),
+        booking({ carId: await car(), customerId: customer.id, startAt: slot(4), status: "DECLINED" }),
       ),
     );
     const pages = await Promise.all(

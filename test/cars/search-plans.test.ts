@@ -98,6 +98,12 @@ const FILTERS: [Asked, string[], string[]][] = [
     [KEPT_VALUE],
   ],
   [{ drive_type: "AWD" }, ["SEARCH cars USING INDEX cars_by_drive_type (drive_type=?)"], [KEPT_VALUE]],
+  // Counted along the index: the number of its cars is not kept.
+  [
+    { showroom: "01936f7e-8a3b-7c4d-9e5f-123456789abc" },
+    ["SEARCH cars USING INDEX cars_by_showroom (showroom_id=?)"],
+    ["SEARCH cars USING INDEX cars_by_showroom (showroom_id=?)"],
+  ],
   // The newest cars come first anyway, so a span is looked for in the order of the list.
   [{ location: "WAREHOUSE" }, ["SCAN cars USING INDEX cars_by_created"], [KEPT_VALUE]],
   [

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { carSchema, facetsSchema, ORDERINGS } from "../../src/cars/schemas.ts";
-import { cars } from "../../src/db/schema.ts";
+import { cars, FIRST_SHOWROOM, showrooms } from "../../src/db/schema.ts";
 import {
   BODY_TYPES,
   CAR_LOCATIONS,
@@ -32,6 +32,8 @@ const random = (below: number): number => {
 };
 const pick = <T>(from: readonly T[]): T => from[random(from.length)] as T;
 
+const SHOWROOMS = [FIRST_SHOWROOM, "00000000-0000-7000-8000-0000000000ff"];
+
 /** Cars with many equal values, so that order and counts are put to the test. */
 const stock: Row[] = Array.from({ length: STOCK }, (_, index) => {
   const [make, model] = [pick(MAKES), pick(MODELS)];
@@ -57,13 +59,25 @@ const stock: Row[] = Array.from({ length: STOCK }, (_, index) => {
     currency: "EUR",
     status: pick(["AVAILABLE", "AVAILABLE", "RESERVED", "REMOVED"] as const),
     location: pick(CAR_LOCATIONS),
+    showroomId: SHOWROOMS[index % 2] as string,
     description: `${pick(WORDS)}, ${pick(WORDS)}`,
     createdAt: at,
     updatedAt: at,
   };
 });
 
-beforeAll(() => insertAll(env.DB, cars, stock), 120_000);
+beforeAll(async () => {
+  const other = {
+    id: SHOWROOMS[1] ?? "",
+    code: "other",
+    hours: "{}",
+    isActive: 0,
+    createdAt: 0,
+    updatedAt: 0,
+  };
+  await insertAll(env.DB, showrooms, [other as unknown as typeof showrooms.$inferInsert]);
+  await insertAll(env.DB, cars, stock);
+}, 120_000);
 
 const priceOf = (car: Row) => car.discountPriceCents ?? car.basePriceCents;
 
@@ -91,6 +105,7 @@ function matching(query: Query, seesRemoved: boolean): Row[] {
       is(car.driveType, query["drive_type"]) &&
       is(car.status, query["status"]) &&
       is(car.location, query["location"]) &&
+      is(car.showroomId, query["showroom"]) &&
       (search === undefined || isFound(car, search)),
   );
 }
@@ -172,6 +187,7 @@ const filters = fc.record(
     drive_type: fc.constantFrom(...DRIVE_TYPES),
     status: fc.constantFrom(...CAR_STATUSES),
     location: fc.constantFrom(...CAR_LOCATIONS),
+    showroom: fc.constantFrom(...SHOWROOMS),
     search: fc.constantFrom(
       "skoda",
       "rov",
@@ -189,7 +205,7 @@ const filters = fc.record(
 );
 /** A few filters at a time: with all of them nothing is ever found. */
 const query = fc
-  .tuple(filters, fc.array(fc.nat(14), { minLength: 0, maxLength: 3 }))
+  .tuple(filters, fc.array(fc.nat(15), { minLength: 0, maxLength: 3 }))
   .map(
     ([all, kept]) =>
       Object.fromEntries(Object.entries(all).filter((_, index) => kept.includes(index))) as Query,

@@ -1,5 +1,6 @@
 /** Who may do what, as data: every operation, each kind of caller, and what they are answered. */
 import { signAccessToken } from "../../src/auth/tokens.ts";
+import { FIRST_SHOWROOM } from "../../src/db/schema.ts";
 import { ROLES, type Role } from "../../src/shared/enums.ts";
 import { PASSWORD, SECRET, type Server } from "../../tools/server/server.ts";
 import { png } from "../support/images.ts";
@@ -29,6 +30,7 @@ interface Things {
   upload(): Promise<FormData>;
   booking(status?: string, startAt?: number): Promise<string>;
   sale(): Promise<string>;
+  specialHours(): Promise<string>;
   failedNotification(): Promise<string>;
   customer(): string;
   slot(): Promise<string>;
@@ -37,8 +39,13 @@ interface Things {
   name(): string;
 }
 
+const showroomPath = `/api/showrooms/${FIRST_SHOWROOM}/`;
+
 /** A drive that began then can be completed. */
 const YESTERDAY = Date.now() - 86_400_000;
+/** No slot that is booked is as far away. */
+const IN_A_MONTH = Date.now() + 31 * 86_400_000;
+const HOUR_MS = 3_600_000;
 
 type Row = [ask: (things: Things) => Promise<Asked> | Asked, statuses: string];
 
@@ -132,6 +139,32 @@ export const MATRIX: Record<string, Row> = {
     "401 403 403 204 204 204 401 401 401",
   ],
   getPhotoFile: [() => ({ path: "/photos/unknown.webp" }), "404 404 404 404 404 404 404 404 404"],
+
+  listShowrooms: [() => ({ path: "/api/showrooms/" }), "200 200 200 200 200 200 401 401 200"],
+  getShowroom: [() => ({ path: showroomPath }), "200 200 200 200 200 200 401 401 200"],
+  createShowroom: [
+    (t) => ({ path: "/api/showrooms/", json: { name: "Branch", code: t.name(), time_zone: "Asia/Tokyo" } }),
+    "401 403 403 403 403 201 401 401 401",
+  ],
+  updateShowroom: [
+    () => ({ path: showroomPath, json: { phone: "1" } }),
+    "401 403 403 403 403 200 401 401 401",
+  ],
+  listSpecialHours: [
+    () => ({ path: `${showroomPath}special-hours/` }),
+    "200 200 200 200 200 200 401 401 200",
+  ],
+  createSpecialHours: [
+    () => ({
+      path: `${showroomPath}special-hours/`,
+      json: { from: "2100-01-01", to: "2100-01-01", windows: [] },
+    }),
+    "401 403 403 403 403 201 401 401 401",
+  ],
+  removeSpecialHours: [
+    async (t) => ({ path: `${showroomPath}special-hours/${await t.specialHours()}/` }),
+    "401 403 403 403 403 200 401 401 401",
+  ],
 
   createBooking: [
     async (t) => ({ path: "/api/bookings/", json: { car: await t.car(), start_at: await t.slot() } }),
@@ -252,6 +285,8 @@ const WATCHED = [
   "SELECT * FROM car_photos ORDER BY id",
   "SELECT key FROM loose_objects ORDER BY key",
   "SELECT * FROM bookings ORDER BY id",
+  "SELECT * FROM showrooms ORDER BY id",
+  "SELECT * FROM special_hours ORDER BY id",
   "SELECT * FROM sales ORDER BY id",
   "SELECT * FROM commissions ORDER BY id",
   "SELECT * FROM idempotency_keys ORDER BY id",
@@ -366,7 +401,9 @@ export async function stageMatrix(server: Server) {
       form.set("file", new File([await png(4, 3)], "car.png"));
       return form;
     },
-    async booking(status = "PENDING", start = Date.now() + 86_400_000) {
+    // Each at its own time: a customer drives one car at a time.
+    async booking(status = "PENDING", day = IN_A_MONTH) {
+      const start = day + 2 * ++made * HOUR_MS * Math.sign(day - Date.now());
       const id = crypto.randomUUID();
       await server.db
         .prepare(
@@ -398,6 +435,16 @@ export async function stageMatrix(server: Server) {
       ]);
       return id;
     },
+    async specialHours() {
+      const id = crypto.randomUUID();
+      await server.db
+        .prepare(
+          "INSERT INTO special_hours (id, showroom_id, from_date, to_date, windows, created_at) VALUES (?, ?, '2100-01-01', '2100-01-01', '[]', 0)",
+        )
+        .bind(id, FIRST_SHOWROOM)
+        .run();
+      return id;
+    },
     async failedNotification() {
       const id = crypto.randomUUID();
       await server.db
@@ -410,8 +457,8 @@ export async function stageMatrix(server: Server) {
     },
     customer: () => ids.get("customer") ?? "",
     async slot() {
-      const day = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
-      return `${day}T09:00`;
+      const day = new Date(Date.now() + (2 + (made % 28)) * 86_400_000).toISOString().slice(0, 10);
+      return `${day}T${10 + (++made % 7)}:00`;
     },
     profile: (of) => profiles.get(of) ?? "",
     refresh: async () =>

@@ -30,7 +30,7 @@ export async function drive(baseUrl: string, username: string, password: string,
   const slot = slots.data[0];
   if (!slot) throw new Error("no slot at " + price);
   const booked = await api.api.createBooking({ car: car.id, start_at: slot.start_at });
-  const status: "PENDING" | "APPROVED" | "DECLINED" | "CANCELLED" | "COMPLETED" | "NO_SHOW" = booked.data.status;
+  const status: "PENDING" | "APPROVED" | "DECLINED" | "CANCELLED" | "COMPLETED" | "NO_SHOW" | "HELD" | "EXPIRED" = booked.data.status;
   if (status !== "PENDING") throw new Error(status);
   return (await api.api.cancelBooking({ id: booked.data.id })).data;
 }

@@ -4,7 +4,7 @@ import { releaseAddress, takenAddress } from "../../src/auth/email-verification.
 import { loginQueries } from "../../src/auth/guesses.ts";
 import { userByName } from "../../src/auth/users.ts";
 import { readAs } from "../../src/auth/verification.ts";
-import { activeBookings, bookingById, bookingList, takenTimes } from "../../src/bookings/store.ts";
+import { activeBookings, bookingById, bookingList, onDay, takenTimes } from "../../src/bookings/store.ts";
 import { carById, carStatus } from "../../src/cars/store.ts";
 import type { Config } from "../../src/config.ts";
 import type { Database } from "../../src/db/client.ts";
@@ -15,6 +15,7 @@ import { notificationList } from "../../src/notifications/use-cases.ts";
 import { CHECKS } from "../../src/ops/self-checks.ts";
 import { failedMails, lateNotifications, outboxState, resetNotice } from "../../src/outbox/outbox.ts";
 import { saleById, saleList } from "../../src/sales/store.ts";
+import { showroomOfCar } from "../../src/showrooms/store.ts";
 import { planOf, queriesOf, stepsOf } from "../support/plans.ts";
 
 const PAGE = { limit: 20, offset: 0 };
@@ -88,7 +89,7 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
   ],
   [
     "my bookings of a status",
-    bookingList({ customer: "u", status: "PENDING" }, PAGE),
+    bookingList({ customer: "u", status: "PENDING", now: 1 }, PAGE),
     [
       "SEARCH bookings USING INDEX bookings_customer (customer_id=?)",
       "SEARCH bookings USING INDEX bookings_customer (customer_id=?)",
@@ -104,23 +105,33 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
   ],
   [
     "the bookings of a day",
-    bookingList({ from: 1, to: 2 }, PAGE),
+    bookingList(onDay("2026-12-01", "Europe/Berlin"), PAGE),
     [
       "SEARCH bookings USING INDEX bookings_start (start_at>? AND start_at<?)",
-      "SEARCH bookings USING COVERING INDEX bookings_start (start_at>? AND start_at<?)",
+      "SEARCH bookings USING INDEX bookings_start (start_at>? AND start_at<?)",
     ],
   ],
   [
     "the active bookings of a car",
     [activeBookings({ carId: "c" })],
-    ["SEARCH bookings USING INDEX bookings_car (car_id=?)"],
+    [
+      "SEARCH allocations USING PRIMARY KEY (kind=? AND resource_id=?)",
+      "SEARCH bookings USING INDEX sqlite_autoindex_bookings_1 (id=?)",
+    ],
   ],
   [
     "the times of a car that are taken",
-    [carStatus({ carId: "c" }), takenTimes({ carId: "c", startAt: 1, endAt: 2 })],
+    [
+      carStatus({ carId: "c" }),
+      showroomOfCar({ carId: "c", from: "2026-12-01" }),
+      takenTimes({ kind: "CAR", id: "c", now: 1, startAt: 1, endAt: 2 }),
+    ],
     [
       "SEARCH cars USING INDEX sqlite_autoindex_cars_1 (id=?)",
-      "SEARCH bookings USING INDEX bookings_car (car_id=? AND start_at>? AND start_at<?)",
+      "SEARCH cars USING INDEX sqlite_autoindex_cars_1 (id=?)",
+      "SEARCH showrooms USING INDEX sqlite_autoindex_showrooms_1 (id=?)",
+      "SEARCH special_hours USING INDEX special_hours_showroom (showroom_id=? AND to_date>?)",
+      "SEARCH allocations USING PRIMARY KEY (kind=? AND resource_id=? AND start_at>? AND start_at<?)",
     ],
   ],
   [

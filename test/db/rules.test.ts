@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { MAX_CHANGES_PER_HOUR } from "../../src/bookings/store.ts";
+import { FIRST_SHOWROOM } from "../../src/db/schema.ts";
 import { violationOf } from "../../src/db/violations.ts";
 import { NOTIFICATION_KINDS } from "../../src/shared/enums.ts";
 import { booking, car, person, slot } from "../support/world.ts";
@@ -21,7 +22,16 @@ const INSERT_BOOKING =
   "INSERT INTO bookings (id, car_id, customer_id, start_at, end_at, status, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 0, 0)";
 const INSERT_SALE =
   "INSERT INTO sales (id, car_id, customer_id, salesperson_id, sale_price_cents, currency, payment_method, sale_at, created_at) VALUES (?, ?, ?, ?, 100, 'EUR', 'CASH', 0, 0)";
+const INSERT_SHOWROOM =
+  "INSERT INTO showrooms (id, code, time_zone, hours, created_at, updated_at) VALUES (?, ?, 'Europe/Berlin', '{}', 0, 0)";
 const HOUR = 3_600_000;
+
+async function newShowroom(code: string = crypto.randomUUID()): Promise<string> {
+  const id = crypto.randomUUID();
+  expect(await sql(INSERT_SHOWROOM, id, code)).toBe("accepted");
+  return id;
+}
+
 const verifiedNow = { emailVerifiedAt: 1 };
 
 /** A sale with its commission, both open. */
@@ -79,7 +89,7 @@ describe("the database, for any writer,", () => {
     const [{ id: customerId }, carId] = [await person(), await car()];
     await booking({ carId, customerId, startAt: slot(2), status: "PENDING" });
     const later = await booking({ carId, customerId, startAt: slot(2, 1), status: "PENDING" });
-    const over = await booking({ carId, customerId, startAt: slot(2), status: "CANCELLED" });
+    const over = await booking({ carId, customerId, startAt: slot(2, 2), status: "CANCELLED" });
     expect(
       await sql("UPDATE bookings SET start_at = ?, end_at = ? WHERE id = ?", slot(2), slot(2) + HOUR, later),
     ).toBe("slot_taken");
@@ -335,6 +345,63 @@ describe("the database, for any writer,", () => {
     expect(await insert(1)).toBe("accepted");
     expect(await insert(1)).toBe("unique:car_photos.car_id");
     expect(await insert(0)).toBe("accepted");
+  });
+
+  test("refuses to close the last active showroom", async () => {
+    const close = (id: string) => sql("UPDATE showrooms SET is_active = 0 WHERE id = ?", id);
+    const second = await newShowroom();
+    expect(await close(FIRST_SHOWROOM)).toBe("accepted");
+    expect(await close(second)).toBe("last_showroom");
+    expect(await sql("UPDATE showrooms SET is_active = 1 WHERE id = ?", FIRST_SHOWROOM)).toBe("accepted");
+    expect(await close(second)).toBe("accepted");
+  });
+
+  test("refuses another time zone while drives of the showroom are coming, by the time that the write says", async () => {
+    const [id, { id: customerId }] = [await newShowroom(), await person()];
+    const startAt = slot(2);
+    const move = (at: number) =>
+      sql("UPDATE showrooms SET time_zone = 'Asia/Tokyo', updated_at = ? WHERE id = ?", at, id);
+    const drive = await booking({
+      carId: await car(),
+      customerId,
+      showroomId: id,
+      startAt,
+      status: "PENDING",
+      heldUntil: startAt - HOUR,
+    });
+    expect(await move(startAt - HOUR - 1)).toBe("has_bookings");
+    // The hold has expired.
+    expect(await move(startAt - HOUR)).toBe("accepted");
+    expect(await sql("UPDATE showrooms SET time_zone = 'UTC' WHERE id = ?", id)).toBe("accepted");
+    expect(
+      await sql(
+        "UPDATE bookings SET held_until = NULL, updated_at = ? WHERE id = ?",
+        startAt - 2 * HOUR,
+        drive,
+      ),
+    ).toBe("accepted");
+    expect(await move(startAt - 1)).toBe("has_bookings");
+    expect(await sql("UPDATE showrooms SET city = 'Berlin' WHERE id = ?", id)).toBe("accepted");
+    expect(await move(startAt)).toBe("accepted");
+  });
+
+  test("refuses a code that differs only in case, and names the index", async () => {
+    const code = crypto.randomUUID();
+    await newShowroom(code);
+    expect(await sql(INSERT_SHOWROOM, crypto.randomUUID(), code.toUpperCase())).toBe("unique:showrooms_code");
+  });
+
+  test("refuses the 401st special hours of a showroom", async () => {
+    const [id, other] = [await newShowroom(), await newShowroom()];
+    const insert = (showroom: string) =>
+      sql(
+        "INSERT INTO special_hours (id, showroom_id, from_date, to_date, windows, created_at) VALUES (?, ?, '2030-01-01', '2030-01-01', '[]', 0)",
+        crypto.randomUUID(),
+        showroom,
+      );
+    for (let n = 1; n <= 400; n += 1) expect(await insert(id), `number ${n}`).toBe("accepted");
+    expect(await insert(id)).toBe("too_many_special_hours");
+    expect(await insert(other)).toBe("accepted");
   });
 
   test("refuses to lose the last active administrator", async () => {

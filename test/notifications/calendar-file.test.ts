@@ -18,6 +18,7 @@ const fileOf = (booking: Partial<BookingFacts>, words = "2024 Škoda Octavia") =
     car: words,
     carUrl: "https://dealership.example/api/cars/1/",
     organizer: { name: words, email: "showroom@dealership.example" },
+    place: { name: words, address: "Allee am Park 12, 10115 Berlin", geo: { lat: 52.5325, lon: 13.3849 } },
     attendee: { name: words, email: "ann@example.com" },
   });
 

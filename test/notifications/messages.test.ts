@@ -96,6 +96,8 @@ test.each([
 const hostile = `"><script>alert('1')</script>\r\nBcc: everybody@example.com\u2028\u0000\u202e--\r`;
 const words = {
   showroom: hostile,
+  address: hostile,
+  phone: hostile,
   customer: hostile,
   car: hostile,
   notes: hostile,
@@ -113,6 +115,8 @@ describe.each(sampleMessages(words))("hostile text in every field of %s", (name,
     const tags = (page: string) => page.match(/<[a-z][^>]*>/g);
     const harmless = {
       showroom: "x",
+      address: "x",
+      phone: "x",
       customer: "x",
       car: "x",
       notes: "x\nx\nx\nx",

@@ -104,11 +104,25 @@ describe("the self-checks", () => {
     const [{ id: customerId }, carId] = [await person(), await car()];
     await booking({ carId, customerId, startAt: slot(3), status: "APPROVED" });
     let second = "";
-    const repair = await without("bookings_no_overlap_on_insert", async () => {
+    const repair = await without("allocations_no_overlap", async () => {
       second = await booking({ carId, customerId, startAt: slot(3) + 1, status: "PENDING" });
     });
     await expectFailure("bookings_overlap", 2);
     await db.update(bookings).set({ status: "CANCELLED" }).where(eq(bookings.id, second));
+    await repair();
+    expect(await check()).toEqual(NONE);
+  });
+
+  test("find an active booking whose customer is not allocated", async () => {
+    const [{ id: customerId }, carId] = [await person(), await car()];
+    const id = await booking({ carId, customerId, startAt: slot(3), status: "APPROVED" });
+    const repair = await without("allocations_stay_while_needed", async () => {
+      await env.DB.prepare("DELETE FROM allocations WHERE booking_id = ? AND kind = 'CUSTOMER'")
+        .bind(id)
+        .run();
+    });
+    await expectFailure("bookings_allocated", 1);
+    await db.update(bookings).set({ status: "CANCELLED" }).where(eq(bookings.id, id));
     await repair();
     expect(await check()).toEqual(NONE);
   });

@@ -21,7 +21,7 @@ test.each(SCRIPTS.filter((name) => !WITHOUT_USAGE.includes(name)))(
   (name) => {
     const source = readFileSync(`scripts/${name}`, "utf8");
     expect(source).toMatch(/\bread(Options|Arguments)\(/);
-    const npmName = name.replace(".ts", "").replace(/^(bench|measure|race|walk)-/, "$1:");
+    const npmName = name.replace(".ts", "").replace(/^(bench|measure|model|race|walk)-/, "$1:");
     expect(source).toMatch(new RegExp(`\`(Usage: )?npm run ${npmName}\\b`));
     expect(source).not.toMatch(/\bprocess\.argv\b/);
   },
@@ -32,7 +32,7 @@ test("--help prints the usage and the options of a script, and nothing else happ
   expect([status, stderr]).toEqual([0, ""]);
   expect(stdout).toMatch(/^npm run simulate -- /);
   expect(stdout).toContain(
-    "\nOptions:\n  --schedules N (default 100000)\n  --seed N (default 1)\n  --trace\n",
+    "\nOptions:\n  --schedules N (default 100000)\n  --seed N (default 1)\n  --cars TEXT (default both)\n  --trace\n",
   );
 });
 
@@ -53,5 +53,7 @@ test("an unknown option or an invalid number ends with a message and the usage i
 test("given options replace the defaults", () => {
   const { status, stdout } = simulate("--schedules", "2", "--seed", "7");
   expect(status).toBe(0);
-  expect(stdout).toMatch(/^2 schedules from seed 7, \d+ events, [\d.]+ s: every promise kept\n$/);
+  expect(stdout).toMatch(
+    /^2 schedules of one car, of several cars from seed 7, \d+ events, [\d.]+ s: every promise kept\n$/,
+  );
 });

@@ -35,6 +35,7 @@ export const storeOf = (carId: string, d1 = env.DB, more: Partial<CarStoreOption
   new D1CarStore(d1, {
     carId,
     staffAddress: "sales@example.com",
+    showroomDefaults: { name: env.SHOWROOM_NAME, timeZone: ZONE, horizonDays: 365 },
     activeBookings: { most: 1000, mostUnverified: 1000 },
     limitChanges: false,
     answerOf: (booking) => ({ status: 201, body: booking }),
@@ -50,7 +51,6 @@ export const writerOf = (carId: string, d1 = env.DB, more: Partial<CarStoreOptio
       carId,
       now: Date.now(),
       newId: crypto.randomUUID(),
-      hours: { timeZone: ZONE, horizonDays: 365 },
     }),
     () => {},
   );

@@ -3,15 +3,17 @@ import { env, exports } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
 import { uuidv7 } from "uuidv7";
 import { signAccessToken } from "../../src/auth/tokens.ts";
-import { slotsOn } from "../../src/bookings/slots.ts";
-import { bookings, cars, sessions, staffProfiles, users } from "../../src/db/schema.ts";
+import { bookings, cars, FIRST_SHOWROOM, sessions, staffProfiles, users } from "../../src/db/schema.ts";
 import type { Caller } from "../../src/shared/callers.ts";
 import type { Role } from "../../src/shared/enums.ts";
 import { addDays, localDate } from "../../src/shared/showroom-time.ts";
 import { foldCase } from "../../src/shared/text.ts";
+import { defaultSchedule, slotsOn } from "../../src/showrooms/schedule.ts";
 
 export const db = drizzle(env.DB);
 export const ZONE = env.SHOWROOM_TIME_ZONE;
+/** The schedule of the showroom that a new database has. */
+const SCHEDULE = defaultSchedule(FIRST_SHOWROOM, ZONE, 365);
 
 /** Variables that are complete for a public deployment. */
 export const DEPLOYED = {
@@ -108,7 +110,7 @@ export async function booking(
 
 /** The start of a slot `days` from today at the `index`th opening hour. */
 export function slot(days: number, index = 0): number {
-  const found = slotsOn(addDays(localDate(Date.now(), ZONE), days), ZONE)[index];
+  const found = slotsOn(SCHEDULE, addDays(localDate(Date.now(), ZONE), days))[index];
   if (!found) throw new Error("no such slot");
   return found.startAt;
 }

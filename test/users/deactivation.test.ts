@@ -66,6 +66,19 @@ describe("a deactivation", () => {
       expect(await db.$count(table, open)).toBe(0);
   });
 
+  test("leaves a hold that has ended as it is", async () => {
+    const [admin, customer, carId] = [await person("ADMIN"), await person(), await car()];
+    const hold = { carId, customerId: customer.id, status: "PENDING" } as const;
+    const ended = await booking({ ...hold, startAt: slot(2), heldUntil: Date.now() - 1 });
+    const current = await booking({ ...hold, startAt: slot(3), heldUntil: Date.now() + 1e6 });
+    expect((await setActive(customer.id, false, admin.token)).status).toBe(200);
+    const rows = await db.select().from(bookings).where(eq(bookings.carId, carId));
+    expect(Object.fromEntries(rows.map(({ id, status }) => [id, status]))).toEqual({
+      [ended]: "PENDING",
+      [current]: "CANCELLED",
+    });
+  });
+
   test("notifies the sales team once, of all cancelled drives, and the customer never", async () => {
     const [admin, { customer, carId }] = [await person("ADMIN"), await booked()];
     expect((await book(carId, slot(3), customer.token)).status).toBe(201);
@@ -169,10 +182,10 @@ describe("the coordinator of a car whose customer was deactivated", () => {
   });
 
   test("agrees with the database when both happen at once, in every order", async () => {
-    const [admin, other, seller] = [await person("ADMIN"), await person(), await person("SALES")];
+    const [admin, seller] = [await person("ADMIN"), await person("SALES")];
     const seen = new Set<string>();
     for (let round = 0; round < 12; round += 1) {
-      const { customer, carId, bookingId } = await booked();
+      const [{ customer, carId, bookingId }, other] = [await booked(), await person()];
       const soon = () => scheduler.wait(Math.random() * 6);
       const [closed, approved, taken, again] = await Promise.all([
         soon().then(() => setActive(customer.id, false, admin.token)),

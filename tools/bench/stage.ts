@@ -7,10 +7,19 @@ import { uuidv7 } from "uuidv7";
 import { unstable_readConfig } from "wrangler";
 import { hashPassword } from "../../src/auth/passwords.ts";
 import { signAccessToken } from "../../src/auth/tokens.ts";
-import { type Slot, slotsOn } from "../../src/bookings/slots.ts";
-import { bookings, carPhotos, cars, sessions, staffProfiles, users } from "../../src/db/schema.ts";
+import type { Slot } from "../../src/bookings/slots.ts";
+import {
+  bookings,
+  carPhotos,
+  cars,
+  FIRST_SHOWROOM,
+  sessions,
+  staffProfiles,
+  users,
+} from "../../src/db/schema.ts";
 import type { Role } from "../../src/shared/enums.ts";
 import { addDays, localDate } from "../../src/shared/showroom-time.ts";
+import { defaultSchedule, slotsOn } from "../../src/showrooms/schedule.ts";
 import { insertAll } from "../database/bulk.ts";
 import { createTables } from "../database/local-storage.ts";
 import { demoCars } from "../demo/demo-data.ts";
@@ -228,7 +237,10 @@ async function furnish(size: Size, secret: string, zone: string) {
   };
 }
 
-/** Test drives without conflict: of each car in turn, slot after slot from `firstDay` days ahead. */
+/**
+ * Test drives without conflict of a car or a customer: of each car in turn, by each customer in turn, slot after slot
+ * from `firstDay` days ahead.
+ */
 export function spread(
   stock: ReadonlyArray<{ id: string }>,
   customers: ReadonlyArray<{ id: string }>,
@@ -237,9 +249,11 @@ export function spread(
   zone: string,
 ): Array<Slot & { carId: string; customerId: string }> {
   const today = localDate(Date.now(), zone);
+  const schedule = defaultSchedule(FIRST_SHOWROOM, zone, 3650);
+  const atOnce = Math.min(stock.length, customers.length);
   return Array.from({ length: count }, (_, index) => {
-    const round = Math.floor(index / stock.length);
-    const slot = slotsOn(addDays(today, firstDay + Math.floor(round / 8)), zone)[round % 8];
+    const round = Math.floor(index / atOnce);
+    const slot = slotsOn(schedule, addDays(today, firstDay + Math.floor(round / 8)))[round % 8];
     const [car, customer] = [stock[index % stock.length], customers[index % customers.length]];
     if (!slot || !car || !customer) throw new Error("the stage is too small");
     return { ...slot, carId: car.id, customerId: customer.id };

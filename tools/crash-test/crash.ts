@@ -8,10 +8,10 @@ import { mkdirSync, rmSync } from "node:fs";
 import { drizzle } from "drizzle-orm/d1";
 import { uuidv7 } from "uuidv7";
 import { signAccessToken } from "../../src/auth/tokens.ts";
-import { slotsOn } from "../../src/bookings/slots.ts";
-import { bookings, cars, sessions, users } from "../../src/db/schema.ts";
+import { bookings, cars, FIRST_SHOWROOM, sessions, users } from "../../src/db/schema.ts";
 import type { Role } from "../../src/shared/enums.ts";
 import { addDays, localDate } from "../../src/shared/showroom-time.ts";
+import { defaultSchedule, slotsOn } from "../../src/showrooms/schedule.ts";
 import { KillableServer, withDatabase } from "../server/killable-server.ts";
 import { freePort } from "../server/ports.ts";
 import { Clients, type Load, type Stage } from "./crash-clients.ts";
@@ -115,7 +115,10 @@ async function setStage({ folder, cars: stock }: CrashOptions, secret: string): 
   );
   if (!staff) throw new Error("nobody is there");
   const zone = "Europe/Berlin";
-  const slots = Array.from({ length: DAYS }, (_, i) => slotsOn(addDays(localDate(now, zone), i + 2), zone))
+  const schedule = defaultSchedule(FIRST_SHOWROOM, zone, 365);
+  const slots = Array.from({ length: DAYS }, (_, i) =>
+    slotsOn(schedule, addDays(localDate(now, zone), i + 2)),
+  )
     .flat()
     .map(({ startAt }) => startAt);
   return { customers, staff, carIds, slots };

@@ -2,11 +2,18 @@
 import { faker } from "@faker-js/faker";
 import { uuidv7 } from "uuidv7";
 import { newUserRow, vouchedFor } from "../../src/auth/users.ts";
-import { slotsOn } from "../../src/bookings/slots.ts";
-import type { bookings, carPhotos, cars, staffProfiles, users } from "../../src/db/schema.ts";
+import {
+  type bookings,
+  type carPhotos,
+  type cars,
+  FIRST_SHOWROOM,
+  type staffProfiles,
+  type users,
+} from "../../src/db/schema.ts";
 import type { BODY_TYPES, FUEL_TYPES, Role } from "../../src/shared/enums.ts";
 import { addDays, localDate } from "../../src/shared/showroom-time.ts";
 import { foldCase } from "../../src/shared/text.ts";
+import { defaultSchedule, slotsOn } from "../../src/showrooms/schedule.ts";
 import { PHOTO_HEIGHT, PHOTO_WIDTH } from "./demo-photos.ts";
 
 type Insert<Table extends { $inferInsert: unknown }> = Table["$inferInsert"];
@@ -221,10 +228,11 @@ export function demoBookings(
 ): Insert<typeof bookings>[] {
   faker.seed(2027);
   const customers = people.filter((person) => person.role === "CUSTOMER");
+  const schedule = defaultSchedule(FIRST_SHOWROOM, timeZone, 365);
   const wanted = faker.helpers.arrayElements([...stock], 12);
   return wanted.map((car, index) => {
     const date = addDays(localDate(now, timeZone), 1 + (index % 5));
-    const slot = faker.helpers.arrayElement([...slotsOn(date, timeZone)]);
+    const slot = faker.helpers.arrayElement(slotsOn(schedule, date));
     return {
       id: uuidv7(),
       carId: car.id,

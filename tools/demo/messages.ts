@@ -6,6 +6,8 @@ import type { BookingFacts } from "../../src/outbox/notices.ts";
 /** The words people can put into a message. */
 export type Words = {
   showroom: string;
+  address: string;
+  phone: string;
   customer: string;
   car: string;
   notes: string;
@@ -15,6 +17,8 @@ export type Words = {
 
 const PLAIN: Words = {
   showroom: "Edge Motors",
+  address: "Allee am Park 12, 10115 Berlin, Germany",
+  phone: "+49 30 5550100",
   customer: "Anneliese",
   car: "2024 Škoda Octavia Combi",
   notes: "We come with a child seat and a large dog.\n\nCould we also look at the estate next to it?",
@@ -29,7 +33,12 @@ const previousStartAt = Date.parse("2026-11-30T14:00:00Z");
 /** The messages, by a name that serves as a file name. */
 export function sampleMessages(words: Words = PLAIN): Array<[name: string, message: Message]> {
   const common = {
-    showroom: { name: words.showroom, timeZone: "Europe/Berlin" },
+    showroom: {
+      name: words.showroom,
+      timeZone: "Europe/Berlin",
+      address: words.address,
+      phone: words.phone,
+    },
     customer: words.customer,
     car: {
       name: words.car,

@@ -4,6 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { FIRST_SHOWROOM } from "../../src/db/schema.ts";
 import { Random } from "../random.ts";
 import { PASSWORD, type Server } from "../server/server.ts";
 import { type Document, type Operation, readOperations, resolve } from "./document.ts";
@@ -22,6 +23,18 @@ export type Report = {
 
 const ROLES = ["anonymous", "CUSTOMER", "SALES", "ADMIN"] as const;
 type Caller = (typeof ROLES)[number];
+
+/** The kinds of things whose ids are remembered. */
+type Kind =
+  | "car"
+  | "booking"
+  | "sale"
+  | "staff"
+  | "user"
+  | "notification"
+  | "refresh"
+  | "showroom"
+  | "specialHours";
 
 /** Operations that hash a password: a quarter of a second of work each, so they come up seldom. */
 const SLOW = new Set(["register", "login", "changePassword", "resetPassword", "createStaff", "eraseMe"]);
@@ -51,6 +64,14 @@ const PIXEL = Buffer.from(
   "base64",
 );
 
+/** Headers and body as they are sent. A form goes out in one piece: a refusal may close the connection before the rest. */
+async function inOnePiece({ headers, body }: Sent) {
+  if (!(body instanceof FormData)) return { headers, ...(body === undefined ? {} : { body }) };
+  const form = new Response(body);
+  const type = form.headers.get("Content-Type") ?? "";
+  return { headers: { "Content-Type": type, ...headers }, body: await form.arrayBuffer() };
+}
+
 /** Runs the fuzzer against a server until the number of its requests is enough. */
 export async function fuzz(
   server: Server,
@@ -75,9 +96,8 @@ export async function fuzz(
       if (token && !sent.headers["Authorization"]) sent.headers["Authorization"] = `Bearer ${token}`;
       const response = await fetch(new URL(sent.path, server.url), {
         method: sent.method,
-        headers: sent.headers,
         redirect: "manual",
-        ...(sent.body === undefined ? {} : { body: sent.body }),
+        ...(await inOnePiece(sent)),
       });
       const text = await response.text();
       report.requests += 1;
@@ -338,31 +358,34 @@ async function makeWorld(server: Server, random: Random) {
   const spare = await server.customer("fuzz-spare");
 
   /** Ids by kind, newest kept. */
-  const pools: Record<"car" | "booking" | "sale" | "staff" | "user" | "notification" | "refresh", string[]> =
-    {
-      car: await Promise.all(Array.from({ length: 10 }, (_, i) => server.car(`FUZZ${i}`))),
-      booking: [],
-      sale: [],
-      staff: [],
-      user: [],
-      notification: [],
-      refresh: [spare.refresh],
-    };
-  const add = (kind: keyof typeof pools, id: unknown) => {
+  const pools: Record<Kind, string[]> = {
+    car: await Promise.all(Array.from({ length: 10 }, (_, i) => server.car(`FUZZ${i}`))),
+    booking: [],
+    sale: [],
+    staff: [],
+    user: [],
+    notification: [],
+    refresh: [spare.refresh],
+    showroom: [],
+    specialHours: [],
+  };
+  /** The showroom that has the special hours. */
+  let branch: string = crypto.randomUUID();
+  const add = (kind: Kind, id: unknown) => {
     if (typeof id === "string") pools[kind] = [...pools[kind].slice(-20), id];
   };
-  const from = (kind: keyof typeof pools) =>
-    pools[kind].length > 0 ? random.pick(pools[kind]) : crypto.randomUUID();
+  const from = (kind: Kind) => (pools[kind].length > 0 ? random.pick(pools[kind]) : crypto.randomUUID());
   /** A car with photos, as it was last seen. */
   let pictured = { car: from("car"), photos: [crypto.randomUUID() as string], file: "none.webp" };
   let made = 0;
 
-  const KIND_OF_PATH: Array<[RegExp, keyof typeof pools]> = [
+  const KIND_OF_PATH: Array<[RegExp, Kind]> = [
     [/Booking/, "booking"],
     [/Sale/, "sale"],
     [/Staff/, "staff"],
     [/User/, "user"],
     [/Notification/, "notification"],
+    [/Showroom/, "showroom"],
   ];
 
   return {
@@ -382,8 +405,18 @@ async function makeWorld(server: Server, random: Random) {
         case "path:photo_id":
           return random.pick(pictured.photos);
         case "path:id":
+          if (/SpecialHours/.test(operation)) return branch;
           if (/Photo/.test(operation)) return operation === "addPhoto" ? from("car") : pictured.car;
           return from(KIND_OF_PATH.find(([pattern]) => pattern.test(operation))?.[1] ?? "car");
+        case "path:special_id":
+          return from("specialHours");
+        case "showroom":
+          return FIRST_SHOWROOM;
+        case "code":
+          made += 1;
+          return `fuzz-${made}`;
+        case "time_zone":
+          return "Asia/Tokyo";
         case "car":
           return from("car");
         case "customer":
@@ -461,6 +494,12 @@ async function makeWorld(server: Server, random: Random) {
         // Never the callers' own: they are needed.
         if (operation === "createStaff") add("staff", thing.id);
         if (operation === "register") add("user", thing.id);
+        // Never the one in which the cars stand: their slots are needed.
+        if (operation === "createShowroom") {
+          if (pools.showroom.length === 0) branch = thing.id;
+          add("showroom", thing.id);
+        }
+        if (operation === "createSpecialHours") add("specialHours", thing.id);
         if (/Notification/.test(operation)) add("notification", thing.id);
         if (/^(login|refresh)$/.test(operation)) add("refresh", thing.refresh);
       }

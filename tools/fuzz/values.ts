@@ -31,13 +31,15 @@ export function goodValue(
           .map(([member, part]) => [member, goodValue(document, part, random, hints, member)]),
       );
     case "array":
+      if (schema.prefixItems)
+        return schema.prefixItems.map((part) => goodValue(document, part, random, hints, name));
       return Array.from({ length: random.between(0, 3) }, () =>
         goodValue(document, schema.items ?? {}, random, hints, name),
       );
     case "integer":
       return random.between(schema.minimum ?? 0, Math.min(schema.maximum ?? 100, 3000));
     case "number":
-      return random.between(0, 10_000_000) / 100;
+      return random.between((schema.minimum ?? 0) * 100, (schema.maximum ?? 100_000) * 100) / 100;
     case "boolean":
       return random.chance(0.5);
     case "null":

@@ -4,9 +4,10 @@
  */
 import type { z } from "@hono/zod-openapi";
 import { isActive, isBookable } from "../../src/bookings/booking.ts";
-import { checkStart, type Hours, slotAt } from "../../src/bookings/slots.ts";
+import { FIRST_SHOWROOM } from "../../src/db/schema.ts";
 import { overlaps } from "../../src/shared/showroom-time.ts";
 import { foldCase } from "../../src/shared/text.ts";
+import { checkStart, defaultSchedule, driveAt } from "../../src/showrooms/schedule.ts";
 import { rowReaders } from "./rows.ts";
 import type { Area, Sources } from "./tables.ts";
 
@@ -18,7 +19,11 @@ const SHOWN_CHARACTERS = 40;
 export type Refused = { area: Area; id: string; reasons: string[] };
 
 /** What judging depends on besides the dump. `now` in milliseconds. */
-export type Rules = { now: number; hours: Hours; defaultCurrency: string };
+export type Rules = {
+  now: number;
+  hours: { timeZone: string; horizonDays: number };
+  defaultCurrency: string;
+};
 
 /** A row that is well-formed on its own, with the id it has in the dump. */
 type Given<Row> = Row & { seedId: string };
@@ -26,6 +31,7 @@ type Given<Row> = Row & { seedId: string };
 /** Judges every row: those that go in, read and with the ids they have in the dump, and those that are refused. */
 export function judge(sources: Sources, { now, hours, defaultCurrency }: Rules) {
   const readers = rowReaders({ now, timeZone: hours.timeZone, defaultCurrency });
+  const schedule = defaultSchedule(FIRST_SHOWROOM, hours.timeZone, hours.horizonDays);
   const refusals = new Map<string, Refused>();
 
   const refuse = (area: Area, { seedId }: { seedId: string }, ...reasons: string[]): void => {
@@ -175,20 +181,20 @@ export function judge(sources: Sources, { now, hours, defaultCurrency }: Rules) 
 
   const timed = wellFormed("bookings", readers.bookings, (row) => row.created_at).map((row) => ({
     ...row,
-    endAt: row.end_at ?? slotAt(row.start_at).endAt,
+    endAt: row.end_at ?? driveAt(schedule, row.start_at).endAt,
   }));
   const sound = sift("bookings", timed, (row) => {
     const car = carOf.get(row.car);
     const length = row.endAt - row.start_at;
     const coming = isActive(row.status) && row.start_at > now;
-    const unbookable = coming ? checkStart(row.start_at, now, hours) : undefined;
+    const unbookable = coming ? checkStart(schedule, row.start_at, now, { byStaff: false }) : undefined;
     return [
       !car && lost("cars", row.car),
       !userOf.has(row.customer) && lost("users", row.customer),
       length <= 0 && "ends before it starts",
       length > DAY_MS && "lasts more than a day",
       unbookable !== undefined && `cannot begin at ${new Date(row.start_at).toISOString()}: ${unbookable}`,
-      coming && row.endAt !== slotAt(row.start_at).endAt && "does not last an hour",
+      coming && row.endAt !== driveAt(schedule, row.start_at).endAt && "does not last an hour",
       coming &&
         car !== undefined &&
         !isBookable(car.status) &&

@@ -1,6 +1,7 @@
 /** The operations of the model: what is sent to the metered Worker, and what the model cannot count. */
-import { slotsOn } from "../../src/bookings/slots.ts";
+import { FIRST_SHOWROOM } from "../../src/db/schema.ts";
 import { addDays, localDate } from "../../src/shared/showroom-time.ts";
+import { defaultSchedule, slotsOn } from "../../src/showrooms/schedule.ts";
 import type { Stage } from "../bench/stage.ts";
 import { drawPhoto } from "../demo/demo-photos.ts";
 
@@ -24,12 +25,12 @@ export type Modelled = {
   make: (stage: Stage, prepare: Prepare) => Promise<Sent> | Sent;
 };
 
-const ZONE = "Europe/Berlin";
+const SCHEDULE = defaultSchedule(FIRST_SHOWROOM, "Europe/Berlin", 365);
 let days = 60;
 
 /** The start of a slot that nothing else here uses. */
 function freeStart(): string {
-  const [slot] = slotsOn(addDays(localDate(Date.now(), ZONE), ++days), ZONE);
+  const [slot] = slotsOn(SCHEDULE, addDays(localDate(Date.now(), SCHEDULE.timeZone), ++days));
   if (!slot) throw new Error("the showroom is closed on that day");
   return new Date(slot.startAt).toISOString();
 }
@@ -106,7 +107,7 @@ const login = ({ username }: { username: string }, password: string): Sent => ({
   json: { username, password },
 });
 
-const tomorrow = (): string => addDays(localDate(Date.now(), ZONE), 1);
+const tomorrow = (): string => addDays(localDate(Date.now(), SCHEDULE.timeZone), 1);
 
 /** The operations, in the order of the tables. */
 export const MODELLED: Modelled[] = [

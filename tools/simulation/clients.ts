@@ -1,19 +1,44 @@
-/** The clients of one car: their requests, the answers, and their conclusions. */
+/** The clients of one car. */
 
 import type { Booking } from "../../src/bookings/booking.ts";
-import type { Outcome } from "../../src/car-coordinator/car-writer.ts";
 import type { Command } from "../../src/car-coordinator/commands.ts";
-import type { Commission, Sale } from "../../src/sales/store.ts";
 import type { BookingStatus } from "../../src/shared/enums.ts";
+import { defaultSchedule } from "../../src/showrooms/schedule.ts";
+import { answerTo, bookingOf, CONTEXT, resultOf, statusCommand } from "./answers.ts";
+import type { Stock } from "./ledger.ts";
 import type { Observed } from "./linearizability.ts";
 import type { Operation, Result, StatusChange } from "./specification.ts";
-import { CALM, HOUR, MAX_SKEW_MS, SLOTS, type World } from "./world.ts";
+import { HOUR, type Subject, World } from "./world.ts";
 
-/** The caller of all commands. */
-const CONTEXT = { caller: { id: "customer", role: "CUSTOMER", sessionId: "session" } } as const;
+/** The slots that clients want. */
+export const SLOTS = [9, 10, 11, 12].map((hour) => Date.UTC(2026, 11, 1, hour));
+/** A slot that no client requests while faults are injected. */
+export const EVENING = Date.UTC(2026, 11, 1, 16);
+
+/** The only car, and its customer. */
+export const CAR = "car";
+const CUSTOMER = "customer";
+
+const STOCK: Stock = {
+  cars: new Map([[CAR, { status: "AVAILABLE", since: 0, showroomId: "showroom" }]]),
+  schedules: new Map([["showroom", defaultSchedule("showroom", "UTC", 1)]]),
+};
+
+/** The world of one car, and what its clients know. */
+export class OneCar extends World {
+  readonly history: Observed<Operation>[] = [];
+  /** Bookings whose ids a client has learned. */
+  readonly known: string[] = [];
+  /** The bookmarks that clients got, and from which writes. */
+  readonly bookmarks: Array<{ bookmark: number; write: Observed<Operation> }> = [];
+
+  constructor(seed: number, subject: Subject) {
+    super(seed, subject, () => STOCK);
+  }
+}
 
 /** A client: one request after the other, repeated or doubled at times. */
-export async function client(world: World): Promise<void> {
+export async function client(world: OneCar): Promise<void> {
   const { random } = world;
   for (let left = random.between(1, 3); left > 0; left -= 1) {
     await world.pause();
@@ -25,7 +50,7 @@ export async function client(world: World): Promise<void> {
 
 type Request = () => Promise<Result<unknown>["type"]>;
 
-function drawRequest(world: World): Request {
+function drawRequest(world: OneCar): Request {
   const { random, known } = world;
   const startAt = random.pick(SLOTS);
   const dice = random.next();
@@ -58,56 +83,34 @@ function drawRequest(world: World): Request {
   return random.chance(0.6) ? () => readSlots(world) : () => inspect(world);
 }
 
-/** Records a call and its answer. The answer may get lost on its last way. */
+/** Records a call and its answer. */
 async function observe<Kind extends Operation["type"]>(
-  world: World,
+  world: OneCar,
   what: Omit<Extract<Operation, { type: Kind }>, "clock" | "result"> & { type: Kind },
   ask: () => Promise<Extract<Operation, { type: Kind }>["result"]>,
   when: Pick<Observed<Operation>, "called" | "after"> = { called: world.tick() },
 ): Promise<Result<unknown>["type"]> {
   // Without an answer the decision may still come, at any time.
-  const clock = { from: world.now - MAX_SKEW_MS, to: Number.POSITIVE_INFINITY };
+  const clock = { from: world.now - world.skewMs, to: Number.POSITIVE_INFINITY };
   const observed: Observed<Operation> = {
     operation: { ...what, clock, result: { type: "unknown" } } as unknown as Operation,
     ...when,
     answered: undefined,
   };
   world.history.push(observed);
-  world.trace.push(`client: ${JSON.stringify(what)} ?`);
-  const answer = await ask();
-  const lost = world.random.chance(world.faultRates.lostAnswer);
-  const result = lost ? { type: "unknown" as const } : answer;
-  world.trace.push(`client: ${JSON.stringify(what)}: ${lost ? "answer lost" : JSON.stringify(result)}`);
+  const result = await answerTo<unknown>(world, what, ask);
   if (result.type !== "unknown") {
     observed.answered = world.tick();
-    clock.to = world.now + MAX_SKEW_MS;
+    clock.to = world.now + world.skewMs;
     if (result.type === "ok" && result.bookmark !== undefined)
       world.bookmarks.push({ bookmark: Number(result.bookmark), write: observed });
-  } else if (world.faultRates === CALM) {
-    world.faults.push(`nothing went wrong, and yet there was no answer to ${JSON.stringify(what)}`);
   }
   observed.operation = { ...what, clock, result } as unknown as Operation;
   return result.type;
 }
 
-/** What a client concludes from an outcome: a 503 promises nothing, except that `busy` means unchanged. */
-function resultOf<Ok>(outcome: Outcome | undefined, ok: (done: Outcome & { ok: true }) => Ok): Result<Ok> {
-  if (!outcome) return { type: "unknown" };
-  if (outcome.ok) {
-    if (outcome.bookmark === null) throw new Error("a command succeeded without a bookmark");
-    return { type: "ok", value: ok(outcome), bookmark: outcome.bookmark };
-  }
-  const { code } = outcome.refusal;
-  return code === "unavailable" ? { type: "unknown" } : { type: "refused", code };
-}
-
-function bookingOf({ booking }: { booking: Booking | undefined }): Booking {
-  if (!booking) throw new Error("a command about a booking answered without one");
-  return booking;
-}
-
 /** As the route does it: with a key, an earlier answer is looked for before and after. */
-export function book(world: World, startAt: number, key: string | undefined) {
+export function book(world: OneCar, startAt: number, key: string | undefined) {
   const replay = async (): Promise<Result<{ id: string; replayed: boolean }> | undefined> => {
     if (key === undefined) return undefined;
     await world.pause();
@@ -119,9 +122,9 @@ export function book(world: World, startAt: number, key: string | undefined) {
     const earlier = await replay();
     if (earlier) return earlier;
     const now = world.now;
-    const command: Command = { type: "book", customerId: "customer", startAt, notes: "" };
+    const command: Command = { type: "book", customerId: CUSTOMER, startAt, notes: "" };
     const idempotency = key === undefined ? undefined : { key: { id: key, fingerprint: key } };
-    const outcome = await world.call((writer) => writer.execute(command, { ...CONTEXT, idempotency }));
+    const outcome = await world.call(CAR, (writer) => writer.execute(command, { ...CONTEXT, idempotency }));
     if (outcome && !outcome.ok) {
       const twin = await replay();
       if (twin) return twin;
@@ -130,23 +133,23 @@ export function book(world: World, startAt: number, key: string | undefined) {
     if (result.type === "ok") {
       what.made = result.value.id;
       world.known.push(result.value.id);
-      if (startAt <= now - MAX_SKEW_MS) world.faults.push(`${result.value.id} was booked in the past`);
+      if (startAt <= now - world.skewMs) world.faults.push(`${result.value.id} was booked in the past`);
     }
     return result;
   });
 }
 
-const transition = (world: World, id: string, to: BookingStatus) =>
+const transition = (world: OneCar, id: string, to: BookingStatus) =>
   observe<"transition">(world, { type: "transition", id, to }, async () => {
     const command: Command = { type: "transition", bookingId: id, to };
-    const outcome = await world.call((writer) => writer.execute(command, CONTEXT));
+    const outcome = await world.call(CAR, (writer) => writer.execute(command, CONTEXT));
     return resultOf(outcome, (done) => ({ status: bookingOf(done).status }));
   });
 
-const reschedule = (world: World, id: string, startAt: number, confirmed: boolean) =>
+const reschedule = (world: OneCar, id: string, startAt: number, confirmed: boolean) =>
   observe<"reschedule">(world, { type: "reschedule", id, startAt, confirmed }, async () => {
     const command: Command = { type: "reschedule", bookingId: id, startAt, confirmed };
-    const outcome = await world.call((writer) => writer.execute(command, CONTEXT));
+    const outcome = await world.call(CAR, (writer) => writer.execute(command, CONTEXT));
     return resultOf(outcome, (done) => {
       const { status, startAt: now } = bookingOf(done);
       return { status, startAt: now };
@@ -154,9 +157,9 @@ const reschedule = (world: World, id: string, startAt: number, confirmed: boolea
   });
 
 /** Has the car's status changed by a sale, its void, or by hand. */
-function setStatus(world: World, by: StatusChange) {
+function setStatus(world: OneCar, by: StatusChange) {
   return observe<"set_status">(world, { type: "set_status", by, at: world.shown }, async () => {
-    const outcome = await world.call((writer) => writer.execute(statusCommand(by), CONTEXT));
+    const outcome = await world.call(CAR, (writer) => writer.execute(statusCommand(by), CONTEXT));
     return resultOf(outcome, ({ change }) => {
       if (change?.type !== "status_changed") throw new Error("the status was changed by another change");
       return { cancelled: change.cancelled.map((booking) => booking.startAt), at: change.at };
@@ -164,22 +167,14 @@ function setStatus(world: World, by: StatusChange) {
   });
 }
 
-function statusCommand(by: StatusChange): Command {
-  // The record of a sale does not matter here.
-  const [sale, entry] = [{} as Sale, {} as Commission];
-  if (by === "sell") return { type: "sell", sale, commission: entry };
-  if (by === "void_sale") return { type: "void_sale", sale, reversal: entry };
-  return { type: "set_status", to: by };
-}
-
 /** Deactivates the customer: the database is changed without the writer. */
-function close(world: World) {
+function close(world: OneCar) {
   const { now } = world;
   return observe<"close">(world, { type: "close", now }, async () => {
     await world.pause();
-    const cancelled = world.ledger.close(now);
+    const cancelled = world.ledger.close(CUSTOMER, now);
     await world.pause();
-    return { type: "ok", value: { cancelled } };
+    return { type: "ok", value: { cancelled: cancelled.map(({ startAt }) => startAt) } };
   });
 }
 
@@ -190,7 +185,7 @@ const lines = (bookings: Iterable<Booking>): string[] =>
  * Reads the free slots as the route does: from some replica, however old it is, but not older than the bookmark that the
  * client sends. So the read may have happened at any time after the write that answered the bookmark.
  */
-function readSlots(world: World) {
+function readSlots(world: OneCar) {
   const { random, bookmarks, ledger } = world;
   const sent = bookmarks.length > 0 && random.chance(0.6) ? random.pick(bookmarks) : undefined;
   const what: Omit<Extract<Operation, { type: "slots" }>, "result"> = { type: "slots", now: 0 };
@@ -201,7 +196,7 @@ function readSlots(world: World) {
       await world.pause();
       what.now = world.now;
       const state = ledger.states[random.between(sent?.bookmark ?? 0, ledger.now)];
-      const value = state ? world.offeredAt(state) : [];
+      const value = state ? world.offeredAt(state, CAR) : [];
       await world.pause();
       return { type: "ok", value };
     },
@@ -210,11 +205,11 @@ function readSlots(world: World) {
 }
 
 /** Reads the database itself, as the routes that read bookings do. */
-export const inspect = (world: World) =>
+export const inspect = (world: OneCar) =>
   observe<"inspect">(world, { type: "inspect" }, async () => {
     await world.pause();
-    const { status, bookings } = world.ledger;
-    const value = { status, all: lines(bookings.values()) };
+    const { cars, bookings } = world.ledger.state;
+    const value = { status: String(cars.get(CAR)?.status), all: lines(bookings.values()) };
     await world.pause();
     return { type: "ok", value };
   });

@@ -1,8 +1,12 @@
-/** A database of one car in memory, with the rules that the triggers of the real one keep. */
+/**
+ * A database in memory, of some cars that share customers and showrooms, with the rules that the triggers of the real one
+ * keep. Each method is one transaction.
+ */
 import type { Booking } from "../../src/bookings/booking.ts";
-import { bookingsOf, type CarState, type Change } from "../../src/car-coordinator/commands.ts";
+import { bookingsOf, type CarState, type Change, isResultOf } from "../../src/car-coordinator/commands.ts";
 import type { Violation } from "../../src/db/violations.ts";
 import type { CarStatus } from "../../src/shared/enums.ts";
+import type { Schedule } from "../../src/showrooms/schedule.ts";
 
 /** The active rules: all, unless a test shows the effect of one. */
 export type Rules = {
@@ -11,12 +15,34 @@ export type Rules = {
    * has begun or is over is not looked at, so that the writer alone must keep these rules.
    */
   bookings: boolean;
+  /** A hold is confirmed before it ends, or never, and a customer has at most two. */
+  holds: boolean;
+  /** A customer is allocated for the time of a drive. */
+  customers: boolean;
+  /** A booking that moves lets go of what it had allocated. */
+  movesFree: boolean;
   /** A commit of an earlier epoch is refused. */
   fence: boolean;
+  /** A commit by an earlier version of the schedule is refused. */
+  scheduleFence: boolean;
+  /** A writer that asks whether its memory is current is answered about the schedule, too. */
+  scheduleIsAsked: boolean;
   /** A load raises the epoch in the same transaction. Otherwise the first commit after it does. */
   loadRaisesEpoch: boolean;
   /** Only active bookings are loaded. */
   activeOnly: boolean;
+};
+
+const ALL_RULES: Rules = {
+  bookings: true,
+  holds: true,
+  customers: true,
+  movesFree: true,
+  fence: true,
+  scheduleFence: true,
+  scheduleIsAsked: true,
+  loadRaisesEpoch: true,
+  activeOnly: true,
 };
 
 const TRANSITIONS: Record<string, string[]> = {
@@ -26,23 +52,50 @@ const TRANSITIONS: Record<string, string[]> = {
 
 const active = ({ status }: Booking): boolean => status === "PENDING" || status === "APPROVED";
 
-/** What a reader of the database sees. */
-export type State = { status: CarStatus; active: Booking[] };
+/** A car as stored. `since`: when its status was last written. */
+export type Car = { status: CarStatus; since: number; showroomId: string };
 
-/** The database. Each method is one transaction. */
+/** When a car or a customer is in use, by which booking, and until when that counts. */
+type Allocation = {
+  kind: "CAR" | "CUSTOMER";
+  resource: string;
+  startAt: number;
+  endAt: number;
+  bookingId: string;
+  expiresAt: number | null;
+};
+
+/** What a reader of the database sees. It is never changed. `tick`: when it came about. */
+export type State = {
+  tick: number;
+  cars: ReadonlyMap<string, Car>;
+  schedules: ReadonlyMap<string, Schedule>;
+  bookings: ReadonlyMap<string, Booking>;
+  allocations: readonly Allocation[];
+};
+
+/** What the first state consists of. */
+export type Stock = Pick<State, "cars" | "schedules">;
+
+/** What a writer knew when it decided: the epoch of its load, and the schedule that it read. */
+export type Basis = { epoch: number; schedule: Schedule | undefined };
+
+const overlap = (a: { startAt: number; endAt: number }, b: { startAt: number; endAt: number }): boolean =>
+  a.startAt < b.endAt && b.startAt < a.endAt;
+
+/** The database. */
 export class Ledger {
   readonly #rules: Rules;
-  status: CarStatus = "AVAILABLE";
-  statusSince = 0;
-  bookings = new Map<string, Booking>();
-  keys = new Map<string, string>();
-  epoch = 0;
+  readonly #tick: () => number;
+  readonly #epochs = new Map<string, number>();
+  readonly keys = new Map<string, string>();
   /** The states that the database has gone through. A replica has one of them; a bookmark is the index of one. */
-  readonly states: State[] = [];
+  readonly states: State[];
 
-  constructor(rules: Rules) {
-    this.#rules = rules;
-    this.#keepState();
+  constructor(rules: Partial<Rules>, stock: Stock, tick: () => number) {
+    this.#rules = { ...ALL_RULES, ...rules };
+    this.#tick = tick;
+    this.states = [{ ...stock, tick: tick(), bookings: new Map(), allocations: [] }];
   }
 
   /** The index of the present state. */
@@ -50,20 +103,49 @@ export class Ledger {
     return this.states.length - 1;
   }
 
-  load(): { epoch: number; state: CarState } {
-    const epoch = this.epoch + 1;
-    if (this.#rules.loadRaisesEpoch) this.epoch = epoch;
-    const found = [...this.bookings.values()].filter((b) => active(b) || !this.#rules.activeOnly);
+  get state(): State {
+    return this.states[this.now] as State;
+  }
+
+  epochOf = (carId: string): number => this.#epochs.get(carId) ?? 0;
+
+  load(carId: string): { epoch: number; state: CarState } {
+    const epoch = this.epochOf(carId) + 1;
+    if (this.#rules.loadRaisesEpoch) this.#epochs.set(carId, epoch);
+    const found = [...this.state.bookings.values()].filter(
+      (booking) => booking.carId === carId && (active(booking) || !this.#rules.activeOnly),
+    );
     return {
       epoch,
-      state: { status: this.status, active: new Map(found.map((booking) => [booking.id, booking])) },
+      state: {
+        status: this.state.cars.get(carId)?.status,
+        schedule: this.#scheduleOf(carId),
+        active: new Map(found.map((booking) => [booking.id, booking])),
+      },
     };
   }
 
+  /** Whether a load is still up to date. */
+  isCurrent(carId: string, { epoch, schedule }: Basis): boolean {
+    const current = this.#scheduleOf(carId);
+    const isSameSchedule =
+      current?.showroomId === schedule?.showroomId && current?.version === schedule?.version;
+    return this.epochOf(carId) === epoch && (isSameSchedule || !this.#rules.scheduleIsAsked);
+  }
+
   /** Writes a change, or says which rule forbids it and writes nothing. */
-  commit(epoch: number, change: Change, key: string | undefined): Violation | "key_taken" | undefined {
-    if (this.#rules.fence && epoch < this.epoch) return "fenced";
-    if (this.#rules.bookings && change.type !== "status_changed") {
+  commit(
+    carId: string,
+    { epoch, schedule }: Basis,
+    change: Change,
+    key: string | undefined,
+  ): Violation | "key_taken" | undefined {
+    if (this.#rules.fence && epoch < this.epochOf(carId)) return "fenced";
+    if (schedule && this.#rules.scheduleFence) {
+      const { version } = this.state.schedules.get(schedule.showroomId) ?? {};
+      if (version !== schedule.version) return "schedule_changed";
+    }
+    if (change.type !== "status_changed") {
       const violation = this.#violation(change.booking);
       if (violation) return violation;
     }
@@ -71,52 +153,164 @@ export class Ledger {
       if (this.keys.has(key)) return "key_taken";
       this.keys.set(key, change.booking.id);
     }
-    for (const booking of bookingsOf(change)) this.bookings.set(booking.id, booking);
-    if (change.type === "status_changed") {
-      this.status = change.to;
-      this.statusSince = change.at;
-    }
-    this.epoch = Math.max(this.epoch, epoch);
-    this.#keepState();
+    const next: Partial<State> = this.#written(bookingsOf(change));
+    if (change.type === "status_changed")
+      next.cars = this.#carsWith(carId, { status: change.to, since: change.at });
+    this.#epochs.set(carId, Math.max(this.epochOf(carId), epoch));
+    this.#keep(next);
     return undefined;
   }
 
-  /** Cancels the coming bookings without the writer, as the deactivation of their customer does. */
-  close(now: number): number[] {
-    this.epoch += 1;
-    const over = this.active().filter(({ startAt }) => startAt > now);
-    for (const booking of over)
-      this.bookings.set(booking.id, { ...booking, status: "CANCELLED", sequence: booking.sequence + 1 });
-    this.#keepState();
-    return over.map(({ startAt }) => startAt);
+  /** Cancels the coming bookings of a customer without the writers, as the customer's deactivation does. */
+  close(customerId: string, now: number): Booking[] {
+    const theirs = [...this.state.bookings.values()].filter((b) => active(b) && b.customerId === customerId);
+    for (const carId of new Set(theirs.map((booking) => booking.carId))) this.#beginEpoch(carId);
+    const cancelled = theirs
+      .filter(({ startAt, heldUntil }) => startAt > now && (heldUntil === null || heldUntil > now))
+      .map((booking) => ({
+        ...booking,
+        status: "CANCELLED" as const,
+        sequence: booking.sequence + 1,
+        updatedAt: now,
+      }));
+    this.#keep(this.#written(cancelled));
+    return cancelled;
   }
 
-  #keepState(): void {
-    this.states.push({ status: this.status, active: this.active() });
+  /** Replaces the schedule of a showroom by its next version. */
+  changeSchedule(showroomId: string, changes: Partial<Schedule>): void {
+    const old = this.state.schedules.get(showroomId);
+    if (!old) throw new Error("there is no such showroom");
+    const schedule = { ...old, ...changes, version: old.version + 1 };
+    this.#keep({ schedules: new Map(this.state.schedules).set(showroomId, schedule) });
+  }
+
+  /** Moves a car to another showroom, without its writer. */
+  moveCar(carId: string, showroomId: string): void {
+    if (this.state.cars.get(carId)?.showroomId === showroomId) return;
+    this.#beginEpoch(carId);
+    this.#keep({ cars: this.#carsWith(carId, { showroomId }) });
   }
 
   /** Whether what a change says about the facts before it is true. */
   isTrueOf(change: Change): boolean {
-    if (change.type === "booked") return true;
+    const { bookings, cars } = this.state;
+    if (change.type === "booked") return !bookings.has(change.booking.id);
     if (change.type === "status_changed")
       return (
-        this.status === change.from &&
-        change.cancelled.every(({ id, sequence }) => this.bookings.get(id)?.sequence === sequence - 1)
+        cars.get(change.carId)?.status === change.from &&
+        change.cancelled.every(({ id, sequence }) => bookings.get(id)?.sequence === sequence - 1)
       );
-    return JSON.stringify(this.bookings.get(change.booking.id)) === JSON.stringify(change.before);
+    return JSON.stringify(bookings.get(change.booking.id)) === JSON.stringify(change.before);
   }
 
   holds(change: Change): boolean {
-    if (change.type === "status_changed") return this.status === change.to && this.statusSince === change.at;
-    const stored = this.bookings.get(change.booking.id);
-    return JSON.stringify(stored) === JSON.stringify(change.booking);
+    const { bookings, cars } = this.state;
+    if (change.type === "status_changed") {
+      const car = cars.get(change.carId);
+      return car?.status === change.to && car.since === change.at;
+    }
+    // Its id is new, whatever has become of it since.
+    if (change.type === "booked") return bookings.has(change.booking.id);
+    return isResultOf(change, bookings.get(change.booking.id));
+  }
+
+  #scheduleOf(carId: string): Schedule | undefined {
+    return this.state.schedules.get(this.state.cars.get(carId)?.showroomId ?? "");
+  }
+
+  #beginEpoch(carId: string): void {
+    this.#epochs.set(carId, this.epochOf(carId) + 1);
+  }
+
+  #carsWith(carId: string, changes: Partial<Car>): Map<string, Car> {
+    const car = this.state.cars.get(carId);
+    if (!car) throw new Error("there is no such car");
+    return new Map(this.state.cars).set(carId, { ...car, ...changes });
+  }
+
+  #keep(changes: Partial<State>): void {
+    this.states.push({ ...this.state, ...changes, tick: this.#tick() });
+  }
+
+  /** The bookings and allocations after some bookings are written. */
+  #written(changed: readonly Booking[]): Pick<State, "bookings" | "allocations"> {
+    const bookings = new Map(this.state.bookings);
+    let { allocations } = this.state;
+    for (const booking of changed) {
+      const old = bookings.get(booking.id);
+      bookings.set(booking.id, booking);
+      if (!this.#reallocates(old, booking)) continue;
+      const isMove = old !== undefined && old.startAt !== booking.startAt;
+      if (!isMove || this.#rules.movesFree)
+        allocations = allocations.filter(({ bookingId }) => bookingId !== booking.id);
+      allocations = [...allocations, ...this.#allocationsOf(booking)];
+    }
+    return { bookings, allocations };
+  }
+
+  #allocationsOf(booking: Booking): Allocation[] {
+    if (!active(booking)) return [];
+    const { id: bookingId, heldUntil: expiresAt, startAt, endAt, carId, customerId } = booking;
+    const footprint = {
+      startAt: booking.footprintStartAt ?? startAt,
+      endAt: booking.footprintEndAt ?? endAt,
+    };
+    const car: Allocation = { kind: "CAR", resource: carId, ...footprint, bookingId, expiresAt };
+    const customer: Allocation = {
+      kind: "CUSTOMER",
+      resource: customerId,
+      startAt,
+      endAt,
+      bookingId,
+      expiresAt,
+    };
+    return this.#rules.customers ? [car, customer] : [car];
+  }
+
+  #reallocates(old: Booking | undefined, booking: Booking): boolean {
+    return (
+      !old ||
+      active(old) !== active(booking) ||
+      old.startAt !== booking.startAt ||
+      old.heldUntil !== booking.heldUntil ||
+      old.footprintStartAt !== booking.footprintStartAt ||
+      old.footprintEndAt !== booking.footprintEndAt
+    );
   }
 
   #violation(booking: Booking): Violation | undefined {
-    const old = this.bookings.get(booking.id);
+    const old = this.state.bookings.get(booking.id);
+    return (
+      (this.#rules.holds ? this.#holdViolation(old, booking) : undefined) ??
+      (this.#rules.bookings ? this.#bookingViolation(old, booking) : undefined) ??
+      (this.#reallocates(old, booking) ? this.#allocationViolation(booking) : undefined)
+    );
+  }
+
+  #holdViolation(old: Booking | undefined, booking: Booking): Violation | undefined {
+    const { heldUntil, updatedAt: now } = booking;
+    if (!old) {
+      const others = [...this.state.bookings.values()].filter(
+        (b) =>
+          b.customerId === booking.customerId &&
+          b.status === "PENDING" &&
+          b.heldUntil !== null &&
+          b.heldUntil > now,
+      );
+      return heldUntil !== null && others.length >= 2 ? "too_many_holds" : undefined;
+    }
+    const waits = old.startAt === booking.startAt && ["PENDING", "CANCELLED"].includes(booking.status);
+    if (heldUntil !== null && !waits) return "illegal_transition";
+    if (old.heldUntil !== null && active(booking) && now >= old.heldUntil) return "hold_expired";
+    const isNewEnd = old.heldUntil !== heldUntil && (old.heldUntil === null || heldUntil !== null);
+    return isNewEnd ? "illegal_transition" : undefined;
+  }
+
+  #bookingViolation(old: Booking | undefined, booking: Booking): Violation | undefined {
     const moves = !old || old.startAt !== booking.startAt;
-    if (active(booking) && this.overlapping(booking).length > 0) return "slot_taken";
-    if (moves && active(booking) && (this.status === "SOLD" || this.status === "REMOVED"))
+    const car = this.state.cars.get(booking.carId);
+    if (moves && active(booking) && (car?.status === "SOLD" || car?.status === "REMOVED"))
       return "car_not_bookable";
     if (!old) return undefined;
     const legal = moves
@@ -125,19 +319,23 @@ export class Ledger {
     return legal ? undefined : "illegal_transition";
   }
 
-  /** The other active bookings that share a moment with this one. */
-  overlapping(booking: Booking): Booking[] {
-    return [...this.bookings.values()].filter(
-      (other) =>
-        other.id !== booking.id &&
-        active(other) &&
-        other.startAt < booking.endAt &&
-        other.endAt > booking.startAt,
-    );
-  }
-
-  /** The active bookings. */
-  active(): Booking[] {
-    return [...this.bookings.values()].filter(active);
+  #allocationViolation(booking: Booking): Violation | undefined {
+    for (const wanted of this.#allocationsOf(booking)) {
+      if (wanted.kind === "CAR" && !this.#rules.bookings) continue;
+      const isInUse = this.state.allocations.some(
+        (other) =>
+          other.kind === wanted.kind &&
+          other.resource === wanted.resource &&
+          other.bookingId !== booking.id &&
+          overlap(other, wanted) &&
+          (other.expiresAt === null || other.expiresAt > booking.updatedAt),
+      );
+      if (isInUse) return wanted.kind === "CAR" ? "slot_taken" : "customer_busy";
+    }
+    return undefined;
   }
 }
+
+/** The times for which a car or a customer is in use at `now`, as a reader of the database gets them. */
+export const takenTimes = ({ allocations }: State, resource: string, now: number): Allocation[] =>
+  allocations.filter((one) => one.resource === resource && (one.expiresAt === null || one.expiresAt > now));

@@ -3,20 +3,27 @@ import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import * as slots from "../../src/bookings/slots.ts";
 import { CarWriter } from "../../src/car-coordinator/car-writer.ts";
+import type { Kind } from "./schedule.ts";
 import type { Subject } from "./world.ts";
 
-/** One mistake: a text of a source file replaced by another, or a rule of the database left out. */
-export type Mutant = { name: string } & (
-  | { file: string; from: string; to: string }
-  | { rules: NonNullable<Subject["rules"]> }
-);
+/** A text of a source file that is replaced by another. */
+type Edit = { file: string; from: string; to: string };
+type Rules = NonNullable<Subject["rules"]>;
 
-export const MUTANTS: readonly Mutant[] = [
+/**
+ * One mistake: a text replaced, rules of the database left out, or both, where the database would make up for it. `kind`:
+ * which schedules show it.
+ */
+export type Mutant = { name: string; kind: Kind } & ((Edit & { rules?: Rules }) | { rules: Rules });
+
+type OfOneKind = Mutant extends infer Each ? (Each extends Mutant ? Omit<Each, "kind"> : never) : never;
+
+const OF_ONE_CAR: readonly OfOneKind[] = [
   {
     name: "drops the overlap check",
     file: "car-coordinator/commands.ts",
-    from: "if (taken.some((other) => other.id !== except && overlaps(slot, other)))",
-    to: "if (taken.length < 0)",
+    from: "overlaps(footprint, footprintOf(other)))",
+    to: "overlaps(footprint, footprint) && active.size < 0)",
   },
   {
     name: "treats touching slots as overlapping (< becomes <=)",
@@ -34,25 +41,25 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "keeps its memory after an unknown outcome",
     file: "car-coordinator/car-writer.ts",
-    from: "await this.#load();\n          if",
-    to: "if",
+    from: "const loaded = await this.#load();",
+    to: "const loaded = state;",
   },
   {
     name: "treats an unknown outcome as a success",
     file: "car-coordinator/car-writer.ts",
-    from: "if (await this.#store.holds(change)) return",
-    to: "if (change) return",
+    from: "if (shows(loaded, change) || (await this.#store.holds(change))) return",
+    to: "if (change || loaded) return",
   },
   {
     name: "sends a commit with an unknown outcome again without looking whether it arrived",
     file: "car-coordinator/car-writer.ts",
-    from: "await this.#load();\n          if (await this.#store.holds(change)) return this.#done(change);",
+    from: "const loaded = await this.#load();\n          if (shows(loaded, change) || (await this.#store.holds(change))) return this.#done(change);",
     to: "this.#state = undefined;",
   },
   {
     name: "sends a commit with an unknown outcome again from the memory that it was decided on",
     file: "car-coordinator/car-writer.ts",
-    from: "await this.#load();\n          if (await this.#store.holds(change)) return this.#done(change);",
+    from: "const loaded = await this.#load();\n          if (shows(loaded, change) || (await this.#store.holds(change))) return this.#done(change);",
     to: "",
   },
   {
@@ -88,8 +95,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "does not cancel the bookings of a sold car",
     file: "car-coordinator/commands.ts",
-    from: ".filter((booking) => booking.startAt > now)",
-    to: ".filter((booking) => booking.startAt < 0)",
+    from: "booking.startAt > now && !isExpired",
+    to: "booking.startAt < 0 && !isExpired",
   },
   {
     name: "keeps a booking approved when its customer moves it",
@@ -99,7 +106,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "books in the past",
-    file: "bookings/slots.ts",
+    file: "showrooms/schedule.ts",
     from: 'if (startAt <= now) return "in_the_past";',
     to: "",
   },
@@ -124,8 +131,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "treats a drive as over when it begins",
     file: "bookings/booking.ts",
-    from: "endAt <= now",
-    to: "endAt <= now + 3_600_000",
+    from: "boolean => endAt <= now",
+    to: "boolean => endAt <= now + 3_600_000",
   },
   { name: "lets late and displaced writers commit", rules: { fence: false } },
   {
@@ -135,20 +142,20 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "offers slots that are taken",
     file: "bookings/slots.ts",
-    from: "slots.filter((slot) => !near.some((other) => overlaps(slot, other)))",
-    to: "[...slots]",
+    from: "openSlots(schedule, days, now, car,",
+    to: "openSlots(schedule, days, now, [],",
   },
   {
     name: "offers the slots of a sold car",
     file: "bookings/slots.ts",
-    from: "isBookable(status) ? freeSlots(slots, taken) : []",
-    to: "freeSlots(slots, taken)",
+    from: "if (!isBookable(status)) return [];",
+    to: "",
   },
   {
     name: "offers slots that are over",
     file: "bookings/slots.ts",
-    from: "slot.startAt > now && slot.startAt <= horizon",
-    to: "slot.startAt <= horizon",
+    from: "openSlots(schedule, days, now, car,",
+    to: "openSlots(schedule, days, 0, car,",
   },
   {
     name: "answers with the bookmark of the state before the commit",
@@ -156,6 +163,93 @@ export const MUTANTS: readonly Mutant[] = [
     from: "const commit = await this.#store.commit(change, context);",
     to: "const before = this.#store.bookmark(); const commit = await this.#store.commit(change, context); this.#store.bookmark = () => before;",
   },
+];
+
+const OF_SEVERAL_CARS: readonly OfOneKind[] = [
+  {
+    name: "leaves the buffers out of what a drive allocates",
+    file: "car-coordinator/commands.ts",
+    from: "const hasBuffers = footprint.startAt < drive.startAt",
+    to: "const hasBuffers = drive.endAt < drive.startAt && footprint.startAt < drive.startAt",
+  },
+  {
+    name: "looks for the drive alone among what is allocated",
+    file: "car-coordinator/commands.ts",
+    from: "overlaps(footprint, footprintOf(other)))\n      return",
+    to: "overlaps(driveAt(schedule, startAt), footprintOf(other)))\n      return",
+  },
+  {
+    name: "lets a hold occupy for ever",
+    file: "bookings/booking.ts",
+    from: "heldUntil !== null && heldUntil <= now",
+    to: "heldUntil !== null && now < 0",
+  },
+  {
+    name: "ends a hold a minute early",
+    file: "bookings/booking.ts",
+    from: "heldUntil !== null && heldUntil <= now",
+    to: "heldUntil !== null && heldUntil - 60_000 <= now",
+  },
+  {
+    name: "ends a hold a millisecond early",
+    file: "bookings/booking.ts",
+    from: "heldUntil !== null && heldUntil <= now",
+    to: "heldUntil !== null && heldUntil - 1 <= now",
+  },
+  {
+    name: "ends a hold a millisecond late",
+    file: "bookings/booking.ts",
+    from: "heldUntil !== null && heldUntil <= now",
+    to: "heldUntil !== null && heldUntil < now",
+  },
+  {
+    name: "confirms a hold that has ended",
+    file: "car-coordinator/commands.ts",
+    from: 'if (isExpired(before, now)) return refuse("hold_expired");',
+    to: "",
+    rules: { holds: false },
+  },
+  {
+    name: "moves a hold",
+    file: "car-coordinator/commands.ts",
+    from: "if (!before || before.heldUntil !== null) return",
+    to: "if (!before) return",
+    rules: { holds: false },
+  },
+  { name: "lets a customer hold any number of slots", rules: { holds: false } },
+  { name: "places a drive by a schedule that has changed", rules: { scheduleFence: false } },
+  { name: "keeps the old schedule in memory", rules: { scheduleIsAsked: false } },
+  {
+    name: "places a drive outside the schedule",
+    file: "showrooms/schedule.ts",
+    from: "slots.some((slot) => slot.startAt === startAt)",
+    to: "slots.length > 0",
+  },
+  { name: "keeps the old allocation after a move", rules: { movesFree: false } },
+  { name: "does not allocate the customer", rules: { customers: false } },
+  {
+    name: "takes a customer who is busy for memory that is out of date, for ever",
+    file: "car-coordinator/car-writer.ts",
+    from: "if (commit.isFinal) return { ok: false, refusal: commit.refusal };",
+    to: 'if (commit.refusal.code === "customer_busy") tries = 0; else if (commit.isFinal) return { ok: false, refusal: commit.refusal };',
+  },
+  {
+    name: "takes a customer who is busy for a success",
+    file: "car-coordinator/car-writer.ts",
+    from: "if (commit.isFinal) return { ok: false, refusal: commit.refusal };",
+    to: 'if (commit.refusal.code === "customer_busy") return this.#done(change); if (commit.isFinal) return { ok: false, refusal: commit.refusal };',
+  },
+  {
+    name: "offers a customer slots at the time of their other drive",
+    file: "bookings/slots.ts",
+    from: "overlaps(slot, drive)",
+    to: "overlaps(slot, slot) && drive.endAt < 0",
+  },
+];
+
+export const MUTANTS: readonly Mutant[] = [
+  ...OF_ONE_CAR.map((mutant) => ({ ...mutant, kind: "one car" as const })),
+  ...OF_SEVERAL_CARS.map((mutant) => ({ ...mutant, kind: "several cars" as const })),
 ];
 
 /** The real source. */
@@ -166,9 +260,10 @@ const COPIES = ".mutants";
 
 /** The source with the mistake in it. */
 export async function subjectOf(mutant: Mutant): Promise<Subject> {
-  if ("rules" in mutant) return { ...REAL, rules: mutant.rules };
+  const { rules = {} } = mutant;
+  if (!("file" in mutant)) return { ...REAL, rules };
   const folder = `${COPIES}/${MUTANTS.indexOf(mutant)}`;
-  for (const area of ["bookings", "car-coordinator", "shared"])
+  for (const area of ["bookings", "car-coordinator", "shared", "showrooms"])
     cpSync(`src/${area}`, `${folder}/${area}`, { recursive: true });
   // The simulated database throws the real class, and an error is known by its class.
   const real = "../../../src/shared/dependency-down.ts";
@@ -180,5 +275,5 @@ export async function subjectOf(mutant: Mutant): Promise<Subject> {
   writeFileSync(path, before + mutant.to + after);
   const load = (file: string) => import(pathToFileURL(`${folder}/${file}`).href);
   const { CarWriter: Writer } = await load("car-coordinator/car-writer.ts");
-  return { Writer, slots: await load("bookings/slots.ts") };
+  return { Writer, slots: await load("bookings/slots.ts"), rules };
 }

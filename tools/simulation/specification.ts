@@ -9,7 +9,13 @@ const HOUR = 3_600_000;
 const STARTS = Array.from({ length: 8 }, (_, index) => Date.UTC(2026, 11, 1, 9 + index));
 
 /** A booking as the specification keeps it; `id` is unknown when its maker never got an answer. */
-export type Entry = { id: string | undefined; startAt: number; status: string };
+export type Entry = {
+  id: string | undefined;
+  startAt: number;
+  status: string;
+  /** When a deactivation cancelled it. */
+  closedAt?: number;
+};
 
 /** The specification's state. `keys`: which booking an Idempotency-Key made, by its place among the entries. */
 export type State = {
@@ -132,6 +138,10 @@ function transition(state: State, { id, to, clock, result }: Of<"transition">): 
       default:
         return when(result.code === "busy", state);
     }
+  // A cancellation that was lost finds another one, of the same time, and cannot tell whose it is.
+  const { closedAt } = entry ?? {};
+  if (result.type === "ok" && to === "CANCELLED" && closedAt !== undefined)
+    return when(clock.from <= closedAt && closedAt <= clock.to, state);
   if (!legal || (result.type === "ok" && result.value.status !== to)) return [];
   if (needsBegin && clock.to < entry.startAt) return [];
   if (to === "CANCELLED" && clock.from >= endOf(entry)) return [];
@@ -188,7 +198,9 @@ function setStatus(state: State, { by, at, result }: Of<"set_status">): State[] 
 
 function close(state: State, { now, result }: Of<"close">): State[] {
   const over = state.entries.filter((e) => isActive(e) && e.startAt > now);
-  const entries = state.entries.map((e) => (over.includes(e) ? { ...e, status: "CANCELLED" } : e));
+  const entries = state.entries.map((e) =>
+    over.includes(e) ? { ...e, status: "CANCELLED", closedAt: now } : e,
+  );
   const starts = over.map((e) => e.startAt).sort();
   const fits = result.type !== "ok" || equal(starts, result.value.cancelled.toSorted());
   return when(fits, { ...state, entries });

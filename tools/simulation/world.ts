@@ -1,6 +1,6 @@
 /**
- * Where a schedule happens: a clock, a database, the line to it, and the instance of the Durable Object that holds the
- * place. Every await on the outside is a point where anything else may come first, drawn from the seed.
+ * Where a schedule happens: a clock, a database, the line to it, and for each car the instance of its Durable Object that
+ * holds the place. Every await on the outside is a point where anything else may come first, drawn from the seed.
  */
 
 import type * as Slots from "../../src/bookings/slots.ts";
@@ -8,34 +8,25 @@ import type { CarStore, CarWriter, CommandContext, Commit } from "../../src/car-
 import type { CarState, Change } from "../../src/car-coordinator/commands.ts";
 import { DependencyDown } from "../../src/shared/dependency-down.ts";
 import { Random } from "../random.ts";
-import { Ledger, type Rules, type State } from "./ledger.ts";
-import type { Observed } from "./linearizability.ts";
-import type { Operation } from "./specification.ts";
+import { type Basis, Ledger, type Rules, type State, type Stock, takenTimes } from "./ledger.ts";
 
 /** The subject of the test: the writer of a car, and what readers make of the database. */
 export type Subject = {
   Writer: typeof CarWriter;
-  slots: Pick<typeof Slots, "futureSlots" | "offeredSlots">;
+  slots: Pick<typeof Slots, "offeredSlots">;
   rules?: Partial<Rules>;
 };
 
 /** An hour in milliseconds. */
 export const HOUR = 3_600_000;
-/** The id of the only car. */
-const CAR = "car";
-/** The day on which everything happens. */
-const DAY = "2026-12-01";
+/** The day on which everything happens, in UTC. */
+export const DAY = "2026-12-01";
 /** Six in the morning; the first slot is at nine. */
 const DAWN = Date.UTC(2026, 11, 1, 6);
-/** The slots that clients want. */
-export const SLOTS = [9, 10, 11, 12].map((hour) => Date.UTC(2026, 11, 1, hour));
-/** A slot that no client requests while faults are injected. */
-export const EVENING = Date.UTC(2026, 11, 1, 16);
-const HOURS = { timeZone: "UTC", horizonDays: 1 };
-/** How far the clocks of two machines may be apart. */
-export const MAX_SKEW_MS = 2000;
+/** How far a clock may be from the right time, either way. */
+const MAX_SKEW_MS = 2000;
 /** More than any schedule takes; one that takes more has locked itself up. */
-const MAX_STEPS = 20_000;
+const MAX_STEPS = 5000;
 
 /** An instance of the Durable Object. One that was killed never runs again, whatever is still on its way. */
 type Instance = { writer: CarWriter; alive: boolean; clients: Set<() => void> };
@@ -49,10 +40,18 @@ type FaultRates = {
   evictions: number;
   zombies: boolean;
   capacity: number;
+  skewMs: number;
 };
 
 /** No faults. */
-export const CALM: FaultRates = { fault: 0, lostAnswer: 0, evictions: 0, zombies: false, capacity: 1000 };
+export const CALM: FaultRates = {
+  fault: 0,
+  lostAnswer: 0,
+  evictions: 0,
+  zombies: false,
+  capacity: 1000,
+  skewMs: 0,
+};
 
 const drawFaultRates = (random: Random): FaultRates => ({
   fault: random.pick([0.03, 0.1, 0.3]),
@@ -60,6 +59,7 @@ const drawFaultRates = (random: Random): FaultRates => ({
   evictions: random.between(0, 3),
   zombies: random.chance(0.2),
   capacity: random.chance(0.1) ? 1 : 1000,
+  skewMs: random.pick([0, MAX_SKEW_MS]),
 });
 
 /** The world of one schedule. */
@@ -68,40 +68,40 @@ export class World {
   readonly ledger: Ledger;
   readonly trace: string[] = [];
   readonly faults: string[] = [];
-  readonly history: Observed<Operation>[] = [];
-  /** Bookings whose ids a client has learned. */
-  readonly known: string[] = [];
-  /** The bookmarks that clients got, and from which writes. */
-  readonly bookmarks: Array<{ bookmark: number; write: Observed<Operation> }> = [];
   /** What any clock may have shown so far. */
   readonly shown: number[] = [];
   now = 0;
   faultRates: FaultRates;
+  /** How far a clock may be from `now`, either way. */
+  readonly skewMs: number;
   readonly #subject: Subject;
   readonly #tasks: Array<() => void> = [];
-  instance: Instance;
+  readonly #instances = new Map<string, Instance>();
   steps = 0;
+  /** Whether it was given up, because it did not end. */
+  isStuck = false;
   #ids = 0;
   #ticks = 0;
 
-  constructor(seed: number, subject: Subject) {
+  constructor(seed: number, subject: Subject, drawStock: (random: Random) => Stock) {
     this.random = new Random(seed);
     this.faultRates = this.random.chance(0.25) ? CALM : drawFaultRates(this.random);
+    this.skewMs = this.faultRates.skewMs;
     this.#subject = subject;
-    this.ledger = new Ledger({
-      bookings: true,
-      fence: true,
-      loadRaisesEpoch: true,
-      activeOnly: true,
-      ...subject.rules,
-    });
+    const stock = drawStock(this.random);
+    this.ledger = new Ledger(subject.rules ?? {}, stock, () => this.tick());
     this.turnClockTo(DAWN);
-    this.instance = this.#start();
+    for (const carId of stock.cars.keys()) this.#start(carId);
+  }
+
+  get carIds(): string[] {
+    return [...this.#instances.keys()];
   }
 
   turnClockTo(now: number): void {
     this.now = now;
-    this.shown.push(now - MAX_SKEW_MS, now, now + MAX_SKEW_MS);
+    this.trace.push(`the clock says ${new Date(now).toISOString()}`);
+    this.shown.push(now - this.skewMs, now, now + this.skewMs);
   }
 
   /** A number that rises with each event that a client sees. */
@@ -120,11 +120,22 @@ export class World {
     this.#tasks.push(task);
   }
 
-  /** The starts of the free slots of the day, as the route makes them of a state of the database. */
-  offeredAt(state: State): number[] {
-    const { futureSlots, offeredSlots } = this.#subject.slots;
-    const slots = futureSlots(DAY, DAY, this.now, HOURS);
-    return offeredSlots(slots, state.status, state.active).map(({ startAt }) => startAt);
+  /**
+   * The starts of the slots of the day that are offered of a car, to a customer if one is given, as the routes make them
+   * of a state of the database.
+   */
+  offeredAt(state: State, carId: string, customerId?: string): number[] {
+    const { status, showroomId } = state.cars.get(carId) ?? {};
+    const schedule = state.schedules.get(showroomId ?? "");
+    if (!status || !schedule) throw new Error("there is no such car or showroom");
+    const occupied = {
+      status,
+      car: takenTimes(state, carId, this.now),
+      customer: customerId === undefined ? [] : takenTimes(state, customerId, this.now),
+    };
+    const day = { from: DAY, to: DAY };
+    const offered = this.#subject.slots.offeredSlots(schedule, day, this.now, occupied);
+    return offered.map(({ startAt }) => startAt);
   }
 
   /** A moment that passes. */
@@ -137,26 +148,25 @@ export class World {
     for (;;) {
       // Everything that needs no further event from outside runs to its end.
       await new Promise((resolve) => setImmediate(resolve));
-      if (this.#tasks.length === 0) return;
+      if (this.#tasks.length === 0 || this.isStuck) return;
       this.steps += 1;
-      if (this.steps > MAX_STEPS) throw new Error("this schedule does not end");
+      this.isStuck = this.steps > MAX_STEPS;
       const index = this.random.between(0, this.#tasks.length - 1);
       const [task] = this.#tasks.splice(index, 1);
       task?.();
     }
   }
 
-  #start(): Instance {
-    const skew = this.faultRates === CALM ? 0 : this.random.between(-MAX_SKEW_MS, MAX_SKEW_MS);
+  #start(carId: string): void {
+    const skew = this.random.between(-this.skewMs, this.skewMs);
     const decisionContext = () => ({
-      carId: CAR,
+      carId,
       now: this.now + skew,
       newId: this.newId("booking"),
-      hours: HOURS,
     });
     const clients = new Set<() => void>();
     const instance: Omit<Instance, "writer"> = { alive: true, clients };
-    const store = new DistantStore(this, instance);
+    const store = new DistantStore(this, carId, instance);
     const { capacity } = this.faultRates;
     const writer = new this.#subject.Writer(
       store,
@@ -165,26 +175,32 @@ export class World {
       capacity,
       () => this.pause(),
     );
-    return Object.assign(instance, { writer });
+    this.#instances.set(carId, Object.assign(instance, { writer }));
   }
 
   /**
-   * Takes the Durable Object's place away from it. Its callers are cut off. What it had sent to the database may
+   * Takes the place of a car's Durable Object away from it. Its callers are cut off. What it had sent to the database may
    * still arrive. A zombie does not notice and goes on; any other stops for good.
    */
-  evict(): void {
-    const old = this.instance;
-    this.trace.push(this.faultRates.zombies ? "the object is displaced" : "the object is killed");
+  evict(carId: string): void {
+    const old = this.#instanceOf(carId);
+    this.trace.push(`the object of ${carId} is ${this.faultRates.zombies ? "displaced" : "killed"}`);
     old.alive = this.faultRates.zombies;
     for (const cutOff of old.clients) this.later(cutOff);
-    this.instance = this.#start();
+    this.#start(carId);
   }
 
-  /** Calls the Durable Object that holds the place when the call arrives. `undefined`: the line broke. */
-  call<T>(ask: (writer: CarWriter) => Promise<T>): Promise<T | undefined> {
+  #instanceOf(carId: string): Instance {
+    const instance = this.#instances.get(carId);
+    if (!instance) throw new Error("there is no such car");
+    return instance;
+  }
+
+  /** Calls the Durable Object that holds the car's place when the call arrives. `undefined`: the line broke. */
+  call<T>(carId: string, ask: (writer: CarWriter) => Promise<T>): Promise<T | undefined> {
     return new Promise((resolve) => {
       this.later(() => {
-        const { instance } = this;
+        const instance = this.#instanceOf(carId);
         instance.clients.add(() => resolve(undefined));
         ask(instance.writer).then(
           (answer) => this.later(() => resolve(answer)),
@@ -200,15 +216,25 @@ export class World {
   }
 }
 
-/** The store as an instance reaches it: over a line that may fail at any point. */
+/** The violations that loading the car again would not undo, with the codes of their refusals. */
+const FINAL = {
+  key_taken: "duplicate_request",
+  customer_busy: "customer_busy",
+  hold_expired: "hold_expired",
+  too_many_holds: "too_many_holds",
+} as const;
+
+/** The store of a car as an instance reaches it: over a line that may fail at any point. */
 class DistantStore implements CarStore {
   readonly #world: World;
+  readonly #carId: string;
   readonly #instance: { alive: boolean };
-  #epoch = 0;
+  #basis: Basis = { epoch: 0, schedule: undefined };
   #bookmark: string | null = null;
 
-  constructor(world: World, instance: { alive: boolean }) {
+  constructor(world: World, carId: string, instance: { alive: boolean }) {
     this.#world = world;
+    this.#carId = carId;
     this.#instance = instance;
   }
 
@@ -216,31 +242,39 @@ class DistantStore implements CarStore {
 
   async load(): Promise<CarState> {
     const { epoch, state, now } = await this.#ask("load", (ledger) => ({
-      ...ledger.load(),
+      ...ledger.load(this.#carId),
       now: ledger.now,
     }));
-    this.#epoch = epoch;
+    this.#basis = { epoch, schedule: state.schedule };
     this.#bookmark = String(now);
     return state;
   }
 
   async commit(change: Change, { idempotency }: CommandContext): Promise<Commit> {
-    const epoch = this.#epoch;
+    const basis = this.#basis;
     try {
       const { violation, now } = await this.#ask(`commit ${brief(change)}`, (ledger) => {
         const isTrue = ledger.isTrueOf(change);
-        const violation = ledger.commit(epoch, change, idempotency?.key.id);
+        const violation = ledger.commit(this.#carId, basis, change, idempotency?.key.id);
         if (violation === undefined && !isTrue)
           this.#world.faults.push(`${brief(change)} was decided on facts that were no longer true`);
+        // A rule that the writer does not know of would make it try in vain, and answer 503.
+        if (
+          isTrue &&
+          violation &&
+          !(violation in FINAL) &&
+          violation !== "fenced" &&
+          violation !== "schedule_changed"
+        )
+          this.#world.faults.push(`${brief(change)} was decided on current facts and is ${violation}`);
         return { violation, now: ledger.now };
       });
       if (violation === undefined) {
         this.#bookmark = String(now);
         return { type: "committed" };
       }
-      const isFinal = violation === "key_taken";
-      const code = isFinal ? "duplicate_request" : "unavailable";
-      return { type: "refused", refusal: { code }, isFinal };
+      const code = FINAL[violation as keyof typeof FINAL];
+      return { type: "refused", refusal: { code: code ?? "unavailable" }, isFinal: code !== undefined };
     } catch (error) {
       return { type: "unknown", error };
     }
@@ -251,8 +285,8 @@ class DistantStore implements CarStore {
   }
 
   isCurrent(): Promise<boolean> {
-    const epoch = this.#epoch;
-    return this.#ask("is current", (ledger) => ledger.epoch === epoch);
+    const basis = this.#basis;
+    return this.#ask("is current", (ledger) => ledger.isCurrent(this.#carId, basis));
   }
 
   bookmark(): string | null {
@@ -265,8 +299,7 @@ class DistantStore implements CarStore {
     return new Promise((resolve, reject) => {
       const done = () => {
         const result = work(world.ledger);
-        world.trace.push(`database: ${what}: ${fate}: ${JSON.stringify(result)}`);
-        checkOverlap(world);
+        world.trace.push(`database: ${this.#carId}: ${what}: ${fate}: ${JSON.stringify(result)}`);
         return result;
       };
       const hear = (heard: () => void) => world.later(() => this.#instance.alive && heard());
@@ -298,8 +331,3 @@ const brief = (change: Change): string =>
   change.type === "status_changed"
     ? change.to
     : `${change.type} ${change.booking.id} ${change.booking.status}`;
-
-function checkOverlap({ ledger, faults }: World): void {
-  for (const booking of ledger.active())
-    if (ledger.overlapping(booking).length > 0) faults.push(`${booking.id} overlaps another active booking`);
-}

@@ -25,6 +25,7 @@ export const conditions = (filters: CarFilters, seesRemoved: boolean): Query =>
     when(filters.transmission, (transmission) => query`transmission = ${transmission}`),
     when(filters.drive_type, (drive) => query`drive_type = ${drive}`),
     when(filters.status, (status) => query`status = ${status}`),
+    when(filters.showroom, (showroom) => query`showroom_id = ${showroom}`),
     when(filters.location, (location) => query`location = ${location}`),
     when(filters.search || undefined, searched),
   );
