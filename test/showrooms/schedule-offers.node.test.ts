@@ -15,7 +15,7 @@ import {
 } from "../../src/showrooms/schedule.ts";
 import { intlClock } from "../support/intl-clock.ts";
 
-const RUNS = Number(process.env["SCHEDULE_RUNS"] ?? 2000);
+const RUNS = Number(process.env["SCHEDULE_RUNS"] ?? 1000);
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
