@@ -4,9 +4,10 @@
  */
 import { and, eq, sql } from "drizzle-orm";
 import type { Subject } from "../db/client.ts";
+import { KEY_TAKEN } from "../db/idempotency.ts";
 import { signedIn } from "../db/schema.ts";
 import { build, compile, type Query, type RowsOf, type Statement } from "../db/statement.ts";
-import { violationOf } from "../db/violations.ts";
+import { type Violation, violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import {
   type Caller,
@@ -15,7 +16,7 @@ import {
   markVerified,
   type VerifiedCaller,
 } from "../shared/callers.ts";
-import { ok, type Result, refuse } from "../shared/refusals.ts";
+import { ok, type Refusal, type Result, refuse } from "../shared/refusals.ts";
 
 const roleOf = compile(
   build
@@ -64,10 +65,15 @@ export async function readPublic<const Queries extends readonly Query[]>(
   return ok({ caller: undefined, rows: (await deps.db.ask(...queriesFor(false))) as RowsOf<Queries> });
 }
 
+/** Maps a violation to the refusal that it means for a write. */
+export type RefusalOf = (violation: Violation | undefined) => Refusal | undefined;
+
 /**
  * Commits as the caller, whom the transaction itself verifies: one round trip. When it does not find them signed in with
  * the role of their token, that role may be out of date, so it is tried once more with the current one.
- * @returns the rows; or `invalid_token` or `forbidden`, and then nothing was written
+ * @param refusalOf the refusal that a violation means for this write; `undefined` when no write should cause it
+ * @returns the rows; or why nothing was written: `invalid_token`, `forbidden`, `duplicate_request` (its Idempotency-Key
+ * is taken), or what `refusalOf` says
  */
 export async function commitAs<const Statements extends readonly Statement[]>(
   deps: Deps,
@@ -75,6 +81,7 @@ export async function commitAs<const Statements extends readonly Statement[]>(
   action: string,
   subject: Subject,
   statements: Statements,
+  refusalOf: RefusalOf = () => undefined,
 ): Promise<Result<RowsOf<Statements>>> {
   const commit = async (caller: Caller): Promise<Result<RowsOf<Statements>>> => {
     try {
@@ -82,12 +89,23 @@ export async function commitAs<const Statements extends readonly Statement[]>(
       deps.found.caller = markVerified(caller);
       return ok(rows);
     } catch (error) {
-      if (violationOf(error) === "not_signed_in") return refuse("invalid_token");
+      const violation = violationOf(error);
+      if (violation === "not_signed_in") return refuse("invalid_token");
+      if (violation === KEY_TAKEN) return refuse("duplicate_request");
+      const refusal = refusalOf(violation);
+      if (refusal) return { ok: false, refusal };
       throw error;
     }
   };
   const first = await commit(deps.found.caller ?? claimed);
-  if (first.ok) return first;
+  if (first.ok || first.refusal.code !== "invalid_token") return first;
   const read = await readAs(deps, claimed);
   return read.ok ? commit(read.value.caller) : read;
 }
+
+/** Commits as `commitAs` does, and shows the change in the public answers of this isolate: it is one of public data. */
+export const commitPublic: typeof commitAs = async (deps, ...write) => {
+  const written = await commitAs(deps, ...write);
+  if (written.ok) deps.stockChanged();
+  return written;
+};

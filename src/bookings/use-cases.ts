@@ -10,7 +10,7 @@ import { type ClaimedCaller, isStaff, type VerifiedCaller } from "../shared/call
 import type { BookingStatus, ShownBookingStatus } from "../shared/enums.ts";
 import { ok, type Refusal, type RefusalCode, type Result, refuse, refuseField } from "../shared/refusals.ts";
 import { DAY_MS, parseInstant, utcDate } from "../shared/showroom-time.ts";
-import { scheduleOf, showroomOfCar } from "../showrooms/store.ts";
+import { scheduleOf, showroomOfCar, sinceYesterday } from "../showrooms/store.ts";
 import type { Booking } from "./booking.ts";
 import { aroundDays, daysAround, nearest, offeredSlots, type Slot, START_MESSAGES } from "./slots.ts";
 import { bookingById, bookingList, onDay, takenTimes, zoneOfBooking } from "./store.ts";
@@ -32,7 +32,7 @@ export async function createBooking(
   const { carId, notes } = input;
   let startAt = parseInstant(input.startAt);
   if (startAt === undefined || !isKnownCar(carId)) {
-    const read = await readAs(deps, caller, showroomOfCar({ carId, from: today(deps) }));
+    const read = await readAs(deps, caller, showroomOfCar({ carId, from: sinceYesterday(deps.now) }));
     if (!read.ok) return read;
     const [[showroom]] = read.value.rows;
     if (!showroom) return refuse("car_not_found");
@@ -43,44 +43,45 @@ export async function createBooking(
   }
   const command = { type: "book", customerId: caller.id, startAt, notes } as const;
   const outcome = await execute(deps, carId, caller, command, key && { key });
-  return bookingOf(outcome.ok ? outcome : await withAlternatives(deps, outcome, carId, caller.id, startAt));
+  if (outcome.ok) return bookingOf(outcome);
+  return withAlternatives(deps, caller, outcome, { carId, customerId: caller.id, startAt });
 }
 
 /** The reasons for which another slot may suit. */
 const MOVABLE: ReadonlySet<RefusalCode> = new Set(["slot_taken", "customer_busy"]);
 
-/** Adds the nearest slots that the customer is offered for the car to a refusal for which another slot may suit. */
-async function withAlternatives<Refused extends { ok: false; refusal: Refusal }>(
+/**
+ * Adds the nearest slots that the customer is offered for the car to a refusal for which another slot may suit. One round
+ * trip, which also verifies a caller whom no commit has verified.
+ */
+async function withAlternatives(
   deps: Deps,
-  refused: Refused,
-  carId: string,
-  customerId: string,
-  startAt: number,
-): Promise<Refused> {
-  if (!MOVABLE.has(refused.refusal.code)) return refused;
+  claimed: ClaimedCaller,
+  refused: { ok: false; refusal: Refusal },
+  { carId, customerId, startAt }: Pick<Booking, "carId" | "customerId" | "startAt">,
+): Promise<{ ok: false; refusal: Refusal }> {
+  const { refusal } = refused;
+  if (!MOVABLE.has(refusal.code)) return refused;
   const { now, config } = deps;
   // The zone is not known yet. A day more on either side covers them all.
   const around = aroundDays({ from: utcDate(startAt - 8 * DAY_MS), to: utcDate(startAt + 8 * DAY_MS) });
-  const [[showroom], [car], taken, drives] = await deps
-    .primary()
-    .ask(
-      showroomOfCar({ carId, from: today(deps) }),
-      carStatus({ carId }),
-      takenTimes({ kind: "CAR", id: carId, now, ...around }),
-      takenTimes({ kind: "CUSTOMER", id: customerId, now, ...around }),
-    );
+  const read = await readAs(
+    // Not older than the decision, or the slot that was refused might be among them.
+    { ...deps, db: deps.primary() },
+    claimed,
+    showroomOfCar({ carId, from: sinceYesterday(now) }),
+    carStatus({ carId }),
+    takenTimes({ kind: "CAR", id: carId, now, ...around }),
+    takenTimes({ kind: "CUSTOMER", id: customerId, now, ...around }),
+  );
+  if (!read.ok) return read;
+  const [[showroom], [car], taken, drives] = read.value.rows;
   if (!showroom || !car) return refused;
   const schedule = scheduleOf(showroom, config.showroom);
   const occupied = { status: car.status, car: taken, customer: drives };
   const slots = nearest(offeredSlots(schedule, daysAround(startAt, schedule), now, occupied), startAt);
-  return {
-    ...refused,
-    refusal: { ...refused.refusal, alternatives: { slots, timeZone: schedule.timeZone } },
-  };
+  return { ok: false, refusal: { ...refusal, alternatives: { slots, timeZone: schedule.timeZone } } };
 }
-
-/** Special hours that end before this day concern no slot that can be booked, in any time zone. */
-const today = ({ now }: Deps): string => utcDate(now - DAY_MS);
 
 /**
  * The free slots of a car on the local days from `from` to `to`, earliest first. None of a sold car; a removed car is not
@@ -96,7 +97,7 @@ export async function listAvailableSlots(
   const { now, config } = deps;
   const queries = [
     carStatus({ carId }),
-    showroomOfCar({ carId, from: today(deps) }),
+    showroomOfCar({ carId, from: sinceYesterday(deps.now) }),
     takenTimes({ kind: "CAR", id: carId, now, ...aroundDays({ from, to }) }),
   ] as const;
   const read = await readPublic(deps, claimed, () => queries);
@@ -205,9 +206,9 @@ export async function rescheduleBooking(
   const startAt = parseInstant(start, zone?.timeZone ?? deps.config.showroom.timeZone);
   if (startAt === undefined) return invalidStart();
   const command = { type: "reschedule", bookingId: id, startAt, confirmed: isStaff(caller) } as const;
-  const { carId, customerId } = booking;
-  const outcome = await execute(deps, carId, caller, command);
-  return bookingOf(outcome.ok ? outcome : await withAlternatives(deps, outcome, carId, customerId, startAt));
+  const outcome = await execute(deps, booking.carId, caller, command);
+  if (outcome.ok) return bookingOf(outcome);
+  return withAlternatives(deps, claimed, outcome, { ...booking, startAt });
 }
 
 const invalidStart = () => refuseField("start_at", "invalid_instant", START_MESSAGES.invalid_instant);

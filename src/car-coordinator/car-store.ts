@@ -20,12 +20,17 @@ import { calendars, cars, showrooms } from "../db/schema.ts";
 import { build, compile, type Statement } from "../db/statement.ts";
 import { type Violation, violationOf } from "../db/violations.ts";
 import { outboxStatement, outgoing } from "../outbox/outbox.ts";
-import { recordSale, recordVoid, refusalOf as saleRefusalOf } from "../sales/store.ts";
+import { recordSale, recordVoid, saleById, refusalOf as saleRefusalOf } from "../sales/store.ts";
 import { DependencyDown } from "../shared/dependency-down.ts";
 import { type Refusal, refuse } from "../shared/refusals.ts";
-import { DAY_MS, utcDate } from "../shared/showroom-time.ts";
 import type { Schedule } from "../showrooms/schedule.ts";
-import { checkSchedule, type ShowroomDefaults, scheduleOf, showroomOfCar } from "../showrooms/store.ts";
+import {
+  checkSchedule,
+  type ShowroomDefaults,
+  scheduleOf,
+  showroomOfCar,
+  sinceYesterday,
+} from "../showrooms/store.ts";
 import type { CarStore, CommandContext, Commit } from "./car-writer.ts";
 import { bookingsOf, type CarState, type Change, isResultOf } from "./commands.ts";
 import { noticesOf } from "./notices.ts";
@@ -95,7 +100,7 @@ export class D1CarStore implements CarStore {
       raiseEpoch({ carId }),
       carStatus({ carId }),
       activeBookings({ carId }),
-      showroomOfCar({ carId, from: utcDate(Date.now() - DAY_MS) }),
+      showroomOfCar({ carId, from: sinceYesterday(Date.now()) }),
     ] as const;
     const [raised, [car], active, [showroom]] = await db.commit(
       "system",
@@ -154,6 +159,11 @@ export class D1CarStore implements CarStore {
   async holds(change: Change): Promise<boolean> {
     // The load before it has set the bookmark.
     const db = this.#open();
+    if (change.type === "status_changed" && change.command.type === "sell") {
+      // Its id is new, whatever has become of the car since.
+      const [[sale]] = await db.ask(saleById({ id: change.command.sale.id }));
+      return sale !== undefined;
+    }
     if (change.type === "status_changed") {
       const [[car]] = await db.ask(carStatus({ carId: change.carId }));
       return car?.status === change.to && car.updatedAt === change.at;
@@ -249,7 +259,9 @@ function refusedBy(violation: Violation, change: Change, caps: BookingCaps): Com
       : change.command.type === "set_status"
         ? carRefusalOf(violation)
         : saleRefusalOf(violation);
-  return known ? final(known) : { type: "refused", refusal: refuse("unavailable").refusal, isFinal: false };
+  return known
+    ? final(known)
+    : { type: "refused", refusal: refuse("unavailable").refusal, isFinal: false, rule: violation };
 }
 
 const describeCaps = ({ most, mostUnverified }: BookingCaps): string =>

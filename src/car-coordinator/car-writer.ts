@@ -38,7 +38,8 @@ export type CommandContext = {
  */
 export type Commit =
   | { type: "committed"; car?: CarRow | undefined }
-  | { type: "refused"; refusal: Refusal; isFinal: boolean }
+  /** `rule`: the rule of the database that refused it, for the log. */
+  | { type: "refused"; refusal: Refusal; isFinal: boolean; rule?: string }
   | { type: "unknown"; error: unknown };
 
 /** The store of one car. */
@@ -153,7 +154,10 @@ export class CarWriter {
           if (commit.isFinal) return { ok: false, refusal: commit.refusal };
           // Another writer loaded or wrote, so memory is out of date; or the change itself violates a rule.
           this.#state = undefined;
-          if (tries >= MAX_TRIES) return { ok: false, refusal: commit.refusal };
+          if (tries >= MAX_TRIES) {
+            this.#report("car.commit_refused", new Error(commit.rule), context.requestId);
+            return { ok: false, refusal: commit.refusal };
+          }
           continue;
         case "unknown": {
           this.#report("car.commit_unknown", commit.error, context.requestId);

@@ -1,18 +1,18 @@
 /** The use cases of photos. */
 import { eq, sql } from "drizzle-orm";
-import { commitAs, readAs } from "../auth/verification.ts";
-import { type IdempotencyKey, KEY_TAKEN } from "../db/idempotency.ts";
+import { commitPublic, readAs } from "../auth/verification.ts";
+import type { IdempotencyKey } from "../db/idempotency.ts";
 import { cars } from "../db/schema.ts";
 import { build, compile, type Query, type RowsOf, type Statement } from "../db/statement.ts";
-import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import type { ClaimedCaller } from "../shared/callers.ts";
 import { DependencyDown, reaching } from "../shared/dependency-down.ts";
 import { describeError, log } from "../shared/log.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
+import { refusalOf } from "./car-writes.ts";
 import type { Picture } from "./image-inspector.ts";
 import { IncomingFile } from "./incoming-file.ts";
-import { VERSION_STALE, type Versions } from "./optimistic-locking.ts";
+import type { Versions } from "./optimistic-locking.ts";
 import { makeSizes, newKeys, photosTag, photoTag, putObject } from "./photo-storage.ts";
 import {
   announceObjects,
@@ -259,29 +259,14 @@ function contextFrom(
   return ok({ carId, expected: versions && [car.version], now });
 }
 
-/** Commits a write of photos, empties the public cache, and maps a violation to a refusal. */
-async function commitPhotos<const Statements extends readonly Statement[]>(
+/** Commits a write of photos, which are public data of their car. */
+const commitPhotos = <const Statements extends readonly Statement[]>(
   deps: Deps,
   claimed: ClaimedCaller,
   action: string,
   carId: string,
   statements: Statements,
-): Promise<Result<RowsOf<Statements>>> {
-  try {
-    const written = await commitAs(deps, claimed, action, `car:${carId}`, statements);
-    if (written.ok) deps.stockChanged();
-    return written;
-  } catch (error) {
-    switch (violationOf(error)) {
-      case KEY_TAKEN:
-        return refuse("duplicate_request");
-      case VERSION_STALE:
-        return refuse("precondition_failed");
-      default:
-        throw error;
-    }
-  }
-}
+) => commitPublic(deps, claimed, action, `car:${carId}`, statements, refusalOf);
 
 /** Deletes objects after the response, also the parts of an upload that did not end. */
 function discardLater(

@@ -1,11 +1,9 @@
 /** The use cases of cars. */
 import type { z } from "@hono/zod-openapi";
 import { uuidv7 } from "uuidv7";
-import { commitAs, readAs, readPublic } from "../auth/verification.ts";
+import { commitPublic, readAs, readPublic } from "../auth/verification.ts";
 import { execute } from "../coordinator.ts";
-import { type IdempotencyKey, KEY_TAKEN, storeAnswer } from "../db/idempotency.ts";
-import type { RowsOf, Statement } from "../db/statement.ts";
-import { violationOf } from "../db/violations.ts";
+import { type IdempotencyKey, storeAnswer } from "../db/idempotency.ts";
 import type { Deps } from "../deps.ts";
 import { type ClaimedCaller, isStaff } from "../shared/callers.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
@@ -81,10 +79,14 @@ export async function createCar(
   const car = newCar(input, more);
   const created = versioned(deps, { ...car, photos: "[]" });
   const answer = { status: 201, body: created.body, location: carPath(car.id) } as const;
-  const written = await commitCar(deps, claimed, "car.create", car.id, [
-    insertCar(car),
-    ...storeAnswer(key, answer, now),
-  ]);
+  const written = await commitPublic(
+    deps,
+    claimed,
+    "car.create",
+    `car:${car.id}`,
+    [insertCar(car), ...storeAnswer(key, answer, now)],
+    refusalOf,
+  );
   return written.ok ? ok(created) : written;
 }
 
@@ -134,10 +136,14 @@ async function changeFields(
   change: CarChange,
   versions: Versions,
 ): Promise<Result<VersionedCar>> {
-  const written = await commitCar(deps, claimed, "car.update", id, [
-    updateCar(id, fieldsOf(change), versions, deps.now),
-    carWithPhotos(id),
-  ]);
+  const written = await commitPublic(
+    deps,
+    claimed,
+    "car.update",
+    `car:${id}`,
+    [updateCar(id, fieldsOf(change), versions, deps.now), carWithPhotos(id)],
+    refusalOf,
+  );
   if (!written.ok) return written;
   const [, [row]] = written.value;
   return row ? ok(versioned(deps, row)) : refuse("car_not_found");
@@ -173,26 +179,6 @@ async function carToChange(deps: Deps, claimed: ClaimedCaller, id: string, versi
   if (!car) return refuse("car_not_found");
   if (versions && !versions.includes(car.version)) return refuse("precondition_failed");
   return ok({ caller, ...car });
-}
-
-async function commitCar<const Statements extends readonly Statement[]>(
-  deps: Deps,
-  claimed: ClaimedCaller,
-  action: string,
-  id: string,
-  statements: Statements,
-): Promise<Result<RowsOf<Statements>>> {
-  try {
-    const written = await commitAs(deps, claimed, action, `car:${id}`, statements);
-    if (written.ok) deps.stockChanged();
-    return written;
-  } catch (error) {
-    const violation = violationOf(error);
-    if (violation === KEY_TAKEN) return refuse("duplicate_request");
-    const refusal = refusalOf(violation);
-    if (refusal) return { ok: false, refusal };
-    throw error;
-  }
 }
 
 const soldByHand = () => refuseField("status", "sold_needs_sale", "Only a sale sets SOLD");

@@ -13,6 +13,7 @@ import {
   statementOf,
 } from "../db/statement.ts";
 import type { WeeklyHours } from "../shared/opening-hours.ts";
+import { DAY_MS, utcDate } from "../shared/showroom-time.ts";
 import type { Policy, Schedule, SpecialHours } from "./schedule.ts";
 import { policyBody, type showroomSchema, type specialHoursSchema } from "./schemas.ts";
 
@@ -25,6 +26,9 @@ const specialHoursJson = sql<string>`(
   FROM special_hours WHERE showroom_id = "showrooms".id AND to_date >= ${sql.placeholder("from")})`;
 
 const withSpecialHours = { ...columnsOf(showrooms), specialHours: specialHoursJson.as("specialHours") };
+
+/** The day before `now`: special hours that end earlier concern no coming drive, in any time zone. */
+export const sinceYesterday = (now: number): string => utcDate(now - DAY_MS);
 
 /** The showroom of a car, with the special hours that end on the day `from` or later. */
 export const showroomOfCar = compile(

@@ -1,15 +1,15 @@
 /** The use cases of showrooms and their special hours. */
 import type { z } from "@hono/zod-openapi";
 import { uuidv7 } from "uuidv7";
-import { commitAs, readAs, readPublic } from "../auth/verification.ts";
-import { completeAnswer, type IdempotencyKey, KEY_TAKEN, storeAnswer } from "../db/idempotency.ts";
-import type { RowsOf, Statement } from "../db/statement.ts";
-import { type Violation, violationOf } from "../db/violations.ts";
+import { commitPublic, readAs, readPublic } from "../auth/verification.ts";
+import { completeAnswer, type IdempotencyKey, storeAnswer } from "../db/idempotency.ts";
+import type { Statement } from "../db/statement.ts";
+import type { Violation } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import { enqueue } from "../outbox/outbox.ts";
 import type { ClaimedCaller } from "../shared/callers.ts";
 import { type FieldFault, ok, type Refusal, type Result, refuse } from "../shared/refusals.ts";
-import { DAY_MS, localDate, utcDate } from "../shared/showroom-time.ts";
+import { localDate } from "../shared/showroom-time.ts";
 import { cancelOutside, comingBookings, type Outcome, outcomeBody, outsideOf } from "./outside.ts";
 import { defaultSchedule } from "./schedule.ts";
 import {
@@ -37,6 +37,7 @@ import {
   showroomById,
   showroomList,
   showroomRow,
+  sinceYesterday,
   specialHoursBody,
   specialHoursOf,
   updateShowroom,
@@ -100,17 +101,7 @@ export async function createShowroom(
   const { hours, policy } = defaultSchedule("", input.time_zone, config.showroom.horizonDays);
   const row: StoredShowroom = {
     id: uuidv7(),
-    name: input.name,
-    code: input.code,
-    address: input.address,
-    postalCode: input.postal_code,
-    city: input.city,
-    country: input.country,
-    latitude: input.latitude,
-    longitude: input.longitude,
-    phone: input.phone,
-    email: input.email,
-    timeZone: input.time_zone,
+    ...described(input),
     isActive: input.is_active ? 1 : 0,
     hours: JSON.stringify(input.hours ?? hours),
     ...policy,
@@ -189,8 +180,7 @@ export async function listSpecialHours(
   const { now, config } = deps;
   const read = await readPublic(deps, claimed, (isStaff) => [
     showroomRow({ id }),
-    // A day earlier, which is past in no time zone.
-    specialHoursOf({ id, from: isStaff && past ? "" : utcDate(now - DAY_MS) }),
+    specialHoursOf({ id, from: isStaff && past ? "" : sinceYesterday(now) }),
   ]);
   if (!read.ok) return read;
   const { caller, rows } = read.value;
@@ -258,7 +248,7 @@ export async function settleBookings(
     const [[row], coming] = await deps
       .primary()
       .ask(
-        showroomById({ id: showroomId, from: utcDate(now - DAY_MS) }),
+        showroomById({ id: showroomId, from: sinceYesterday(now) }),
         comingBookings({ showroom: showroomId, now }),
       );
     if (!row) return refuse("not_found");
@@ -312,23 +302,43 @@ export async function settleSpecialHours(
   return ok(whole);
 }
 
-/** The columns that an input sets. */
-const columnsOf = (input: ShowroomChange): ShowroomColumns => ({
-  name: input.name,
-  code: input.code,
-  address: input.address,
-  postalCode: input.postal_code,
-  city: input.city,
-  country: input.country,
-  latitude: input.latitude,
-  longitude: input.longitude,
-  phone: input.phone,
-  email: input.email,
-  timeZone: input.time_zone,
-  isActive: input.is_active,
-  hours: input.hours,
-  ...input.policy,
+/** The columns that a change sets. */
+const columnsOf = (change: ShowroomChange): ShowroomColumns => ({
+  ...described(change),
+  isActive: change.is_active,
+  hours: change.hours,
+  ...change.policy,
 });
+
+type Description = Pick<
+  StoredShowroom,
+  | "name"
+  | "code"
+  | "address"
+  | "postalCode"
+  | "city"
+  | "country"
+  | "latitude"
+  | "longitude"
+  | "phone"
+  | "email"
+  | "timeZone"
+>;
+
+/** The columns that say which showroom it is: all of a new one, those that are given of a change. */
+function described(input: NewShowroom): Description;
+function described(input: ShowroomChange): Partial<Description>;
+function described(input: ShowroomChange): Partial<Description> {
+  const {
+    postal_code: postalCode,
+    time_zone: timeZone,
+    is_active: _,
+    hours: __,
+    policy: ___,
+    ...same
+  } = input;
+  return { ...same, postalCode, timeZone };
+}
 
 type Defined<T> = { [Name in keyof T]: Exclude<T[Name], undefined> };
 
@@ -360,29 +370,18 @@ function faultsOf(
   return faults;
 }
 
-async function commitShowroom<const Statements extends readonly Statement[]>(
+/** Commits a write of a showroom, which is public data. */
+const commitShowroom = <const Statements extends readonly Statement[]>(
   deps: Deps,
   claimed: ClaimedCaller,
   action: string,
   id: string,
   statements: Statements,
-): Promise<Result<RowsOf<Statements>>> {
-  try {
-    const written = await commitAs(deps, claimed, action, `showroom:${id}`, statements);
-    if (written.ok) deps.stockChanged();
-    return written;
-  } catch (error) {
-    const refusal = refusalOf(violationOf(error));
-    if (refusal) return { ok: false, refusal };
-    throw error;
-  }
-}
+) => commitPublic(deps, claimed, action, `showroom:${id}`, statements, refusalOf);
 
 /** Maps a violation to a refusal of a showroom's write. `undefined` when no write should cause it. */
 function refusalOf(violation: Violation | undefined): Refusal | undefined {
   switch (violation) {
-    case KEY_TAKEN:
-      return { code: "duplicate_request" };
     case "schedule_changed":
       return { code: "precondition_failed" };
     case "last_showroom":

@@ -7,7 +7,6 @@ import { checkPassword } from "../auth/password-rules.ts";
 import { insertUser, newUserRow, vouchedFor, writingUser } from "../auth/users.ts";
 import { commitAs, readAs } from "../auth/verification.ts";
 import { type IdempotencyKey, storeAnswer } from "../db/idempotency.ts";
-import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import type { Caller, ClaimedCaller, VerifiedCaller } from "../shared/callers.ts";
 import { ok, type Result, refuse } from "../shared/refusals.ts";
@@ -115,21 +114,23 @@ export async function updateStaff(
   if (!found.ok) return found;
   const { userId } = found.value;
   const { now } = deps;
-  try {
-    const written = await commitAs(deps, claimed, "staff.update", `user:${userId}`, [
+  const written = await commitAs(
+    deps,
+    claimed,
+    "staff.update",
+    `user:${userId}`,
+    [
       ...updateStatements(found.value, change, now),
       staffById({ id: userId }),
       ...(change.is_active === false ? voidCredentials(userId, now) : []),
-    ]);
-    if (!written.ok) return written;
-    const [, , [member]] = written.value;
-    logStaffChange(deps, claimed, found.value, change);
-    return member ? ok(member) : refuse("not_found");
-  } catch (error) {
+    ],
     // Otherwise no user could create administrators.
-    if (violationOf(error) === "last_admin") return refuse("last_admin");
-    throw error;
-  }
+    (violation) => (violation === "last_admin" ? { code: violation } : undefined),
+  );
+  if (!written.ok) return written;
+  const [, , [member]] = written.value;
+  logStaffChange(deps, claimed, found.value, change);
+  return member ? ok(member) : refuse("not_found");
 }
 
 function logStaffChange({ requestId }: Deps, caller: Caller, before: Member, change: StaffChange): void {

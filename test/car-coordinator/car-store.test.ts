@@ -9,11 +9,14 @@ import {
   bookingChanges,
   bookings,
   calendars,
+  cars,
   FIRST_SHOWROOM,
   idempotencyKeys,
   notifications,
+  sales,
   sessions,
 } from "../../src/db/schema.ts";
+import type { Sale } from "../../src/sales/store.ts";
 import { databaseWith, storeOf, writerOf } from "../support/faults.ts";
 import { answer, booking, call, car, db, iso, person, slot } from "../support/world.ts";
 
@@ -314,6 +317,46 @@ describe("a failure of the database", () => {
       ok: false,
       refusal: { code: "slot_taken" },
     });
+  });
+
+  test("after the commit of a sale does not hide it, although the car was changed again since", async () => {
+    const [seller, buyer, carId] = [await person("SALES"), await person(), await car()];
+    const writer = writerOf(
+      carId,
+      databaseWith(async (batch, index) => {
+        const results = await batch();
+        if (index !== 2) return results;
+        await db.update(cars).set({ description: "Sold as seen", updatedAt: 7 }).where(eq(cars.id, carId));
+        throw new Error(LOST);
+      }),
+    );
+    const by = { salespersonId: seller.id, createdAt: Date.now() };
+    const sale: Sale = {
+      id: crypto.randomUUID(),
+      carId,
+      customerId: buyer.id,
+      ...by,
+      salePriceCents: 100,
+      currency: "EUR",
+      paymentMethod: "CASH",
+      saleAt: by.createdAt,
+      contractNumber: "",
+      remarks: "",
+      voidedAt: null,
+      voidReason: null,
+      voidedBy: null,
+    };
+    const commission = {
+      id: crypto.randomUUID(),
+      saleId: sale.id,
+      ...by,
+      rate: 250,
+      amountCents: 2,
+      reverses: null,
+    };
+    const sell: Command = { type: "sell", sale, commission };
+    expect(await writer.execute(sell, { caller: seller.caller })).toMatchObject({ ok: true });
+    expect(await db.select().from(sales).where(eq(sales.carId, carId))).toHaveLength(1);
   });
 
   test("makes a commit that arrives after the failure was reported ineffective", async () => {
