@@ -25,6 +25,8 @@ const npm = process.env["npm_execpath"] ?? fail("Start this with npm run bench:a
 console.log(`Installing the packages of ${commit} …`);
 run("node", [npm, "ci", "--no-audit", "--no-fund"], { cwd: folder });
 
+const sides: ChildProcess[] = [];
+
 /** Starts one side; ready once its stage is set. */
 function start(cwd: string, at: number): Promise<ChildProcess> {
   const tools = ["tools/bench", "test/bench"].find((path) => existsSync(join(cwd, path))) ?? "";
@@ -36,6 +38,8 @@ function start(cwd: string, at: number): Promise<ChildProcess> {
     cwd,
     env: { ...process.env, PATH },
   });
+  // At once: it has to be ended also when the other one cannot start.
+  sides.push(side);
   return new Promise((done, failed) => {
     side.once("message", () => done(side));
     side.once("exit", (code) => failed(new Error(`a side ended with ${code}`)));
@@ -54,11 +58,8 @@ function play(side: ChildProcess, round: Round): Promise<number> {
 const sorted = (numbers: readonly number[]) => [...numbers].sort((a, b) => a - b);
 const median = (numbers: readonly number[]) => sorted(numbers)[Math.floor(numbers.length / 2)] ?? 0;
 
-const sides: ChildProcess[] = [];
 try {
-  sides.push(await start(folder, port), await start(process.cwd(), port + 10));
-  const [before, after] = sides;
-  if (!before || !after) throw new Error("a side is missing");
+  const [before, after] = [await start(folder, port), await start(process.cwd(), port + 10)];
   const wanted = only === "" ? OPERATIONS.map(({ name }) => name) : only.split("|");
   console.log(`| operation | ${commit}, requests/s | this | ratio (lowest–highest) |\n|---|---:|---:|---:|`);
   for (const name of wanted.filter((name) => name !== "login")) {

@@ -211,7 +211,8 @@ export const wholeCar = closed({
   currency: described.currency.optional(),
   status: described.status.optional(),
   showroom: described.showroom.optional().openapi({
-    description: "Can be left out as long as there is one showroom only; a PUT then keeps it",
+    description:
+      "Without it, a new car stands in the oldest active showroom, and a PUT keeps where it stands",
   }),
   location: described.location.default("SHOWROOM"),
   description: described.description.default(""),

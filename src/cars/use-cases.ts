@@ -7,7 +7,7 @@ import { type IdempotencyKey, storeAnswer } from "../db/idempotency.ts";
 import type { Deps } from "../deps.ts";
 import { type ClaimedCaller, isStaff } from "../shared/callers.ts";
 import { ok, type Result, refuse, refuseField } from "../shared/refusals.ts";
-import { activeShowrooms } from "../showrooms/store.ts";
+import { oldestActiveShowroom } from "../showrooms/store.ts";
 import { fieldsOf, insertCar, newCar, refusalOf, updateCar } from "./car-writes.ts";
 import type { Versions } from "./optimistic-locking.ts";
 import { photosTag } from "./photo-storage.ts";
@@ -64,7 +64,7 @@ export async function getCar(
     : refuse("car_not_found");
 }
 
-/** Adds a car to the stock. One round trip, and one more without a showroom: it is then the only one that there is. */
+/** Adds a car to the stock, in the oldest active showroom if none is named. One round trip, and one more in that case. */
 export async function createCar(
   deps: Deps,
   claimed: ClaimedCaller,
@@ -92,12 +92,11 @@ export async function createCar(
 
 async function showroomOf(deps: Deps, claimed: ClaimedCaller, input: WholeCar): Promise<Result<string>> {
   if (input.showroom !== undefined) return ok(input.showroom);
-  const read = await readAs(deps, claimed, activeShowrooms({}));
+  const read = await readAs(deps, claimed, oldestActiveShowroom({}));
   if (!read.ok) return read;
-  const [[only, another]] = read.value.rows;
-  return only && !another
-    ? ok(only.id)
-    : refuseField("showroom", "required", "Say in which of the showrooms it stands");
+  const [[oldest]] = read.value.rows;
+  if (!oldest) throw new Error("no showroom is active, which the database rules out");
+  return ok(oldest.id);
 }
 
 /**

@@ -77,13 +77,14 @@ export const specialHoursOf = compile(
     .orderBy(asc(specialHours.fromDate), asc(specialHours.id)),
 );
 
-/** The ids of two active showrooms, or fewer if there are fewer. */
-export const activeShowrooms = compile(
+/** The id of the active showroom that there is longest: where cars stand that are created without one. */
+export const oldestActiveShowroom = compile(
   build
     .select({ id: sql<string>`${showrooms.id}`.as("id") })
     .from(showrooms)
     .where(eq(showrooms.isActive, true))
-    .limit(2),
+    .orderBy(asc(showrooms.createdAt), asc(showrooms.id))
+    .limit(1),
 );
 
 /** A stored showroom with its special hours. */

@@ -674,6 +674,27 @@ describe("the showroom of a car", () => {
     expect(idsOf(board.results)).toEqual([booked.body.id]);
   });
 
+  test("is the oldest active one unless it is named, and a PUT without it keeps it", async () => {
+    await showroom();
+    const { token } = await person("SALES");
+    const json = {
+      vin: "WVWZZZ1KZAW000001",
+      make: "VW",
+      model: "Golf",
+      year: 2020,
+      fuel_type: "PETROL",
+      transmission: "MANUAL",
+      body_type: "HATCHBACK",
+      base_price: "9000.00",
+    };
+    const added = await answer(call("POST", "/api/cars/", { token, json }));
+    expect([added.status, added.body.showroom]).toEqual([201, FIRST_SHOWROOM]);
+    const moved = { token, json: { showroom: await showroom() } };
+    expect((await call("PATCH", `/api/cars/${added.body.id}/`, moved)).status).toBe(200);
+    const replaced = await answer(call("PUT", `/api/cars/${added.body.id}/`, { token, json }));
+    expect([replaced.status, replaced.body.showroom]).toEqual([200, moved.json.showroom]);
+  });
+
   test("is another one at once when it moves, with that one's schedule", async () => {
     const id = await showroom({ time_zone: TOKYO, hours: { mon: [], tue: [] } });
     const [seller, customer, carId] = [await person("SALES"), await person(), await car()];
