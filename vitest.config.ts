@@ -6,6 +6,9 @@ process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
 // wrangler looks for it here, and warns in each file when it is neither here nor in .dev.vars.
 process.env["JWT_SECRET"] = "a secret of the tests that opens nothing else";
 
+/** Variables that make random tests run longer. */
+const LONGER = ["TEST_STOCK", "OFFERED_POLICIES"];
+
 /** workerd with the Worker's own configuration; `main` is another entry than its own. */
 const inWorkerd = (main?: string) =>
   cloudflareTest(async () => ({
@@ -23,7 +26,9 @@ const inWorkerd = (main?: string) =>
         CORS_ORIGINS: "http://shop.example",
         JWT_SECRET: process.env["JWT_SECRET"],
         TEST_MIGRATIONS: await readD1Migrations("migrations"),
-        ...(process.env["TEST_STOCK"] ? { TEST_STOCK: process.env["TEST_STOCK"] } : {}),
+        ...Object.fromEntries(
+          LONGER.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+        ),
       },
     },
   }));

@@ -3,6 +3,7 @@ declare namespace Cloudflare {
     TEST_MIGRATIONS: import("cloudflare:test").D1Migration[];
     /** How many cars the walk through the catalog takes, if not the usual few. */
     TEST_STOCK: string | undefined;
+    OFFERED_POLICIES: string | undefined;
   }
 }
 

@@ -1,27 +1,16 @@
-/** The demo data: a stock of cars that could be real, a few people, and some test drives. The same at every run. */
+/** Cars that could be real, their photos, and people. The same at every run. */
 import { faker } from "@faker-js/faker";
 import { uuidv7 } from "uuidv7";
 import { newUserRow, vouchedFor } from "../../src/auth/users.ts";
-import {
-  type bookings,
-  type carPhotos,
-  type cars,
-  FIRST_SHOWROOM,
-  type staffProfiles,
-  type users,
-} from "../../src/db/schema.ts";
+import type { carPhotos, cars, staffProfiles, users } from "../../src/db/schema.ts";
 import type { BODY_TYPES, FUEL_TYPES, Role } from "../../src/shared/enums.ts";
-import { addDays, localDate } from "../../src/shared/showroom-time.ts";
 import { foldCase } from "../../src/shared/text.ts";
-import { defaultSchedule, slotsOn } from "../../src/showrooms/schedule.ts";
 import { PHOTO_HEIGHT, PHOTO_WIDTH } from "./demo-photos.ts";
 
 type Insert<Table extends { $inferInsert: unknown }> = Table["$inferInsert"];
 
 /** Every demo user's password. */
 export const DEMO_PASSWORD = "drive-safely-2026";
-/** How many cars the demo showroom has. */
-const DEMO_CARS = 360;
 
 type Model = {
   make: string;
@@ -196,6 +185,9 @@ const PEOPLE: readonly Person[] = [
   { username: "carl", first_name: "Carl", last_name: "Carlsen", role: "CUSTOMER" },
 ];
 
+/** More customers, so that a showroom has as many as it could have. They sign in with the same password. */
+const MORE_CUSTOMERS = 24;
+
 /** The demo users and the profiles of those who work here. */
 export async function demoPeople(now: number) {
   const people: Insert<typeof users>[] = [];
@@ -216,34 +208,16 @@ export async function demoPeople(now: number) {
         updatedAt: now,
       });
   }
+  const [hashed] = people;
+  faker.seed(2029);
+  for (let n = 0; hashed && n < MORE_CUSTOMERS; n += 1) {
+    const [firstName, lastName] = [faker.person.firstName(), faker.person.lastName()];
+    const username = foldCase(`${firstName}.${lastName}.${n + 1}`.replace(/[^\w.]/g, ""));
+    const email = `${username}@dealership.example`;
+    const named = { username, usernameKey: username, email, emailKey: email, firstName, lastName };
+    const phone = `+49 30 5550${String(200 + n)}`;
+    // One hash for all: hashing is slow on purpose.
+    people.push({ ...hashed, id: uuidv7(), ...named, phone, role: "CUSTOMER" });
+  }
   return { people, profiles };
 }
-
-/** Some test drives of the coming days, by the customers among `people`. */
-export function demoBookings(
-  stock: readonly Insert<typeof cars>[],
-  people: readonly Insert<typeof users>[],
-  timeZone: string,
-  now: number,
-): Insert<typeof bookings>[] {
-  faker.seed(2027);
-  const customers = people.filter((person) => person.role === "CUSTOMER");
-  const schedule = defaultSchedule(FIRST_SHOWROOM, timeZone, 365);
-  const wanted = faker.helpers.arrayElements([...stock], 12);
-  return wanted.map((car, index) => {
-    const date = addDays(localDate(now, timeZone), 1 + (index % 5));
-    const slot = faker.helpers.arrayElement(slotsOn(schedule, date));
-    return {
-      id: uuidv7(),
-      carId: car.id,
-      customerId: faker.helpers.arrayElement(customers).id,
-      ...slot,
-      status: index % 3 === 0 ? ("PENDING" as const) : ("APPROVED" as const),
-      notes: index % 4 === 0 ? "I would like to try the motorway." : "",
-      createdAt: now,
-      updatedAt: now,
-    };
-  });
-}
-
-export { DEMO_CARS };
