@@ -1,6 +1,7 @@
 /** A booking and its transitions. Pure. */
 import {
   ACTIVE_BOOKING_STATUSES,
+  type AssignedBy,
   type BookingStatus,
   type CarStatus,
   type ShownBookingStatus,
@@ -31,9 +32,16 @@ export type Booking = TimeSpan & {
   footprintEndAt: number | null;
   /** Until when a hold occupies its slot. NULL: a booking that is no hold, or is confirmed. */
   heldUntil: number | null;
+  /** The user id of the salesperson who drives along. */
+  salespersonId: string | null;
+  /** Who chose the salesperson; null when there is none. */
+  assignedBy: AssignedBy | null;
 };
 
-/** The time for which a booking occupies its car. */
+/** Who drives along, and who chose them. */
+export type Assigned = Pick<Booking, "salespersonId" | "assignedBy">;
+
+/** The time for which a booking occupies its car and its salesperson. */
 export const footprintOf = (booking: Booking): TimeSpan => ({
   startAt: booking.footprintStartAt ?? booking.startAt,
   endAt: booking.footprintEndAt ?? booking.endAt,

@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { FIRST_SHOWROOM } from "../db/schema.ts";
 import { pageQuery } from "../http/pagination.ts";
 import { closed, day, formatInstant, fromBeforeTo, id, instant, prose, rule } from "../http/validation.ts";
-import { SHOWN_BOOKING_STATUSES } from "../shared/enums.ts";
+import { ASSIGNED_BY, SHOWN_BOOKING_STATUSES } from "../shared/enums.ts";
 import { daysBetween, formatSpan } from "../shared/showroom-time.ts";
 import { type Booking, shownStatus } from "./booking.ts";
 import type { Slot } from "./slots.ts";
@@ -20,6 +20,10 @@ export const bookingSchema = z
     showroom: id.openapi({ description: "Where the test drive begins" }),
     held_until: instant.nullable().openapi({
       description: "With HELD and EXPIRED: until when the slot is kept for a customer who has to confirm it",
+    }),
+    salesperson: id.nullable().openapi({ description: "The user id of the salesperson who drives along" }),
+    assigned_by: z.enum(ASSIGNED_BY).nullable().openapi({
+      description: "Who chose the salesperson: the showroom's fair order (AUTO), or a member of staff",
     }),
     notes: z.string(),
     reason: z.string().openapi({
@@ -39,6 +43,8 @@ export const bookingBody = (booking: Booking, now: number): z.infer<typeof booki
   status: shownStatus(booking, now),
   showroom: booking.showroomId ?? FIRST_SHOWROOM,
   held_until: booking.heldUntil ? formatInstant(booking.heldUntil) : null,
+  salesperson: booking.salespersonId ?? null,
+  assigned_by: booking.assignedBy ?? null,
   notes: booking.notes,
   // During a deploy, a coordinator of an earlier version sends bookings without some members.
   reason: booking.reason ?? "",

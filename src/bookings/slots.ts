@@ -1,7 +1,7 @@
 /** Which slots of a car are offered. Pure: the schedule of its showroom, what is taken and `now` are passed in. */
 import type { CarStatus } from "../shared/enums.ts";
 import { addDays, localDate, overlaps, type TimeSpan } from "../shared/showroom-time.ts";
-import { openSlots, type Schedule, type StartFault } from "../showrooms/schedule.ts";
+import { footprintOf, inShift, openSlots, type Schedule, type StartFault } from "../showrooms/schedule.ts";
 import { isBookable } from "./booking.ts";
 
 /** A time that a booking may occupy. */
@@ -16,13 +16,15 @@ export const START_MESSAGES: Readonly<Record<StartFault | "invalid_instant", str
   not_a_slot: "Must be the start of one of the showroom's slots",
 };
 
-/** What a customer can be offered of a car: its status, and the times for which it and the customer are occupied. */
+/** What decides which slots of a car a customer is offered: its status, and when all who take part are occupied. */
 export type Occupied = {
   status: CarStatus;
   /** Footprints of the car's bookings. */
   car: readonly TimeSpan[];
   /** The customer's drives. A drive of theirs keeps them from others at the same time. */
-  customer?: readonly TimeSpan[];
+  customer: readonly TimeSpan[];
+  /** Footprints of the drives of salespeople, and their absences. Where drives need no salesperson it may be empty. */
+  salespeople: ReadonlyArray<TimeSpan & { userId: string }>;
 };
 
 /** The slots of some local days that a customer is offered, earliest first. None of a car that is out of stock. */
@@ -30,11 +32,22 @@ export function offeredSlots(
   schedule: Schedule,
   days: { from: string; to: string },
   now: number,
-  { status, car, customer = [] }: Occupied,
+  { status, car, customer, salespeople }: Occupied,
 ): Slot[] {
   if (!isBookable(status)) return [];
   const open = openSlots(schedule, days, now, car, { byStaff: false });
-  return open.filter((slot) => !customer.some((drive) => overlaps(slot, drive)));
+  return open.filter(
+    (slot) => !customer.some((drive) => overlaps(slot, drive)) && isAttended(schedule, slot, salespeople),
+  );
+}
+
+/** Whether somebody who is in shift and not occupied could drive along, where that is needed. */
+function isAttended(schedule: Schedule, { startAt }: Slot, occupied: Occupied["salespeople"]): boolean {
+  if (schedule.policy.assignment === "NONE") return true;
+  const footprint = footprintOf(schedule, startAt);
+  return inShift(schedule, startAt).some(
+    (id) => !occupied.some((time) => time.userId === id && overlaps(time, footprint)),
+  );
 }
 
 /** Number of days before and after the wanted time that are searched for alternatives. */

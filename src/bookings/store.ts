@@ -1,11 +1,22 @@
 /** Bookings in the database: queries, and the statements that the coordinator commits. */
 import { and, desc, eq, gt, gte, inArray, isNull, lt, or, type SQL, sql } from "drizzle-orm";
 import { counted, listing } from "../db/listing.ts";
+import { query, raw } from "../db/query.ts";
 import { allocations, bookings, calendars, cars, showrooms } from "../db/schema.ts";
-import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
-import { ACTIVE_BOOKING_STATUSES } from "../shared/enums.ts";
+import {
+  build,
+  columnsOf,
+  compile,
+  insertInto,
+  type Query,
+  type Statement,
+  statementOf,
+} from "../db/statement.ts";
+import { ACTIVE_BOOKING_STATUSES, type CarStatus, type ResourceKind } from "../shared/enums.ts";
 import { DAY_MS, daySpan } from "../shared/showroom-time.ts";
-import type { Booking } from "./booking.ts";
+import { withSchedule } from "../showrooms/store.ts";
+import { type Assigned, type Booking, footprintOf } from "./booking.ts";
+import type { Occupied } from "./slots.ts";
 
 /** Lists bookings, newest start first. `date` goes with the other members of `onDay`. */
 export const bookingList = listing({
@@ -66,32 +77,101 @@ export const activeBookings = compile(
     .where(and(eq(allocations.kind, "CAR"), eq(allocations.resourceId, sql.placeholder("carId")))),
 );
 
+/** What is allocated of a resource from `startAt` to `endAt`; a hold that has expired at `now` allocates nothing. */
+const allocated = (kind: ResourceKind, resourceId: SQL): SQL => sql`allocations a
+  WHERE a.kind = ${sql.raw(`'${kind}'`)} AND a.resource_id = ${resourceId}
+    -- An allocation lasts at most a day, so the index need not be read from the first one on.
+    AND a.start_at > ${sql.placeholder("startAt")} - ${sql.raw(String(DAY_MS))}
+    AND a.start_at < ${sql.placeholder("endAt")} AND a.end_at > ${sql.placeholder("startAt")}
+    AND (a.expires_at IS NULL OR a.expires_at > ${sql.placeholder("now")})`;
+
+const times = (from: SQL): SQL<string> =>
+  sql`(SELECT json_group_array(json_object('startAt', a.start_at, 'endAt', a.end_at)) FROM ${from})`;
+
 /**
- * The times from `startAt` to `endAt` for which a car (with its buffers) or a customer is occupied at `now`: a hold that
- * has expired occupies nothing.
+ * A car, the schedule of its showroom, and when the car, a customer (`customerId`, may be null) and the salespeople who
+ * have shifts there are occupied from `startAt` to `endAt`. One row, because a question for free slots is one statement.
  */
-export const takenTimes = compile(
+export const calendarOfCar = compile(
   build
     .select({
-      startAt: sql<number>`${allocations.startAt}`.as("startAt"),
-      endAt: sql<number>`${allocations.endAt}`.as("endAt"),
+      ...withSchedule,
+      carStatus: sql<CarStatus>`${cars.status}`.as("carStatus"),
+      carTimes: times(allocated("CAR", sql`${cars.id}`)).as("carTimes"),
+      customerTimes: times(allocated("CUSTOMER", sql`${sql.placeholder("customerId")}`)).as("customerTimes"),
+      salespeopleTimes: sql<string>`(
+        SELECT json_group_array(json_object('userId', userId, 'startAt', startAt, 'endAt', endAt)) FROM (
+          WITH people AS (SELECT DISTINCT user_id FROM shifts
+            WHERE showroom_id = ${showrooms.id} AND ${showrooms.assignment} = 'AUTOMATIC')
+          SELECT a.resource_id AS userId, a.start_at AS startAt, a.end_at AS endAt
+          FROM people CROSS JOIN ${allocated("SALESPERSON", sql`people.user_id`)}
+          UNION ALL
+          SELECT b.user_id, b.start_at, b.end_at FROM people CROSS JOIN absences b
+          WHERE b.user_id = people.user_id AND b.end_at > ${sql.placeholder("startAt")}
+            AND b.start_at < ${sql.placeholder("endAt")}))`.as("salespeopleTimes"),
     })
-    .from(allocations)
-    .where(
-      and(
-        eq(allocations.kind, sql.placeholder("kind")),
-        eq(allocations.resourceId, sql.placeholder("id")),
-        // An allocation lasts at most a day, so the index need not be read from the first one on.
-        gt(allocations.startAt, sql`${sql.placeholder("startAt")} - ${sql.raw(String(DAY_MS))}`),
-        lt(allocations.startAt, sql.placeholder("endAt")),
-        gt(allocations.endAt, sql.placeholder("startAt")),
-        or(isNull(allocations.expiresAt), gt(allocations.expiresAt, sql.placeholder("now"))),
-      ),
-    ),
+    .from(cars)
+    .innerJoin(showrooms, eq(showrooms.id, cars.showroomId))
+    .where(eq(cars.id, sql.placeholder("carId"))),
 );
 
-/** The statement that stores a new booking. */
-export const insertBooking = (booking: Booking): Statement => insertInto(bookings, booking);
+type CalendarRow = ReturnType<typeof calendarOfCar> extends Query<infer Row> ? Row : never;
+
+/** What of a row of `calendarOfCar` decides which slots are offered. */
+export const occupiedOf = (row: CalendarRow): Occupied => ({
+  status: row.carStatus,
+  car: JSON.parse(row.carTimes),
+  customer: JSON.parse(row.customerTimes),
+  salespeople: JSON.parse(row.salespeopleTimes),
+});
+
+/**
+ * The statement that stores a new booking. With `candidates`, one of them who is free becomes its salesperson, and is
+ * returned as `Assigned`.
+ */
+export function insertBooking(booking: Booking, candidates?: readonly string[]): Statement {
+  if (!candidates) return insertInto(bookings, booking);
+  const { salespersonId, ...row } = booking;
+  const { sql: insert, params } = insertInto(
+    bookings,
+    { ...row, assignedBy: "AUTO" },
+    { salespersonId: fairChoice(booking, candidates) },
+  );
+  return { sql: `${insert} ${RETURNING_ASSIGNED}`, params };
+}
+
+const RETURNING_ASSIGNED = `RETURNING salesperson_id AS "salespersonId", assigned_by AS "assignedBy"`;
+
+/**
+ * The id of the candidate who gets a drive, or NULL when all are away or drive along elsewhere. `keep`: the one who had
+ * it keeps it. Else, first those come who have not yet got their part of the drives so far; among them, as in the quota
+ * method of apportionment, the one whose next drive is due first; then who has waited longest.
+ *
+ * It is chosen in the batch that gives them the drive, so nobody is refused because two bookings chose the same person.
+ */
+function fairChoice(booking: Booking, candidates: readonly string[], keep: string | null = null): Query {
+  const { startAt, endAt } = footprintOf(booking);
+  return query`SELECT c.value FROM json_each(${JSON.stringify(candidates)}) c
+    LEFT JOIN (
+      SELECT user_id, last_assigned_at, share, all_drives, all_shares,
+        max(drives, share * all_drives / all_shares - 2) AS drives
+      FROM drive_shares, (
+        SELECT sum(drives) AS all_drives, sum(share) AS all_shares
+        FROM drive_shares WHERE showroom_id = ${booking.showroomId})
+      WHERE showroom_id = ${booking.showroomId}
+    ) s ON s.user_id = c.value
+    WHERE NOT EXISTS (
+      SELECT 1 FROM absences a WHERE a.user_id = c.value AND a.end_at > ${startAt} AND a.start_at < ${endAt}
+    ) AND NOT EXISTS (
+      SELECT 1 FROM allocations o
+      WHERE o.kind = 'SALESPERSON' AND o.resource_id = c.value AND o.booking_id <> ${booking.id}
+        AND o.start_at > ${startAt - DAY_MS} AND o.start_at < ${endAt} AND o.end_at > ${startAt}
+        AND (o.expires_at IS NULL OR o.expires_at > ${booking.updatedAt})
+    )
+    ORDER BY c.value = ${keep} DESC, s.drives * all_shares >= (all_drives + 1) * s.share,
+      (s.drives + 1) / s.share, s.last_assigned_at, c.value
+    LIMIT 1`;
+}
 
 /** How many active bookings a customer may have, with and without a verified address. 0: they cannot book. */
 export type BookingCaps = { most: number; mostUnverified: number };
@@ -124,22 +204,47 @@ export const countBookingChange = (customerId: string, at: number): Statement =>
 export const changesAllowedIn = (at: number): number => Math.ceil((HOUR_MS - (at % HOUR_MS)) / 1000);
 
 /**
- * The statement that stores a changed booking. Where and when it takes place is written only when it was moved, because
- * three indexes and two allocations hold it, and each would be written again.
+ * The statement that stores a changed booking that was not moved. Its place stays unwritten: three indexes and the
+ * allocations hold it, and each would be written again.
  */
-export const updateBooking = (
-  { id, status, reason, handledBy, sequence, updatedAt, heldUntil, ...booking }: Booking,
-  isMoved: boolean,
-): Statement => {
-  const { startAt, endAt, showroomId, localDate, footprintStartAt, footprintEndAt } = booking;
-  const place = { startAt, endAt, showroomId, localDate, footprintStartAt, footprintEndAt };
-  return statementOf(
+export const updateBooking = ({
+  id,
+  status,
+  reason,
+  handledBy,
+  sequence,
+  updatedAt,
+  heldUntil,
+}: Booking): Statement =>
+  statementOf(
     build
       .update(bookings)
-      .set({ status, reason, handledBy, sequence, updatedAt, heldUntil, ...(isMoved && place) })
+      .set({ status, reason, handledBy, sequence, updatedAt, heldUntil })
       .where(eq(bookings.id, id)),
   );
-};
+
+/**
+ * The statement that stores a moved booking. With `candidates`, its salesperson stays if they are one of them and free;
+ * else a candidate who is free gets it, or nobody. Returns it as `Assigned`.
+ */
+export function moveBooking(booking: Booking, candidates: readonly string[] = []): Statement<Assigned> {
+  const { salespersonId } = booking;
+  return query<Assigned>`UPDATE bookings SET status = ${booking.status}, sequence = ${booking.sequence},
+      reason = ${booking.reason}, handled_by = ${booking.handledBy}, held_until = ${booking.heldUntil},
+      updated_at = ${booking.updatedAt}, start_at = ${booking.startAt}, end_at = ${booking.endAt},
+      showroom_id = ${booking.showroomId}, local_date = ${booking.localDate},
+      footprint_start_at = ${booking.footprintStartAt}, footprint_end_at = ${booking.footprintEndAt},
+      salesperson_id = chosen.id,
+      assigned_by = iif(chosen.id IS NULL, NULL, iif(chosen.id = salesperson_id, assigned_by, 'AUTO'))
+    FROM (SELECT (${fairChoice(booking, candidates, salespersonId)}) AS id) chosen
+    WHERE bookings.id = ${booking.id} ${raw(RETURNING_ASSIGNED)}`;
+}
+
+/** The statement that stores who drives along. */
+export const assignBooking = ({ id, salespersonId, assignedBy, sequence, updatedAt }: Booking): Statement =>
+  statementOf(
+    build.update(bookings).set({ salespersonId, assignedBy, sequence, updatedAt }).where(eq(bookings.id, id)),
+  );
 
 /** The statement that cancels bookings. No statement for an empty list. */
 export const cancelBookings = (cancelled: readonly Booking[], at: number): Statement[] =>

@@ -1,7 +1,6 @@
 /** The use cases of test drives. */
 import { readAs, readPublic } from "../auth/verification.ts";
 import { isKnownCar, rememberCar } from "../cars/known-cars.ts";
-import { carStatus } from "../cars/store.ts";
 import { execute } from "../coordinator.ts";
 import type { IdempotencyKey } from "../db/idempotency.ts";
 import type { Query, RowsOf } from "../db/statement.ts";
@@ -13,7 +12,7 @@ import { DAY_MS, parseInstant, utcDate } from "../shared/showroom-time.ts";
 import { scheduleOf, showroomOfCar, sinceYesterday } from "../showrooms/store.ts";
 import type { Booking } from "./booking.ts";
 import { aroundDays, daysAround, nearest, offeredSlots, type Slot, START_MESSAGES } from "./slots.ts";
-import { bookingById, bookingList, onDay, takenTimes, zoneOfBooking } from "./store.ts";
+import { bookingById, bookingList, calendarOfCar, occupiedOf, onDay, zoneOfBooking } from "./store.ts";
 
 /** A page of bookings, and the number of bookings on all pages. */
 type Bookings = { count: number; rows: Booking[] };
@@ -48,7 +47,13 @@ export async function createBooking(
 }
 
 /** The reasons for which another slot may suit. */
-const MOVABLE: ReadonlySet<RefusalCode> = new Set(["slot_taken", "customer_busy"]);
+const MOVABLE: ReadonlySet<RefusalCode> = new Set([
+  "slot_taken",
+  "customer_busy",
+  "salesperson_busy",
+  "salesperson_absent",
+  "no_salesperson_free",
+]);
 
 /**
  * Adds the nearest slots that the customer is offered for the car to a refusal for which another slot may suit. One round
@@ -69,17 +74,14 @@ async function withAlternatives(
     // Not older than the decision, or the slot that was refused might be among them.
     { ...deps, db: deps.primary() },
     claimed,
-    showroomOfCar({ carId, from: sinceYesterday(now) }),
-    carStatus({ carId }),
-    takenTimes({ kind: "CAR", id: carId, now, ...around }),
-    takenTimes({ kind: "CUSTOMER", id: customerId, now, ...around }),
+    calendarOfCar({ carId, customerId, now, from: sinceYesterday(now), ...around }),
   );
   if (!read.ok) return read;
-  const [[showroom], [car], taken, drives] = read.value.rows;
-  if (!showroom || !car) return refused;
-  const schedule = scheduleOf(showroom, config.showroom);
-  const occupied = { status: car.status, car: taken, customer: drives };
-  const slots = nearest(offeredSlots(schedule, daysAround(startAt, schedule), now, occupied), startAt);
+  const [[row]] = read.value.rows;
+  if (!row) return refused;
+  const schedule = scheduleOf(row, config.showroom);
+  const offered = offeredSlots(schedule, daysAround(startAt, schedule), now, occupiedOf(row));
+  const slots = nearest(offered, startAt);
   return { ok: false, refusal: { ...refusal, alternatives: { slots, timeZone: schedule.timeZone } } };
 }
 
@@ -95,18 +97,15 @@ export async function listAvailableSlots(
   to: string,
 ): Promise<Result<{ slots: Slot[]; timeZone: string }>> {
   const { now, config } = deps;
-  const queries = [
-    carStatus({ carId }),
-    showroomOfCar({ carId, from: sinceYesterday(deps.now) }),
-    takenTimes({ kind: "CAR", id: carId, now, ...aroundDays({ from, to }) }),
-  ] as const;
-  const read = await readPublic(deps, claimed, () => queries);
+  const around = aroundDays({ from, to });
+  const query = calendarOfCar({ carId, customerId: null, now, from: sinceYesterday(now), ...around });
+  const read = await readPublic(deps, claimed, () => [query] as const);
   if (!read.ok) return read;
-  const [[car], [showroom], taken] = read.value.rows;
-  if (!car || !showroom || car.status === "REMOVED") return refuse("car_not_found");
+  const [[row]] = read.value.rows;
+  if (!row || row.carStatus === "REMOVED") return refuse("car_not_found");
   rememberCar(carId);
-  const schedule = scheduleOf(showroom, config.showroom);
-  const slots = offeredSlots(schedule, { from, to }, now, { status: car.status, car: taken });
+  const schedule = scheduleOf(row, config.showroom);
+  const slots = offeredSlots(schedule, { from, to }, now, occupiedOf(row));
   return ok({ slots, timeZone: schedule.timeZone });
 }
 
@@ -171,7 +170,7 @@ async function findVisible<const More extends readonly Query[]>(
   const read = await readAs(deps, claimed, bookingById({ id }), ...more);
   if (!read.ok) return read;
   const { caller, rows } = read.value;
-  const [[booking], ...found] = rows as [Booking[], ...RowsOf<More>];
+  const [[booking], ...found] = rows as unknown as [Booking[], ...RowsOf<More>];
   if (!booking || !(isStaff(caller) || booking.customerId === caller.id)) return refuse("not_found");
   return ok({ caller, booking, found: found as RowsOf<More> });
 }

@@ -1,8 +1,9 @@
 /** The facts of one car in D1, which is the only source of truth. */
 import { eq, sql } from "drizzle-orm";
-import type { Booking } from "../bookings/booking.ts";
+import type { Assigned, Booking } from "../bookings/booking.ts";
 import {
   activeBookings,
+  assignBooking,
   type BookingCaps,
   bookingById,
   cancelBookings,
@@ -10,19 +11,20 @@ import {
   checkBookingCap,
   countBookingChange,
   insertBooking,
+  moveBooking,
   updateBooking,
 } from "../bookings/store.ts";
 import { refusalOf as carRefusalOf, updateCar } from "../cars/car-writes.ts";
 import { type CarRow, carStatus, carWithPhotos } from "../cars/store.ts";
 import { type Database, openDatabase } from "../db/client.ts";
-import { KEY_TAKEN, type StoredAnswer, storeAnswer } from "../db/idempotency.ts";
+import { completeWithSalesperson, KEY_TAKEN, type StoredAnswer, storeAnswer } from "../db/idempotency.ts";
 import { calendars, cars, showrooms } from "../db/schema.ts";
 import { build, compile, type Statement } from "../db/statement.ts";
 import { type Violation, violationOf } from "../db/violations.ts";
 import { outboxStatement, outgoing } from "../outbox/outbox.ts";
 import { recordSale, recordVoid, saleById, refusalOf as saleRefusalOf } from "../sales/store.ts";
 import { DependencyDown } from "../shared/dependency-down.ts";
-import { type Refusal, refuse } from "../shared/refusals.ts";
+import { type Refusal, refuse, refuseField } from "../shared/refusals.ts";
 import type { Schedule } from "../showrooms/schedule.ts";
 import {
   checkSchedule,
@@ -32,7 +34,7 @@ import {
   sinceYesterday,
 } from "../showrooms/store.ts";
 import type { CarStore, CommandContext, Commit } from "./car-writer.ts";
-import { bookingsOf, type CarState, type Change, isResultOf } from "./commands.ts";
+import { bookingsOf, type CarState, type Change, isResultOf, withAssigned } from "./commands.ts";
 import { noticesOf } from "./notices.ts";
 
 /** The options of a store. */
@@ -124,13 +126,17 @@ export class D1CarStore implements CarStore {
     const notices = outgoing(noticesOf(change, staffAddress));
     const at = timeOf(change);
     const answer = change.type === "booked" ? answerOf(change.booking) : idempotency?.answer;
+    const fences = this.#fences();
     const statements: Statement[] = [
-      ...this.#fences(),
+      ...fences,
       ...changeStatements(change),
       ...(change.type === "booked" ? [checkBookingCap(change.booking, caps)] : []),
       ...(limitChanges && caller.role === "CUSTOMER" ? [countBookingChange(caller.id, at)] : []),
       ...(notices.length > 0 ? [outboxStatement(notices, at, requestId)] : []),
       ...(answer ? storeAnswer(idempotency?.key, answer, at) : []),
+      ...(idempotency && change.type === "booked" && change.candidates
+        ? [completeWithSalesperson(idempotency.key, change.booking.id)]
+        : []),
     ];
     const action = `car.${change.type === "status_changed" ? change.command.type : change.type}`;
     // A change of the car's fields is answered with the car as it is then.
@@ -153,26 +159,30 @@ export class D1CarStore implements CarStore {
         requestId,
       );
     this.#bookmark = db.bookmark();
-    return { type: "committed", car: rows[statements.length]?.[0] as CarRow | undefined };
+    return {
+      type: "committed",
+      car: rows[statements.length]?.[0] as CarRow | undefined,
+      assigned: candidatesOf(change) && (rows[fences.length]?.[0] as Assigned | undefined),
+    };
   }
 
-  async holds(change: Change): Promise<boolean> {
+  async find(change: Change): Promise<Change | undefined> {
     // The load before it has set the bookmark.
     const db = this.#open();
     if (change.type === "status_changed" && change.command.type === "sell") {
       // Its id is new, whatever has become of the car since.
       const [[sale]] = await db.ask(saleById({ id: change.command.sale.id }));
-      return sale !== undefined;
+      return sale && change;
     }
     if (change.type === "status_changed") {
       const [[car]] = await db.ask(carStatus({ carId: change.carId }));
-      return car?.status === change.to && car.updatedAt === change.at;
+      return car?.status === change.to && car.updatedAt === change.at ? change : undefined;
     }
     const { booking } = change;
     const [[stored]] = await db.ask(bookingById({ id: booking.id }));
     // Its id is new, whatever has become of it since.
-    if (change.type === "booked") return stored !== undefined;
-    return isResultOf(change, stored);
+    const isThere = change.type === "booked" ? stored !== undefined : isResultOf(change, stored);
+    return isThere ? withAssigned(change, stored) : undefined;
   }
 
   async isCurrent(): Promise<boolean> {
@@ -210,11 +220,14 @@ export class D1CarStore implements CarStore {
 function changeStatements(change: Change): Statement[] {
   switch (change.type) {
     case "booked":
-      return [insertBooking(change.booking)];
+      return [insertBooking(change.booking, change.candidates)];
     case "confirmed":
     case "transitioned":
+      return [updateBooking(change.booking)];
     case "rescheduled":
-      return [updateBooking(change.booking, change.type === "rescheduled")];
+      return [moveBooking(change.booking, change.candidates)];
+    case "assigned":
+      return [assignBooking(change.booking)];
     case "status_changed": {
       const { command, carId, to: status, cancelled, at } = change;
       const car = (fields = {}, expectedVersion?: number) =>
@@ -241,9 +254,17 @@ function refusedBy(violation: Violation, change: Change, caps: BookingCaps): Com
   const final = (refusal: Refusal): Commit => ({ type: "refused", refusal, isFinal: true });
   if (violation === KEY_TAKEN) return final({ code: "duplicate_request" });
   if (violation === "not_signed_in") return final({ code: "invalid_token" });
-  // Another car's coordinator booked the customer: this car's memory is up to date.
-  if (violation === "customer_busy" || violation === "hold_expired" || violation === "too_many_holds")
+  // Another car's coordinator booked the customer or the salesperson: this car's memory is up to date.
+  if (
+    violation === "customer_busy" ||
+    violation === "salesperson_busy" ||
+    violation === "salesperson_absent" ||
+    violation === "no_salesperson_free" ||
+    violation === "hold_expired" ||
+    violation === "too_many_holds"
+  )
     return final({ code: violation });
+  if (violation === "salesperson_not_active") return final(notActiveStaff.refusal);
   if (violation === "too_many_bookings") return final({ code: violation, detail: describeCaps(caps) });
   if (violation === "email_not_verified")
     return final({
@@ -268,6 +289,10 @@ const describeCaps = ({ most, mostUnverified }: BookingCaps): string =>
   `A customer may have ${most} active bookings at a time${
     mostUnverified < most ? `, and ${mostUnverified} until their e-mail address is verified` : ""
   }`;
+
+const notActiveStaff = refuseField("salesperson", "not_active_staff", "Must be an active staff member");
+
+const candidatesOf = (change: Change) => ("candidates" in change ? change.candidates : undefined);
 
 const timeOf = (change: Change): number =>
   change.type === "status_changed" ? change.at : (bookingsOf(change)[0]?.updatedAt ?? 0);

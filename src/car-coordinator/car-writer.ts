@@ -3,7 +3,7 @@
  * applies the change to memory. Only the store holds the truth; after a fault the memory is loaded again. The writer
  * knows nothing of Cloudflare, so that tests can drive it through every fault.
  */
-import type { Booking } from "../bookings/booking.ts";
+import type { Assigned, Booking } from "../bookings/booking.ts";
 import type { CarRow } from "../cars/store.ts";
 import type { Cost } from "../db/client.ts";
 import type { IdempotencyKey, StoredAnswer } from "../db/idempotency.ts";
@@ -17,7 +17,8 @@ import {
   type Command,
   type DecisionContext,
   decide,
-  shows,
+  shown,
+  withAssigned,
 } from "./commands.ts";
 import { SerialQueue } from "./serial-queue.ts";
 
@@ -33,11 +34,12 @@ export type CommandContext = {
 };
 
 /**
- * The outcome of a commit. Committed: `car` is the car after a change of its fields. Refused: nothing was written. Unless the refusal is final, memory may have been out of date,
+ * The outcome of a commit. Committed: `car` is the car after a change of its fields, `assigned` who drives along when the
+ * commit chose. Refused: nothing was written. Unless the refusal is final, memory may have been out of date,
  * and the command is decided again. Unknown: the change may have been written.
  */
 export type Commit =
-  | { type: "committed"; car?: CarRow | undefined }
+  | { type: "committed"; car?: CarRow | undefined; assigned?: Assigned | undefined }
   /** `rule`: the rule of the database that refused it, for the log. */
   | { type: "refused"; refusal: Refusal; isFinal: boolean; rule?: string }
   | { type: "unknown"; error: unknown };
@@ -53,8 +55,8 @@ export interface CarStore {
   load(): Promise<CarState>;
   /** Writes a change, its notifications and the stored answer in one transaction. */
   commit(change: Change, context: CommandContext): Promise<Commit>;
-  /** Whether the store contains a change whose commit had an unknown outcome. */
-  holds(change: Change): Promise<boolean>;
+  /** A change whose commit had an unknown outcome, as the store contains it; `undefined` when it does not. */
+  find(change: Change): Promise<Change | undefined>;
   /** Whether the last load is still up to date, apart from the commits of this store. */
   isCurrent(): Promise<boolean>;
   /** The bookmark of the latest state that this store has read or written. */
@@ -148,8 +150,7 @@ export class CarWriter {
       switch (commit.type) {
         case "committed":
           this.#provenAt = askedAt;
-          this.#state = apply(state, change);
-          return { ...this.#done(change), car: commit.car };
+          return this.#committed(state, withAssigned(change, commit.assigned), commit.car);
         case "refused":
           if (commit.isFinal) return { ok: false, refusal: commit.refusal };
           // Another writer loaded or wrote, so memory is out of date; or the change itself violates a rule.
@@ -165,7 +166,8 @@ export class CarWriter {
           // Memory is out of date. Once it is loaded again, the change is in the store or can never get there. What was
           // loaded is looked at first: by the time the store is asked, somebody else may have changed the booking again.
           const loaded = await this.#load();
-          if (shows(loaded, change) || (await this.#store.holds(change))) return this.#done(change);
+          const found = shown(loaded, change) ?? (await this.#store.find(change));
+          if (found) return this.#done(found);
           if (tries >= MAX_TRIES || !isWorthRepeating(commit.error)) return refuse("unavailable");
           continue;
         }
@@ -192,6 +194,11 @@ export class CarWriter {
   #tick(): number {
     this.#clock += 1;
     return this.#clock;
+  }
+
+  #committed(state: CarState, change: Change, car: CarRow | undefined): Outcome {
+    this.#state = apply(state, change);
+    return { ...this.#done(change), car };
   }
 
   #done(change: Change) {

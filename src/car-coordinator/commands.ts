@@ -3,6 +3,7 @@
  * refusal. After the change is committed, `apply` makes the same change in memory.
  */
 import {
+  type Assigned,
   type Booking,
   canTransition,
   checkTime,
@@ -22,6 +23,7 @@ import {
   type Booker,
   checkStart,
   driveAt,
+  inShift,
   type Schedule,
   footprintOf as spanOf,
 } from "../showrooms/schedule.ts";
@@ -51,7 +53,9 @@ export type BookingCommand =
       reason?: string | undefined;
     }
   /** `confirmed`: staff moved it, so it needs no approval. */
-  | { type: "reschedule"; bookingId: string; startAt: number; confirmed: boolean };
+  | { type: "reschedule"; bookingId: string; startAt: number; confirmed: boolean }
+  /** Staff say who drives along, also out of their shifts; `null`: nobody yet. */
+  | { type: "assign"; bookingId: string; salespersonId: string | null };
 
 /** A command about the car. */
 export type StatusCommand =
@@ -68,12 +72,16 @@ export type StatusCommand =
 /** The commands. They are sent over RPC between versions: never rename a released member or make it required. */
 export type Command = BookingCommand | StatusCommand;
 
-/** The change of a command. `before` is the booking before it. */
+/**
+ * The change of a command. `before` is the booking before it. `candidates`: the salespeople of whom the commit gives the
+ * drive to one who is free; until then the booking does not say who that is. Without them its salesperson stays.
+ */
 export type Change =
-  | { type: "booked"; booking: Booking }
+  | { type: "booked"; booking: Booking; candidates?: readonly string[] }
   | { type: "confirmed"; booking: Booking; before: Booking }
   | { type: "transitioned"; booking: Booking; before: Booking; by: "customer" | "staff" }
-  | { type: "rescheduled"; booking: Booking; before: Booking }
+  | { type: "rescheduled"; booking: Booking; before: Booking; candidates?: readonly string[] }
+  | { type: "assigned"; booking: Booking; before: Booking }
   | {
       type: "status_changed";
       command: StatusCommand;
@@ -105,6 +113,8 @@ export function decide(state: CarState, command: Command, { now, ...given }: Dec
       return decideTransition(state, command, context);
     case "reschedule":
       return decideReschedule(state, command, context);
+    case "assign":
+      return decideAssign(state, command, context);
     case "set_status":
     case "sell":
     case "void_sale":
@@ -132,21 +142,36 @@ function decideBook(state: CarState, command: Of<"book">, context: DecisionConte
   const { customerId, notes, startAt, heldUntil = null } = command;
   const place = findPlace(state, startAt, context, { byStaff: false });
   if (!place.ok) return place;
+  const candidates = candidatesFor(place.value.schedule, startAt);
+  if (candidates?.length === 0) return refuse("no_salesperson_free");
   const booking: Booking = {
     id: newId,
     carId,
     customerId,
-    ...place.value,
+    ...place.value.place,
     heldUntil,
     status: "PENDING",
     notes,
     reason: "",
     handledBy: null,
     sequence: 0,
+    salespersonId: null,
+    assignedBy: null,
     createdAt: now,
     updatedAt: now,
   };
-  return { ok: true, change: { type: "booked", booking } };
+  return { ok: true, change: { type: "booked", booking, ...(candidates && { candidates }) } };
+}
+
+/**
+ * The salespeople of whom one has to drive along at `startAt`; `undefined` where drives need none, and `before` has none
+ * who could stay. A salesperson whom staff chose may stay out of their shifts.
+ */
+function candidatesFor(schedule: Schedule, startAt: number, before?: Booking): readonly string[] | undefined {
+  const chosen = before?.salespersonId ? [before.salespersonId] : [];
+  if (schedule.policy.assignment === "NONE") return chosen.length > 0 ? chosen : undefined;
+  const working = inShift(schedule, startAt);
+  return before?.assignedBy === "STAFF" ? [...new Set([...working, ...chosen])] : working;
 }
 
 function decideConfirm(state: CarState, command: Of<"confirm">, { now }: DecisionContext): Decision {
@@ -180,9 +205,23 @@ function decideReschedule(state: CarState, command: Of<"reschedule">, context: D
   if (before.startAt === command.startAt) return { ok: true, change: undefined, booking: before };
   const place = findPlace(state, command.startAt, context, { byStaff: command.confirmed }, before.id);
   if (!place.ok) return place;
+  const candidates = candidatesFor(place.value.schedule, command.startAt, before);
+  if (candidates?.length === 0) return refuse("no_salesperson_free");
   const status = command.confirmed ? before.status : "PENDING";
-  const booking = changed(before, context.now, { ...place.value, status });
-  return { ok: true, change: { type: "rescheduled", before, booking } };
+  const booking = changed(before, context.now, { ...place.value.place, status });
+  return { ok: true, change: { type: "rescheduled", before, booking, ...(candidates && { candidates }) } };
+}
+
+function decideAssign(state: CarState, command: Of<"assign">, { now }: DecisionContext): Decision {
+  const { bookingId, salespersonId } = command;
+  const before = state.active.get(bookingId);
+  if (!before || isExpired(before, now)) return refuse("illegal_transition");
+  if (isOver(before, now)) return refuse("too_late");
+  const assignedBy = salespersonId === null ? null : "STAFF";
+  if (before.salespersonId === salespersonId && before.assignedBy === assignedBy)
+    return { ok: true, change: undefined, booking: before };
+  const booking = changed(before, now, { salespersonId, assignedBy });
+  return { ok: true, change: { type: "assigned", before, booking } };
 }
 
 function decideStatus(state: CarState, command: StatusCommand, { carId, now }: DecisionContext): Decision {
@@ -216,7 +255,7 @@ function findPlace(
   { now }: DecisionContext,
   booker: Booker,
   except?: string,
-): Result<Place> {
+): Result<{ place: Place; schedule: Schedule }> {
   if (!status || !schedule) return refuse("car_not_found");
   const fault = checkStart(schedule, startAt, now, booker);
   if (fault) return refuseField("start_at", fault, START_MESSAGES[fault]);
@@ -227,13 +266,14 @@ function findPlace(
       return refuse("slot_taken");
   const drive = driveAt(schedule, startAt);
   const hasBuffers = footprint.startAt < drive.startAt || footprint.endAt > drive.endAt;
-  return ok({
+  const place = {
     ...drive,
     showroomId: schedule.showroomId,
     localDate: localDate(startAt, schedule.timeZone),
     footprintStartAt: hasBuffers ? footprint.startAt : null,
     footprintEndAt: hasBuffers ? footprint.endAt : null,
-  });
+  };
+  return ok({ place, schedule });
 }
 
 const changed = (before: Booking, now: number, change: Partial<Booking>): Booking => ({
@@ -243,13 +283,32 @@ const changed = (before: Booking, now: number, change: Partial<Booking>): Bookin
   updatedAt: now,
 });
 
+/** A change with the salesperson whom its commit chose. */
+export const withAssigned = (change: Change, assigned: Assigned | undefined): Change =>
+  change.type === "status_changed" || !assigned
+    ? change
+    : {
+        ...change,
+        booking: {
+          ...change.booking,
+          salespersonId: assigned.salespersonId,
+          assignedBy: assigned.assignedBy,
+        },
+      };
+
 /** The changed bookings of a change. */
 export const bookingsOf = (change: Change): readonly Booking[] =>
   change.type === "status_changed" ? change.cancelled : [change.booking];
 
-/** Whether a state has the booking as a change left it. It does not show changes after which no booking is active. */
-export const shows = ({ active }: CarState, change: Change): boolean =>
-  change.type !== "status_changed" && isResultOf(change, active.get(change.booking.id));
+/**
+ * A change, if a state has its booking as the change left it, with the salesperson of that state. Changes after which no
+ * booking is active are not shown.
+ */
+export function shown({ active }: CarState, change: Change): Change | undefined {
+  if (change.type === "status_changed") return undefined;
+  const stored = active.get(change.booking.id);
+  return isResultOf(change, stored) ? withAssigned(change, stored) : undefined;
+}
 
 /**
  * Whether a stored booking is as a change left it, or as the closing of its customer's account, which waits for no

@@ -37,6 +37,8 @@ export function noticesOf(change: Change, staffAddress: string): Notice[] {
         ...(isNewsToStaff ? [notice("staff_booking", staff, booking, facts)] : []),
       ];
     }
+    case "assigned":
+      return [];
     case "rescheduled": {
       const { booking, before } = change;
       const facts = { previousStartAt: before.startAt };

@@ -37,6 +37,16 @@ export const storeAnswer = (
 ): Statement[] => (key ? [insertInto(idempotencyKeys, storedAnswerRow(key, answer, now))] : []);
 
 /**
+ * The statement that completes the stored answer about a new booking with the salesperson whom its batch chose, for that
+ * batch.
+ */
+export const completeWithSalesperson = (key: IdempotencyKey, bookingId: string): Statement => ({
+  sql: `UPDATE idempotency_keys SET body = json_set(body, '$.salesperson', b.salesperson_id, '$.assigned_by', b.assigned_by)
+    FROM bookings b WHERE b.id = ?1 AND idempotency_keys.id = ?2`,
+  params: [bookingId, key.id],
+});
+
+/**
  * The statement that completes a stored answer with what is known only after the effect. When two requests complete it,
  * the first one stays.
  */

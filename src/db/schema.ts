@@ -19,6 +19,8 @@ import {
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
 import {
+  ASSIGNED_BY,
+  ASSIGNMENTS,
   BODY_TYPES,
   BOOKING_STATUSES,
   CAR_LOCATIONS,
@@ -33,7 +35,7 @@ import {
   TRANSMISSIONS,
 } from "../shared/enums.ts";
 import { MAX_CENTS, MAX_RATE } from "../shared/money.ts";
-import type { OpeningWindow, WeeklyHours } from "../shared/opening-hours.ts";
+import { type OpeningWindow, WEEKDAYS, type WeeklyHours } from "../shared/opening-hours.ts";
 
 const oneOf = (column: AnySQLiteColumn, words: readonly string[]): SQL =>
   sql`${column} IN (${sql.raw(words.map((word) => `'${word}'`).join(", "))})`;
@@ -101,6 +103,8 @@ export const staffProfiles = sqliteTable(
     hireDate: text("hire_date").notNull(),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
+    /** The part of the drives that they get, beside the weights of others; for equal times in shift. */
+    weight: integer().notNull().default(100),
   },
   (t) => [
     uniqueIndex("staff_profiles_user").on(t.userId),
@@ -281,6 +285,8 @@ export const showrooms = sqliteTable(
     version: integer().notNull().default(1),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
+    /** Whether each booking is given a salesperson who is in shift. */
+    assignment: text({ enum: ASSIGNMENTS }).notNull().default("NONE"),
   },
   (t) => [
     uniqueIndex("showrooms_code").on(sql`lower(${t.code})`),
@@ -318,6 +324,75 @@ export const specialHours = sqliteTable(
     check("special_hours_from_before_to", sql`${t.fromDate} <= ${t.toDate}`),
     check("special_hours_windows_json", sql`json_valid(${t.windows})`),
     check("special_hours_reason_length", atMost(t.reason, 500)),
+  ],
+);
+
+/**
+ * When a salesperson works in a showroom: windows of local time on a weekday. A change of them raises the version of the
+ * showroom.
+ */
+export const shifts = sqliteTable(
+  "shifts",
+  {
+    showroomId: text("showroom_id")
+      .notNull()
+      .references(() => showrooms.id),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    weekday: text({ enum: WEEKDAYS }).notNull(),
+    fromTime: text("from_time").notNull(),
+    toTime: text("to_time").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.showroomId, t.userId, t.weekday, t.fromTime] }),
+    index("shifts_user").on(t.userId),
+    check("shifts_weekday_known", oneOf(t.weekday, WEEKDAYS)),
+    check("shifts_from_before_to", sql`${t.fromTime} < ${t.toTime} AND ${t.toTime} <= '24:00'`),
+  ],
+);
+
+/** When a salesperson is away although they would be in shift. No drive of theirs is within. */
+export const absences = sqliteTable(
+  "absences",
+  {
+    id: text().primaryKey(),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    startAt: integer("start_at").notNull(),
+    endAt: integer("end_at").notNull(),
+    reason: text().notNull().default(""),
+    createdAt: integer("created_at").notNull(),
+  },
+  (t) => [
+    index("absences_user").on(t.userId, t.endAt),
+    check("absences_end_after_start", sql`${t.endAt} > ${t.startAt}`),
+    check("absences_reason_length", atMost(t.reason, 500)),
+  ],
+);
+
+/**
+ * What a salesperson's fair part of the drives of a showroom rests on. `share`: their weight times the minutes of their
+ * weekly shifts there. `drives`: how many they have got; it need not be whole, because a newcomer begins at the average.
+ * Triggers on bookings count.
+ */
+export const driveShares = sqliteTable(
+  "drive_shares",
+  {
+    showroomId: text("showroom_id")
+      .notNull()
+      .references(() => showrooms.id),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    share: integer().notNull(),
+    drives: real().notNull().default(0),
+    lastAssignedAt: integer("last_assigned_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.showroomId, t.userId] }),
+    check("drive_shares_share_positive", sql`${t.share} > 0`),
   ],
 );
 
@@ -529,6 +604,10 @@ export const bookings = sqliteTable(
     footprintEndAt: integer("footprint_end_at"),
     /** Until when a hold, which is a PENDING booking that is not confirmed, occupies its slot. NULL: it is no hold. */
     heldUntil: integer("held_until"),
+    /** Who drives along. */
+    salespersonId: text("salesperson_id").references(() => users.id),
+    /** Who chose the salesperson: the showroom's fair order, or a member of staff. NULL: there is none. */
+    assignedBy: text("assigned_by", { enum: ASSIGNED_BY }),
   },
   (t) => [
     index("bookings_customer").on(t.customerId, t.startAt, t.id),
@@ -539,6 +618,7 @@ export const bookings = sqliteTable(
     index("bookings_held")
       .on(t.customerId)
       .where(sql`${t.heldUntil} IS NOT NULL AND ${t.status} = 'PENDING'`),
+    index("bookings_salesperson").on(t.salespersonId, t.startAt).where(sql`${t.salespersonId} IS NOT NULL`),
     index("bookings_handled").on(t.handledBy, t.startAt).where(sql`${t.status} = 'COMPLETED'`),
     check("bookings_status_known", oneOf(t.status, BOOKING_STATUSES)),
     check("bookings_end_after_start", sql`${t.endAt} > ${t.startAt}`),

@@ -75,17 +75,27 @@ export function columnsOf<T extends SQLiteTable>(
 }
 
 /**
- * The statement that inserts a row. Undefined members get the table's defaults. Written by hand, because every commit
- * has several: building it takes 1.9 µs, and 29.9 µs with Drizzle.
+ * The statement that inserts a row. Undefined members get the table's defaults; `computed` members are what a query of
+ * one value finds. Written by hand, because every commit has several: building it takes 1.9 µs, and 29.9 µs with Drizzle.
  */
-export function insertInto<T extends SQLiteTable>(table: T, row: InferInsertModel<T>): Statement {
+export function insertInto<T extends SQLiteTable>(
+  table: T,
+  row: InferInsertModel<T>,
+  computed: Readonly<Record<string, Query>> = {},
+): Statement {
   const values: Record<string, unknown> = row;
-  const given = Object.entries(getTableColumns(table)).filter(([member]) => values[member] !== undefined);
-  const names = given.map(([, column]) => `"${column.name}"`).join(", ");
+  const columns = Object.entries(getTableColumns(table));
+  const given = columns.flatMap(([member, column]): { name: string; value: Statement }[] => {
+    const query = computed[member];
+    if (query) return [{ name: column.name, value: { ...query, sql: `(${query.sql})` } }];
+    const value = values[member];
+    if (value === undefined) return [];
+    const param = value === null ? null : column.mapToDriverValue(value);
+    return [{ name: column.name, value: { sql: "?", params: [param] } }];
+  });
+  const names = given.map(({ name }) => `"${name}"`).join(", ");
   return {
-    sql: `INSERT INTO "${getTableName(table)}" (${names}) VALUES (${given.map(() => "?").join(", ")})`,
-    params: given.map(([member, column]) =>
-      values[member] === null ? null : column.mapToDriverValue(values[member]),
-    ),
+    sql: `INSERT INTO "${getTableName(table)}" (${names}) VALUES (${given.map(({ value }) => value.sql).join(", ")})`,
+    params: given.flatMap(({ value }) => value.params),
   };
 }

@@ -30,6 +30,9 @@ export const PROBLEMS = {
   upload_timeout: { status: 408, title: "The upload took too long" },
   slot_taken: { status: 409, title: "This slot is taken" },
   customer_busy: { status: 409, title: "The customer has another test drive at this time" },
+  salesperson_busy: { status: 409, title: "The salesperson has another test drive at this time" },
+  salesperson_absent: { status: 409, title: "The salesperson is absent at this time" },
+  no_salesperson_free: { status: 409, title: "No salesperson is free at this time" },
   hold_expired: { status: 409, title: "The slot was not confirmed in time" },
   too_many_holds: { status: 409, title: "The customer has two slots to confirm already" },
   last_showroom: { status: 409, title: "The last active showroom must stay open" },
@@ -186,7 +189,10 @@ export const problemSchema = z
     alternatives: z
       .array(z.object({ start_at: z.string(), end_at: z.string() }))
       .optional()
-      .openapi({ description: "With `slot_taken` and `customer_busy`: the nearest slots that are free" }),
+      .openapi({
+        description:
+          "With `slot_taken`, `customer_busy` and the refusals about salespeople: the nearest slots that are free",
+      }),
   })
   .openapi("Problem");
 

@@ -43,8 +43,14 @@ export type ShownBookingStatus = (typeof SHOWN_BOOKING_STATUSES)[number];
 /** The booking statuses that occupy a slot. */
 export const ACTIVE_BOOKING_STATUSES = ["PENDING", "APPROVED"] as const satisfies readonly BookingStatus[];
 
+/** How bookings of a showroom get their salesperson: by hand, or by its fair order. */
+export const ASSIGNMENTS = ["NONE", "AUTOMATIC"] as const;
+/** Who chose the salesperson of a booking: the showroom's fair order, or a member of staff. */
+export const ASSIGNED_BY = ["AUTO", "STAFF"] as const;
 /** What can be in one place only at one time. */
 export const RESOURCE_KINDS = ["CAR", "CUSTOMER", "SALESPERSON"] as const;
+/** A kind of what can be in one place only at one time. */
+export type ResourceKind = (typeof RESOURCE_KINDS)[number];
 
 export const PAYMENT_METHODS = ["CASH", "CARD", "FINANCING", "BANK_TRANSFER", "OTHER"] as const;
 
@@ -64,3 +70,7 @@ export const NOTIFICATION_KINDS = [
   "staff_user_deactivated",
 ] as const;
 export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
+/** Who chose the salesperson of a booking. */
+export type AssignedBy = (typeof ASSIGNED_BY)[number];
+/** How bookings of a showroom get their salesperson. */
+export type Assignment = (typeof ASSIGNMENTS)[number];

@@ -15,6 +15,9 @@ export type RefusalCode =
   | "photo_not_found"
   | "slot_taken"
   | "customer_busy"
+  | "salesperson_busy"
+  | "salesperson_absent"
+  | "no_salesperson_free"
   | "hold_expired"
   | "too_many_holds"
   | "last_showroom"
@@ -53,7 +56,7 @@ export type Refusal = {
   detail?: string | undefined;
   /** With `invalid_request`: each fault. */
   faults?: readonly FieldFault[] | undefined;
-  /** With `slot_taken` and `customer_busy`: the nearest slots that are free, and the showroom's time zone. */
+  /** With `slot_taken`, `customer_busy` and those about salespeople: the nearest slots that are free, and the showroom's time zone. */
   alternatives?: { slots: readonly TimeSpan[]; timeZone: string } | undefined;
   /** With `too_many_requests`: the name of the limit, for the log. */
   policy?: string | undefined;

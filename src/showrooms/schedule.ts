@@ -4,7 +4,8 @@
  * `slotsOn` is the one list of starts, `footprintOf` the one measure of what a drive occupies. What is offered
  * (`openSlots`) and what is accepted (`checkStart`, and no overlap of footprints) are made of both, so they agree.
  */
-import { type OpeningWindow, WEEKDAYS, type WeeklyHours } from "../shared/opening-hours.ts";
+import type { Assignment } from "../shared/enums.ts";
+import { type OpeningWindow, WEEKDAYS, type Weekday, type WeeklyHours } from "../shared/opening-hours.ts";
 import { addDays, DAY_MS, localDate, overlaps, type TimeSpan, utcDate } from "../shared/showroom-time.ts";
 import { firstInstant } from "./wall-clock.ts";
 
@@ -25,7 +26,12 @@ export type Policy = Readonly<{
   leadMinutes: number;
   /** How many local days after today a slot can be booked. */
   horizonDays: number;
+  /** AUTOMATIC: each drive needs a salesperson who is in shift, and is given one. */
+  assignment: Assignment;
 }>;
+
+/** A window of a weekday in which a salesperson works. */
+export type Shift = Readonly<{ userId: string; weekday: Weekday; window: OpeningWindow }>;
 
 /** The opening hours and the policy of one showroom. Each change of them has a higher `version`. */
 export type Schedule = Readonly<{
@@ -37,6 +43,8 @@ export type Schedule = Readonly<{
   /** The last one that covers a day replaces its windows. */
   specialHours: readonly SpecialHours[];
   policy: Policy;
+  /** Those of the salespeople who are active. Two windows of one person on one day do not touch. */
+  shifts: readonly Shift[];
 }>;
 
 const MINUTE_MS = 60_000;
@@ -57,7 +65,9 @@ export function defaultSchedule(showroomId: string, timeZone: string, horizonDay
       bufferAfterMinutes: 0,
       leadMinutes: 0,
       horizonDays,
+      assignment: "NONE",
     },
+    shifts: [],
   };
 }
 
@@ -65,8 +75,13 @@ export function defaultSchedule(showroomId: string, timeZone: string, horizonDay
 export function windowsOn({ hours, specialHours }: Schedule, date: string): readonly OpeningWindow[] {
   const special = specialHours.findLast(({ from, to }) => from <= date && date <= to);
   if (special) return special.windows;
+  return hours[weekdayOf(date)];
+}
+
+function weekdayOf(date: string): Weekday {
   const weekday = WEEKDAYS[new Date(date).getUTCDay()];
-  return weekday ? hours[weekday] : [];
+  if (!weekday) throw new Error(`${date} is no day`);
+  return weekday;
 }
 
 /** The minutes from 00:00 to a local time, as clocks show them. */
@@ -105,11 +120,33 @@ export function slotsOn(schedule: Schedule, date: string): TimeSpan[] {
 /** Whether a drive, wherever in it, is within one window of the local day on which it begins. */
 export function isWithinHours(schedule: Schedule, { startAt, endAt }: TimeSpan): boolean {
   const date = localDate(startAt, schedule.timeZone);
+  return windowsOn(schedule, date).some((window) => {
+    const open = spanOf(window, date, schedule.timeZone);
+    return open.startAt <= startAt && endAt <= open.endAt;
+  });
+}
+
+/** From the first to the last instant of a window on a local day. */
+function spanOf([opening, closing]: OpeningWindow, date: string, timeZone: string): TimeSpan {
   const instantOf = (time: string) =>
-    firstInstant(Date.parse(date) + minutesOf(time) * MINUTE_MS, schedule.timeZone).at;
-  return windowsOn(schedule, date).some(
-    ([opening, closing]) => instantOf(opening) <= startAt && endAt <= instantOf(closing),
-  );
+    firstInstant(Date.parse(date) + minutesOf(time) * MINUTE_MS, timeZone).at;
+  return { startAt: instantOf(opening), endAt: instantOf(closing) };
+}
+
+/** The salespeople who are in shift for the whole drive at `startAt`, without its buffers. */
+export function inShift(schedule: Schedule, startAt: number): string[] {
+  const { timeZone, shifts } = schedule;
+  if (shifts.length === 0) return [];
+  const { endAt } = driveAt(schedule, startAt);
+  const date = localDate(startAt, timeZone);
+  const weekday = weekdayOf(date);
+  return shifts
+    .filter((shift) => {
+      if (shift.weekday !== weekday) return false;
+      const span = spanOf(shift.window, date, timeZone);
+      return span.startAt <= startAt && endAt <= span.endAt;
+    })
+    .map(({ userId }) => userId);
 }
 
 /** The drive that begins at `startAt`, from its start to its end. */

@@ -3,6 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { email, phone } from "../auth/schemas.ts";
 import { pageQuery } from "../http/pagination.ts";
 import { closed, day, fromBeforeTo, id, ignored, instant, line, prose, rule } from "../http/validation.ts";
+import { ASSIGNMENTS } from "../shared/enums.ts";
 import type { OpeningWindow } from "../shared/opening-hours.ts";
 import { isTimeZone } from "../shared/showroom-time.ts";
 import type { Policy } from "./schedule.ts";
@@ -96,6 +97,10 @@ const policyMembers = {
     "How long before its start a customer can book at the latest; less than the horizon",
   ),
   horizon_days: whole(1, 3650, "How many days ahead a customer can book"),
+  assignment: z.enum(ASSIGNMENTS).openapi({
+    description:
+      "AUTOMATIC: each drive needs a salesperson who is in shift, and is given one in a fair order",
+  }),
 };
 
 /** The booking policy of a showroom. */
@@ -112,6 +117,7 @@ const policyChange = closed(z.object(policyMembers).partial().shape)
       bufferAfterMinutes: body.buffer_after_minutes,
       leadMinutes: body.lead_minutes,
       horizonDays: body.horizon_days,
+      assignment: body.assignment,
     }),
   );
 
@@ -123,6 +129,7 @@ export const policyBody = (of: Policy): z.infer<typeof policySchema> => ({
   buffer_after_minutes: of.bufferAfterMinutes,
   lead_minutes: of.leadMinutes,
   horizon_days: of.horizonDays,
+  assignment: of.assignment,
 });
 
 /** Whether there is a time between the lead time and the horizon of a policy. */

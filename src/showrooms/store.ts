@@ -12,7 +12,7 @@ import {
   type Statement,
   statementOf,
 } from "../db/statement.ts";
-import type { WeeklyHours } from "../shared/opening-hours.ts";
+import type { Weekday, WeeklyHours } from "../shared/opening-hours.ts";
 import { DAY_MS, utcDate } from "../shared/showroom-time.ts";
 import type { Policy, Schedule, SpecialHours } from "./schedule.ts";
 import { policyBody, type showroomSchema, type specialHoursSchema } from "./schemas.ts";
@@ -25,24 +25,36 @@ const specialHoursJson = sql<string>`(
   SELECT json_group_array(json_object('from', from_date, 'to', to_date, 'windows', json(windows)) ORDER BY created_at, id)
   FROM special_hours WHERE showroom_id = "showrooms".id AND to_date >= ${sql.placeholder("from")})`;
 
-const withSpecialHours = { ...columnsOf(showrooms), specialHours: specialHoursJson.as("specialHours") };
+/** The shifts in a showroom of its active salespeople, as JSON. */
+const shiftsJson = sql<string>`(
+  SELECT json_group_array(json_array(s.user_id, s.weekday, s.from_time, s.to_time)
+    ORDER BY s.user_id, s.weekday, s.from_time)
+  FROM shifts s JOIN users u ON u.id = s.user_id AND u.is_active AND u.role IN ('ADMIN', 'SALES')
+  WHERE s.showroom_id = "showrooms".id)`;
+
+/** The columns of a showroom from which `scheduleOf` makes its schedule; `from` is the earliest day that counts. */
+export const withSchedule = {
+  ...columnsOf(showrooms),
+  specialHours: specialHoursJson.as("specialHours"),
+  shifts: shiftsJson.as("shifts"),
+};
 
 /** The day before `now`: special hours that end earlier concern no coming drive, in any time zone. */
 export const sinceYesterday = (now: number): string => utcDate(now - DAY_MS);
 
-/** The showroom of a car, with the special hours that end on the day `from` or later. */
+/** The showroom of a car, with its shifts and the special hours that end on the day `from` or later. */
 export const showroomOfCar = compile(
   build
-    .select(withSpecialHours)
+    .select(withSchedule)
     .from(cars)
     .innerJoin(showrooms, eq(showrooms.id, cars.showroomId))
     .where(eq(cars.id, sql.placeholder("carId"))),
 );
 
-/** A showroom, with the special hours that end on the day `from` or later. */
+/** A showroom, with its shifts and the special hours that end on the day `from` or later. */
 export const showroomById = compile(
   build
-    .select(withSpecialHours)
+    .select(withSchedule)
     .from(showrooms)
     .where(eq(showrooms.id, sql.placeholder("id"))),
 );
@@ -87,7 +99,7 @@ export const oldestActiveShowroom = compile(
     .limit(1),
 );
 
-/** A stored showroom with its special hours. */
+/** A stored showroom with its special hours and shifts. */
 export type ShowroomRow = RowOf<typeof showroomById>;
 /** A stored showroom. */
 export type StoredShowroom = RowOf<typeof showroomRow>;
@@ -110,6 +122,7 @@ export const policyOf = (row: PolicyColumns, defaults: ShowroomDefaults): Policy
   bufferAfterMinutes: row.bufferAfterMinutes,
   leadMinutes: row.leadMinutes,
   horizonDays: row.horizonDays ?? defaults.horizonDays,
+  assignment: row.assignment,
 });
 
 const CLOSED: WeeklyHours = { mon: [], tue: [], wed: [], thu: [], fri: [], sat: [], sun: [] };
@@ -123,6 +136,13 @@ export const scheduleOf = (row: ShowroomRow, defaults: ShowroomDefaults): Schedu
   hours: row.isActive ? (JSON.parse(row.hours) as WeeklyHours) : CLOSED,
   specialHours: row.isActive ? (JSON.parse(row.specialHours) as SpecialHours[]) : [],
   policy: policyOf(row, defaults),
+  shifts: (JSON.parse(row.shifts) as [string, Weekday, string, string][]).map(
+    ([userId, weekday, ...window]) => ({
+      userId,
+      weekday,
+      window,
+    }),
+  ),
 });
 
 /** The statement that fails its batch with `schedule_changed` unless the showroom has this version. */

@@ -49,6 +49,7 @@ export async function createStaff(
     hireDate: input.hire_date ?? localDate(now, config.showroom.timeZone),
     createdAt: now,
     updatedAt: now,
+    weight: 100,
   };
   const body = staffBody({ ...user, ...profile, isActive: 1, salesCount: 0 });
   const stored = await writingUser(

@@ -84,6 +84,8 @@ describe("the store of a car", () => {
         footprintStartAt: null,
         footprintEndAt: null,
         heldUntil: null,
+        salespersonId: null,
+        assignedBy: null,
       },
     } as const;
     const [displaced, successor] = [storeOf(carId), storeOf(carId)];

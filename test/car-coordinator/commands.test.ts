@@ -69,6 +69,8 @@ function operationOf(command: Command, decision: Decision, now: number): Operati
     }
     case "confirm":
       throw new Error("the specification of one car knows no holds");
+    case "assign":
+      throw new Error("the specification of one car knows no salespeople");
     case "set_status":
     case "sell":
     case "void_sale": {

@@ -4,8 +4,8 @@ import { releaseAddress, takenAddress } from "../../src/auth/email-verification.
 import { loginQueries } from "../../src/auth/guesses.ts";
 import { userByName } from "../../src/auth/users.ts";
 import { readAs } from "../../src/auth/verification.ts";
-import { activeBookings, bookingById, bookingList, onDay, takenTimes } from "../../src/bookings/store.ts";
-import { carById, carStatus } from "../../src/cars/store.ts";
+import { activeBookings, bookingById, bookingList, calendarOfCar, onDay } from "../../src/bookings/store.ts";
+import { carById } from "../../src/cars/store.ts";
 import type { Config } from "../../src/config.ts";
 import type { Database } from "../../src/db/client.ts";
 import { storedAnswer } from "../../src/db/idempotency.ts";
@@ -15,7 +15,6 @@ import { notificationList } from "../../src/notifications/use-cases.ts";
 import { CHECKS } from "../../src/ops/self-checks.ts";
 import { failedMails, lateNotifications, outboxState, resetNotice } from "../../src/outbox/outbox.ts";
 import { saleById, saleList } from "../../src/sales/store.ts";
-import { showroomOfCar } from "../../src/showrooms/store.ts";
 import { planOf, queriesOf, stepsOf } from "../support/plans.ts";
 
 const PAGE = { limit: 20, offset: 0 };
@@ -120,18 +119,23 @@ const PLANS: [string, Parameters<typeof planOf>[0][], string[]][] = [
     ],
   ],
   [
-    "the times of a car that are taken",
+    "what decides about the free slots of a car",
+    [calendarOfCar({ carId: "c", customerId: "u", from: "2026-12-01", now: 1, startAt: 1, endAt: 2 })],
     [
-      carStatus({ carId: "c" }),
-      showroomOfCar({ carId: "c", from: "2026-12-01" }),
-      takenTimes({ kind: "CAR", id: "c", now: 1, startAt: 1, endAt: 2 }),
-    ],
-    [
-      "SEARCH cars USING INDEX sqlite_autoindex_cars_1 (id=?)",
       "SEARCH cars USING INDEX sqlite_autoindex_cars_1 (id=?)",
       "SEARCH showrooms USING INDEX sqlite_autoindex_showrooms_1 (id=?)",
       "SEARCH special_hours USING INDEX special_hours_showroom (showroom_id=? AND to_date>?)",
-      "SEARCH allocations USING PRIMARY KEY (kind=? AND resource_id=? AND start_at>? AND start_at<?)",
+      "SEARCH s USING PRIMARY KEY (showroom_id=?)",
+      "SEARCH u USING INDEX sqlite_autoindex_users_1 (id=?)",
+      "SEARCH a USING PRIMARY KEY (kind=? AND resource_id=? AND start_at>? AND start_at<?)",
+      "SEARCH a USING PRIMARY KEY (kind=? AND resource_id=? AND start_at>? AND start_at<?)",
+      // The people with shifts there, once for their drives and once for their absences.
+      "SEARCH shifts USING PRIMARY KEY (showroom_id=?)",
+      "SCAN people",
+      "SEARCH a USING PRIMARY KEY (kind=? AND resource_id=? AND start_at>? AND start_at<?)",
+      "SEARCH shifts USING PRIMARY KEY (showroom_id=?)",
+      "SCAN people",
+      "SEARCH b USING INDEX absences_user (user_id=? AND end_at>?)",
     ],
   ],
   [

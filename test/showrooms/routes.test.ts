@@ -132,12 +132,7 @@ describe("adding a showroom", () => {
     ["an e-mail address that is none", { email: "nobody" }, "email", "invalid_format"],
     ["a phone number of letters", { phone: "call me" }, "phone", "invalid_format"],
     ["hours of an unknown day", { hours: { monday: [] } }, "hours.monday", "unknown_field"],
-    [
-      "a policy with an unknown member",
-      { policy: { assignment: "NONE" } },
-      "policy.assignment",
-      "unknown_field",
-    ],
+    ["a policy with an unknown member", { policy: { opening: "NONE" } }, "policy.opening", "unknown_field"],
     ["slots of ten minutes", { policy: { slot_minutes: 10 } }, "policy.slot_minutes", "too_small"],
     [
       "a lead time as long as the horizon",

@@ -85,7 +85,9 @@ function scheduleOf(timeZone: string, date: string, of: Case): Schedule {
       bufferAfterMinutes: of.after ?? 0,
       leadMinutes: 0,
       horizonDays: 365,
+      assignment: "NONE",
     },
+    shifts: [],
   };
 }
 

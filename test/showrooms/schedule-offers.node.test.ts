@@ -194,7 +194,8 @@ const scene = fc
         to: day(from + length),
         windows,
       })),
-      policy,
+      policy: { ...policy, assignment: "NONE" },
+      shifts: [],
     };
     return {
       schedule,

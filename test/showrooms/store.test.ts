@@ -45,9 +45,14 @@ describe("an index finds", () => {
   test.each([
     ["a showroom", [showroomRow({ id: "s" })], [byId]],
     [
-      "a showroom with its special hours",
+      "a showroom with its special hours and shifts",
       [showroomById({ id: "s", from: "" })],
-      [byId, "SEARCH special_hours USING INDEX special_hours_showroom (showroom_id=? AND to_date>?)"],
+      [
+        byId,
+        "SEARCH special_hours USING INDEX special_hours_showroom (showroom_id=? AND to_date>?)",
+        "SEARCH s USING PRIMARY KEY (showroom_id=?)",
+        "SEARCH u USING INDEX sqlite_autoindex_users_1 (id=?)",
+      ],
     ],
     [
       "the special hours of a showroom",

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import type { Booking } from "../../src/bookings/booking.ts";
-import { insertBooking, updateBooking } from "../../src/bookings/store.ts";
+import { insertBooking, moveBooking, updateBooking } from "../../src/bookings/store.ts";
 import { BOOKING_STATUSES, type CarStatus } from "../../src/shared/enums.ts";
 import { Random } from "../../tools/random.ts";
 import { Ledger } from "../../tools/simulation/ledger.ts";
@@ -71,6 +71,8 @@ function draw(random: Random, old: Booking | undefined, id: string): Booking {
     customerId: random.pick(["ada", "bob"]),
     ...place,
     heldUntil,
+    salespersonId: null,
+    assignedBy: null,
     status: "PENDING",
     notes: "",
     reason: "",
@@ -102,7 +104,9 @@ test("the simulated database allows and refuses what the triggers of the real on
       const old = stored.length > 0 && random.chance(0.6) ? random.pick(stored) : undefined;
       const booking = draw(random, old, `${seed}-${step}`);
       const { sql, params } = old
-        ? updateBooking(booking, old.startAt !== booking.startAt)
+        ? old.startAt === booking.startAt
+          ? updateBooking(booking)
+          : moveBooking(booking)
         : insertBooking(booking);
       let real = "done";
       try {

@@ -3,7 +3,13 @@
  * keep. Each method is one transaction.
  */
 import type { Booking } from "../../src/bookings/booking.ts";
-import { bookingsOf, type CarState, type Change, isResultOf } from "../../src/car-coordinator/commands.ts";
+import {
+  bookingsOf,
+  type CarState,
+  type Change,
+  isResultOf,
+  withAssigned,
+} from "../../src/car-coordinator/commands.ts";
 import type { Violation } from "../../src/db/violations.ts";
 import type { CarStatus } from "../../src/shared/enums.ts";
 import type { Schedule } from "../../src/showrooms/schedule.ts";
@@ -204,15 +210,17 @@ export class Ledger {
     return JSON.stringify(bookings.get(change.booking.id)) === JSON.stringify(change.before);
   }
 
-  holds(change: Change): boolean {
+  /** A change as the database contains it, with the salesperson of its booking. */
+  find(change: Change): Change | undefined {
     const { bookings, cars } = this.state;
     if (change.type === "status_changed") {
       const car = cars.get(change.carId);
-      return car?.status === change.to && car.since === change.at;
+      return car?.status === change.to && car.since === change.at ? change : undefined;
     }
+    const stored = bookings.get(change.booking.id);
     // Its id is new, whatever has become of it since.
-    if (change.type === "booked") return bookings.has(change.booking.id);
-    return isResultOf(change, bookings.get(change.booking.id));
+    const isThere = change.type === "booked" ? stored !== undefined : isResultOf(change, stored);
+    return isThere ? withAssigned(change, stored) : undefined;
   }
 
   #scheduleOf(carId: string): Schedule | undefined {

@@ -47,19 +47,19 @@ const OF_ONE_CAR: readonly OfOneKind[] = [
   {
     name: "treats an unknown outcome as a success",
     file: "car-coordinator/car-writer.ts",
-    from: "if (shows(loaded, change) || (await this.#store.holds(change))) return",
-    to: "if (change || loaded) return",
+    from: "const found = shown(loaded, change) ?? (await this.#store.find(change));",
+    to: "const found = loaded && change;",
   },
   {
     name: "sends a commit with an unknown outcome again without looking whether it arrived",
     file: "car-coordinator/car-writer.ts",
-    from: "const loaded = await this.#load();\n          if (shows(loaded, change) || (await this.#store.holds(change))) return this.#done(change);",
+    from: "const loaded = await this.#load();\n          const found = shown(loaded, change) ?? (await this.#store.find(change));\n          if (found) return this.#done(found);",
     to: "this.#state = undefined;",
   },
   {
     name: "sends a commit with an unknown outcome again from the memory that it was decided on",
     file: "car-coordinator/car-writer.ts",
-    from: "const loaded = await this.#load();\n          if (shows(loaded, change) || (await this.#store.holds(change))) return this.#done(change);",
+    from: "const loaded = await this.#load();\n          const found = shown(loaded, change) ?? (await this.#store.find(change));\n          if (found) return this.#done(found);",
     to: "",
   },
   {

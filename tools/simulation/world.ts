@@ -132,6 +132,7 @@ export class World {
       status,
       car: takenTimes(state, carId, this.now),
       customer: customerId === undefined ? [] : takenTimes(state, customerId, this.now),
+      salespeople: [],
     };
     const day = { from: DAY, to: DAY };
     const offered = this.#subject.slots.offeredSlots(schedule, day, this.now, occupied);
@@ -280,8 +281,8 @@ class DistantStore implements CarStore {
     }
   }
 
-  holds(change: Change): Promise<boolean> {
-    return this.#ask("holds", (ledger) => ledger.holds(change));
+  find(change: Change): Promise<Change | undefined> {
+    return this.#ask("find", (ledger) => ledger.find(change));
   }
 
   isCurrent(): Promise<boolean> {
