@@ -170,12 +170,13 @@ BEGIN SELECT RAISE(ABORT, 'salesperson_not_active'); END;
 --> statement-breakpoint
 
 -- Drives are counted when they are confirmed, moved to somebody else, or given back before they take place. Nobody counts
--- as more than two drives behind the average: else a person who comes back would get all drives for weeks.
+-- as more than two drives behind the others: else a person who comes back would get all drives for weeks.
 CREATE TRIGGER drive_shares_count_on_insert AFTER INSERT ON bookings
 WHEN NEW.salesperson_id IS NOT NULL AND NEW.held_until IS NULL AND NEW.status IN ('PENDING', 'APPROVED')
 BEGIN
-  UPDATE drive_shares SET last_assigned_at = NEW.updated_at, drives = 1 + max(drives,
-    share * (SELECT sum(drives) / sum(share) FROM drive_shares WHERE showroom_id = NEW.showroom_id) - 2)
+  UPDATE drive_shares SET last_assigned_at = NEW.updated_at, drives = 1 + max(drives, coalesce(share * (
+      SELECT sum(o.drives) / sum(o.share) FROM drive_shares o
+      WHERE o.showroom_id = NEW.showroom_id AND o.user_id <> NEW.salesperson_id) - 2, drives))
   WHERE showroom_id = NEW.showroom_id AND user_id = NEW.salesperson_id;
 END;
 --> statement-breakpoint
@@ -187,8 +188,9 @@ BEGIN
   UPDATE drive_shares SET drives = drives - 1
   WHERE showroom_id = OLD.showroom_id AND user_id = OLD.salesperson_id
     AND OLD.held_until IS NULL AND OLD.status IN ('PENDING', 'APPROVED');
-  UPDATE drive_shares SET last_assigned_at = NEW.updated_at, drives = 1 + max(drives,
-    share * (SELECT sum(drives) / sum(share) FROM drive_shares WHERE showroom_id = NEW.showroom_id) - 2)
+  UPDATE drive_shares SET last_assigned_at = NEW.updated_at, drives = 1 + max(drives, coalesce(share * (
+      SELECT sum(o.drives) / sum(o.share) FROM drive_shares o
+      WHERE o.showroom_id = NEW.showroom_id AND o.user_id <> NEW.salesperson_id) - 2, drives))
   WHERE showroom_id = NEW.showroom_id AND user_id = NEW.salesperson_id
     AND NEW.held_until IS NULL AND NEW.status NOT IN ('DECLINED', 'CANCELLED');
 END;

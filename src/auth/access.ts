@@ -62,6 +62,7 @@ const ACCESS = {
   markBookingNoShow: STAFF_ROLES,
   cancelBooking: SIGNED_IN,
   rescheduleBooking: SIGNED_IN,
+  assignBooking: STAFF_ROLES,
 
   createSale: STAFF_ROLES,
   listSales: STAFF_ROLES,
@@ -73,6 +74,11 @@ const ACCESS = {
   getStaff: STAFF_ROLES,
   getStaffMetrics: STAFF_ROLES,
   updateStaff: ADMIN,
+  getShifts: STAFF_ROLES,
+  putShifts: ADMIN,
+  listAbsences: STAFF_ROLES,
+  createAbsence: STAFF_ROLES,
+  removeAbsence: STAFF_ROLES,
 
   listNotifications: ADMIN,
   replayNotification: ADMIN,

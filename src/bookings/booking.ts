@@ -42,7 +42,9 @@ export type Booking = TimeSpan & {
 export type Assigned = Pick<Booking, "salespersonId" | "assignedBy">;
 
 /** The time for which a booking occupies its car and its salesperson. */
-export const footprintOf = (booking: Booking): TimeSpan => ({
+export const footprintOf = (
+  booking: Pick<Booking, "startAt" | "endAt" | "footprintStartAt" | "footprintEndAt">,
+): TimeSpan => ({
   startAt: booking.footprintStartAt ?? booking.startAt,
   endAt: booking.footprintEndAt ?? booking.endAt,
 });

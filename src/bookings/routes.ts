@@ -19,6 +19,7 @@ import {
   bookingsQuery,
   myBookingsQuery,
   newBooking,
+  newSalesperson,
   newStart,
   refusal,
   slotBody,
@@ -26,6 +27,7 @@ import {
   slotsQuery,
 } from "./schemas.ts";
 import {
+  assignBooking,
   createBooking,
   getBooking,
   listAvailableSlots,
@@ -211,6 +213,37 @@ export const bookingRoutes = createRouter()
       const { start_at } = c.req.valid("json");
       return c.json(
         bodyOf(c, unwrap(await rescheduleBooking(depsOf(c), claimedCaller(c), id, start_at))),
+        200,
+      );
+    },
+  )
+  .openapi(
+    operation(
+      "assignBooking",
+      [
+        "not_found",
+        "salesperson_busy",
+        "salesperson_absent",
+        "no_salesperson_free",
+        "illegal_transition",
+        "too_late",
+        "busy",
+      ],
+      {
+        method: "patch",
+        path: "/{id}/assign",
+        tags,
+        summary: "Say who drives along",
+        description: "Any active staff member who is free then, also out of their shifts.",
+        request: { params: idParam, body: jsonBody(newSalesperson) },
+        responses: { 200: jsonAnswer("The booking as it is now", bookingSchema) },
+      },
+    ),
+    async (c) => {
+      const { salesperson } = c.req.valid("json");
+      const { id } = c.req.valid("param");
+      return c.json(
+        bodyOf(c, unwrap(await assignBooking(depsOf(c), claimedCaller(c), id, salesperson))),
         200,
       );
     },

@@ -2,9 +2,9 @@
 import { z } from "@hono/zod-openapi";
 import { FIRST_SHOWROOM } from "../db/schema.ts";
 import { pageQuery } from "../http/pagination.ts";
-import { closed, day, formatInstant, fromBeforeTo, id, instant, prose, rule } from "../http/validation.ts";
+import { closed, day, fromBeforeTo, id, instant, prose, rule } from "../http/validation.ts";
 import { ASSIGNED_BY, SHOWN_BOOKING_STATUSES } from "../shared/enums.ts";
-import { daysBetween, formatSpan } from "../shared/showroom-time.ts";
+import { daysBetween, formatInstant, formatSpan } from "../shared/showroom-time.ts";
 import { type Booking, shownStatus } from "./booking.ts";
 import type { Slot } from "./slots.ts";
 
@@ -70,6 +70,13 @@ export const newBooking = closed({
 /** Body of `PATCH {id}/reschedule/`. */
 export const newStart = closed({ start_at: start }).openapi("NewStart");
 
+/** Body of `PATCH {id}/assign/`. */
+export const newSalesperson = closed({
+  salesperson: id.nullable().openapi({
+    description: "The id of their user or staff profile; null: nobody yet, where showrooms do not assign",
+  }),
+}).openapi("NewSalesperson");
+
 /** Body of `PATCH {id}/decline/` and `PATCH {id}/cancel/`. It may be left out. */
 export const refusal = closed({
   reason: prose(500).optional().openapi({
@@ -88,6 +95,7 @@ export const bookingsQuery = closed({
   status: z.enum(SHOWN_BOOKING_STATUSES).optional(),
   car: id.optional(),
   customer: id.optional(),
+  salesperson: id.optional(),
   date: day.optional(),
 });
 

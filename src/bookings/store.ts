@@ -1,5 +1,6 @@
 /** Bookings in the database: queries, and the statements that the coordinator commits. */
 import { and, desc, eq, gt, gte, inArray, isNull, lt, or, type SQL, sql } from "drizzle-orm";
+import { salespersonIds } from "../auth/salespeople.ts";
 import { counted, listing } from "../db/listing.ts";
 import { query, raw } from "../db/query.ts";
 import { allocations, bookings, calendars, cars, showrooms } from "../db/schema.ts";
@@ -26,6 +27,7 @@ export const bookingList = listing({
     customer: eq(bookings.customerId, sql.placeholder("customer")),
     car: eq(bookings.carId, sql.placeholder("car")),
     showroom: eq(bookings.showroomId, sql.placeholder("showroom")),
+    salesperson: sql`${bookings.salespersonId} IN ${salespersonIds}`,
     // With `now`. As `shownStatus` says.
     status: sql`iif(${bookings.status} <> 'PENDING' OR ${bookings.heldUntil} IS NULL, ${bookings.status},
       iif(${bookings.heldUntil} > ${sql.placeholder("now")}, 'HELD', 'EXPIRED')) = ${sql.placeholder("status")}`,
@@ -149,12 +151,19 @@ const RETURNING_ASSIGNED = `RETURNING salesperson_id AS "salespersonId", assigne
  *
  * It is chosen in the batch that gives them the drive, so nobody is refused because two bookings chose the same person.
  */
-function fairChoice(booking: Booking, candidates: readonly string[], keep: string | null = null): Query {
+export function fairChoice(
+  booking: Pick<
+    Booking,
+    "id" | "startAt" | "endAt" | "footprintStartAt" | "footprintEndAt" | "showroomId" | "updatedAt"
+  >,
+  candidates: readonly string[],
+  keep: string | null = null,
+): Query {
   const { startAt, endAt } = footprintOf(booking);
   return query`SELECT c.value FROM json_each(${JSON.stringify(candidates)}) c
     LEFT JOIN (
       SELECT user_id, last_assigned_at, share, all_drives, all_shares,
-        max(drives, share * all_drives / all_shares - 2) AS drives
+        max(drives, coalesce(share * (all_drives - drives) / (all_shares - share) - 2, drives)) AS drives
       FROM drive_shares, (
         SELECT sum(drives) AS all_drives, sum(share) AS all_shares
         FROM drive_shares WHERE showroom_id = ${booking.showroomId})

@@ -1,4 +1,5 @@
 /** The use cases of test drives. */
+import { salespersonById } from "../auth/salespeople.ts";
 import { readAs, readPublic } from "../auth/verification.ts";
 import { isKnownCar, rememberCar } from "../cars/known-cars.ts";
 import { execute } from "../coordinator.ts";
@@ -129,6 +130,7 @@ export function listBookings(
     showroom?: string | undefined;
     car?: string | undefined;
     customer?: string | undefined;
+    salesperson?: string | undefined;
     date?: string | undefined;
   },
   window: Window,
@@ -208,6 +210,26 @@ export async function rescheduleBooking(
   const outcome = await execute(deps, booking.carId, caller, command);
   if (outcome.ok) return bookingOf(outcome);
   return withAlternatives(deps, claimed, outcome, { ...booking, startAt });
+}
+
+/**
+ * Says who drives along: an active staff member, also out of their shifts, or nobody where the showroom does not assign.
+ * @param salesperson the id of their user or profile
+ */
+export async function assignBooking(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  id: string,
+  salesperson: string | null,
+): Promise<Result<Booking>> {
+  const visible = await findVisible(deps, claimed, id, [salespersonById({ salesperson })]);
+  if (!visible.ok) return visible;
+  const { caller, booking, found } = visible.value;
+  const [[person]] = found;
+  if (salesperson !== null && !person?.isActive)
+    return refuseField("salesperson", "not_active_staff", "Must be an active staff member");
+  const command = { type: "assign", bookingId: id, salespersonId: person?.userId ?? null } as const;
+  return bookingOf(await execute(deps, booking.carId, caller, command));
 }
 
 const invalidStart = () => refuseField("start_at", "invalid_instant", START_MESSAGES.invalid_instant);

@@ -12,7 +12,7 @@ const KIND_OF_STATUS: Partial<Record<BookingStatus, BookingKind>> = {
 
 /** The notices of a change. `staffAddress` is the mailbox of the sales team. */
 export function noticesOf(change: Change, staffAddress: string): Notice[] {
-  const staff = { address: staffAddress };
+  const staffOf = ({ id }: Booking) => ({ salespersonOf: id, otherwise: staffAddress });
   switch (change.type) {
     case "booked":
     case "confirmed": {
@@ -21,7 +21,7 @@ export function noticesOf(change: Change, staffAddress: string): Notice[] {
       if (booking.heldUntil !== null) return [];
       return [
         notice("booking_received", customerOf(booking), booking),
-        notice("staff_booking", staff, booking),
+        notice("staff_booking", staffOf(booking), booking),
       ];
     }
     case "transitioned": {
@@ -34,17 +34,26 @@ export function noticesOf(change: Change, staffAddress: string): Notice[] {
       const isNewsToStaff = booking.status === "CANCELLED" && by === "customer";
       return [
         notice(kind, customerOf(booking), booking, facts),
-        ...(isNewsToStaff ? [notice("staff_booking", staff, booking, facts)] : []),
+        ...(isNewsToStaff ? [notice("staff_booking", staffOf(booking), booking, facts)] : []),
       ];
     }
-    case "assigned":
-      return [];
+    case "assigned": {
+      const { booking, before } = change;
+      if (booking.heldUntil !== null) return [];
+      const [given, taken] = [{ handover: "given" }, { handover: "taken" }] as const;
+      return [
+        notice("staff_booking", staffOf(booking), booking, given),
+        ...(before.salespersonId === null
+          ? []
+          : [notice("staff_booking", { userId: before.salespersonId }, booking, taken)]),
+      ];
+    }
     case "rescheduled": {
       const { booking, before } = change;
       const facts = { previousStartAt: before.startAt };
       return [
         notice("booking_rescheduled", customerOf(booking), booking, facts),
-        notice("staff_booking", staff, booking, facts),
+        notice("staff_booking", staffOf(booking), booking, facts),
       ];
     }
     case "status_changed": {

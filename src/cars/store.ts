@@ -5,8 +5,8 @@ import type { Reader } from "../db/client.ts";
 import { columnList, query } from "../db/query.ts";
 import { type carPhotos, cars } from "../db/schema.ts";
 import { build, compile } from "../db/statement.ts";
-import { formatInstant } from "../http/validation.ts";
 import { formatCents } from "../shared/money.ts";
+import { formatInstant } from "../shared/showroom-time.ts";
 import type { carSchema, photoSchema } from "./schemas.ts";
 
 /** The columns for the wire form of a photo. */

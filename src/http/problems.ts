@@ -6,7 +6,7 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { FieldFault, Refusal, RefusalCode, Result } from "../shared/refusals.ts";
-import { formatSpan } from "../shared/showroom-time.ts";
+import { formatInstant, formatSpan } from "../shared/showroom-time.ts";
 import type { AppEnv } from "./context.ts";
 import { type SharedHeader, sharedHeaders } from "./shared-headers.ts";
 
@@ -128,7 +128,7 @@ export function invalid(
  * Converts a refusal to a problem. An unknown code, from a coordinator of a newer or older version, becomes
  * `unavailable`.
  */
-function toProblem({ code, detail, faults, alternatives, retryAfter, policy }: Refusal): Problem {
+function toProblem({ code, detail, faults, alternatives, drives, retryAfter, policy }: Refusal): Problem {
   if (!Object.hasOwn(PROBLEMS, code)) return new Problem("unavailable");
   if (code === "invalid_request" && faults) return invalid(faults);
   return new Problem(code, detail, {
@@ -139,9 +139,17 @@ function toProblem({ code, detail, faults, alternatives, retryAfter, policy }: R
       ...(alternatives
         ? { alternatives: alternatives.slots.map((slot) => formatSpan(slot, alternatives.timeZone)) }
         : {}),
+      ...(drives ? { bookings: drives.map(driveBody) } : {}),
     },
   });
 }
+
+const driveBody = ({ id, carId, startAt, endAt }: NonNullable<Refusal["drives"]>[number]) => ({
+  id,
+  car: carId,
+  start_at: formatInstant(startAt),
+  end_at: formatInstant(endAt),
+});
 
 /** Returns the value of a result. @throws its refusal as a problem */
 export function unwrap<Value>(result: Result<Value>): Value {
@@ -193,6 +201,10 @@ export const problemSchema = z
         description:
           "With `slot_taken`, `customer_busy` and the refusals about salespeople: the nearest slots that are free",
       }),
+    bookings: z
+      .array(z.object({ id: z.string(), car: z.string(), start_at: z.string(), end_at: z.string() }))
+      .optional()
+      .openapi({ description: "With `has_bookings` of a salesperson: their drives, earliest first" }),
   })
   .openapi("Problem");
 

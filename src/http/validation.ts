@@ -119,9 +119,6 @@ export const wholeNumber = (min: number, max: number) =>
 /** An instant on the wire: ISO 8601 in UTC, whole seconds. */
 export const instant = z.string().openapi({ format: "date-time", example: "2026-12-01T14:00:00Z" });
 
-/** Writes an instant (milliseconds since 1970, year of four digits) for the wire: whole seconds in UTC. */
-export const formatInstant = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`;
-
 /** A day on the wire. */
 export const day = z
   .string()

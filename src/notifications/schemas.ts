@@ -2,8 +2,9 @@
 import { z } from "@hono/zod-openapi";
 import type { notifications } from "../db/schema.ts";
 import { pageQuery } from "../http/pagination.ts";
-import { closed, formatInstant, id, instant } from "../http/validation.ts";
+import { closed, id, instant } from "../http/validation.ts";
 import { NOTIFICATION_KINDS, NOTIFICATION_STATUSES } from "../shared/enums.ts";
+import { formatInstant } from "../shared/showroom-time.ts";
 
 /** A notification. */
 export const notificationSchema = z

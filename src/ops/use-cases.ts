@@ -3,12 +3,11 @@ import type { z } from "@hono/zod-openapi";
 import { readAs } from "../auth/verification.ts";
 import { query } from "../db/query.ts";
 import type { Deps } from "../deps.ts";
-import { formatInstant } from "../http/validation.ts";
 import { mailsSentOn } from "../notifications/daily-limits.ts";
 import { failedMails, outboxState } from "../outbox/outbox.ts";
 import type { ClaimedCaller } from "../shared/callers.ts";
 import { ok, type Result } from "../shared/refusals.ts";
-import { DAY_MS } from "../shared/showroom-time.ts";
+import { DAY_MS, formatInstant } from "../shared/showroom-time.ts";
 import { type Job, lastRuns } from "./job-runs.ts";
 import type { statusSchema } from "./schemas.ts";
 

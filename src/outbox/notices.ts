@@ -13,6 +13,8 @@ export type BookingFacts = {
   reason?: "car_sold" | "car_removed";
   /** The start before the booking was moved. */
   previousStartAt?: number;
+  /** To a salesperson: the drive was given to them, or to somebody else. */
+  handover?: "given" | "taken";
 };
 
 /** The facts of a sale. */
@@ -51,7 +53,13 @@ export type Content =
   | { kind: "staff_user_deactivated"; facts: ClosingFacts };
 
 /**
- * A notification to a user, at their e-mail address if they have one, or at the given one; or to an address without a
- * user.
+ * A notification to a user, at their e-mail address if they have one, or at the given one; to an address without a user;
+ * or to the salesperson of a booking as it is in the batch that writes the notification. When nobody drives along, or
+ * they have no address, it goes to the booking's showroom, and last to `otherwise`.
  */
-export type Notice = Content & { to: { userId: string; address?: string } | { address: string } };
+export type Notice = Content & {
+  to:
+    | { userId: string; address?: string }
+    | { address: string }
+    | { salespersonOf: string; otherwise?: string };
+};

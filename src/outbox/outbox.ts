@@ -22,6 +22,8 @@ export type Delivery = { notificationId: string; requestId?: string | undefined 
 export const outgoing = (notices: readonly Notice[]): Outgoing[] =>
   notices.map((notice) => ({ ...notice, id: uuidv7() }));
 
+const RECIPIENT = `coalesce(n.value ->> '$.to.address', u.email, s.email, n.value ->> '$.to.otherwise')`;
+
 /**
  * The statement that writes notices to the outbox in order. It skips users without an address. All notices are one JSON
  * parameter, because a sale may have more notices than a statement may have parameters.
@@ -31,10 +33,13 @@ export function outboxStatement(notices: readonly Outgoing[], now: number, reque
   return {
     sql: `INSERT INTO notifications
         (id, kind, recipient, user_id, booking_id, sale_id, facts, created_at, next_attempt_at, request_id)
-      SELECT n.value ->> 'id', n.value ->> 'kind', coalesce(n.value ->> '$.to.address', u.email), u.id,
+      SELECT n.value ->> 'id', n.value ->> 'kind', ${RECIPIENT}, u.id,
         n.value ->> 'bookingId', n.value ->> 'saleId', n.value -> 'facts', ?2, ?2, ?3
-      FROM json_each(?1) n LEFT JOIN users u ON u.id = n.value ->> '$.to.userId'
-      WHERE coalesce(n.value ->> '$.to.address', u.email) IS NOT NULL
+      FROM json_each(?1) n
+        LEFT JOIN bookings b ON b.id = n.value ->> '$.to.salespersonOf'
+        LEFT JOIN showrooms s ON s.id = b.showroom_id
+        LEFT JOIN users u ON u.id = coalesce(n.value ->> '$.to.userId', b.salesperson_id)
+      WHERE ${RECIPIENT} IS NOT NULL
       ORDER BY n.key`,
     params: [JSON.stringify(notices), now, requestId ?? null],
   };

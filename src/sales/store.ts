@@ -1,13 +1,14 @@
 /** Sales and the commission ledger in the database: queries, and the statements that the coordinator commits. */
 import type { z } from "@hono/zod-openapi";
-import { and, desc, eq, gte, isNull, lt, or, sql } from "drizzle-orm";
+import { and, desc, eq, gte, isNull, lt, sql } from "drizzle-orm";
+import { salespersonIds } from "../auth/salespeople.ts";
 import { counted, listing } from "../db/listing.ts";
-import { cars, commissions, sales, staffProfiles, users } from "../db/schema.ts";
+import { cars, commissions, sales, users } from "../db/schema.ts";
 import { build, columnsOf, compile, insertInto, type Statement, statementOf } from "../db/statement.ts";
 import type { Violation } from "../db/violations.ts";
-import { formatInstant } from "../http/validation.ts";
 import { formatCents } from "../shared/money.ts";
 import type { Refusal } from "../shared/refusals.ts";
+import { formatInstant } from "../shared/showroom-time.ts";
 import type { saleSchema } from "./schemas.ts";
 
 /** A sale's row. */
@@ -59,17 +60,6 @@ export function saleBody(sale: Sale, entries: readonly Entry[]): z.infer<typeof 
 export const saleRowBody = (row: Sale & { commissions: string }) =>
   saleBody(row, JSON.parse(row.commissions) as Entry[]);
 
-/** User ids of the staff member with the user or profile id `salesperson`: one or none. */
-const salespersonIds = build
-  .select({ id: staffProfiles.userId })
-  .from(staffProfiles)
-  .where(
-    or(
-      eq(staffProfiles.userId, sql.placeholder("salesperson")),
-      eq(staffProfiles.id, sql.placeholder("salesperson")),
-    ),
-  );
-
 /** Lists sales, newest first. `only`: the only salesperson whose sales are visible. `to` is excluded. */
 export const saleList = listing({
   rows: () => build.select(saleWithCommissions).from(sales).$dynamic(),
@@ -115,24 +105,6 @@ export const buyerById = compile(
     .select({ role: users.role })
     .from(users)
     .where(and(eq(users.id, sql.placeholder("customer")), isNull(users.erasedAt))),
-);
-
-/** The salesperson by the id of their user or profile, with the rate in hundredths of a percent. */
-export const salespersonById = compile(
-  build
-    .select({
-      userId: sql<string>`${staffProfiles.userId}`.as("userId"),
-      rate: sql<number>`${staffProfiles.commissionRate}`.as("rate"),
-      isActive: sql<0 | 1>`${users.isActive}`.as("isActive"),
-    })
-    .from(staffProfiles)
-    .innerJoin(users, eq(users.id, staffProfiles.userId))
-    .where(
-      or(
-        eq(staffProfiles.userId, sql.placeholder("salesperson")),
-        eq(staffProfiles.id, sql.placeholder("salesperson")),
-      ),
-    ),
 );
 
 /** The statements that record a sale and its commission. */

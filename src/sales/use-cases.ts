@@ -1,5 +1,6 @@
 /** The use cases of sales. */
 import { uuidv7 } from "uuidv7";
+import { salespersonById } from "../auth/salespeople.ts";
 import { readAs } from "../auth/verification.ts";
 import { execute } from "../coordinator.ts";
 import type { IdempotencyKey, StoredAnswer } from "../db/idempotency.ts";
@@ -19,7 +20,6 @@ import {
   saleById,
   saleList,
   saleRowBody,
-  salespersonById,
 } from "./store.ts";
 
 /** The path of a sale. */

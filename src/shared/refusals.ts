@@ -58,6 +58,8 @@ export type Refusal = {
   faults?: readonly FieldFault[] | undefined;
   /** With `slot_taken`, `customer_busy` and those about salespeople: the nearest slots that are free, and the showroom's time zone. */
   alternatives?: { slots: readonly TimeSpan[]; timeZone: string } | undefined;
+  /** With `has_bookings` of a salesperson: their drives, earliest first. */
+  drives?: readonly (TimeSpan & { id: string; carId: string })[] | undefined;
   /** With `too_many_requests`: the name of the limit, for the log. */
   policy?: string | undefined;
   /** Seconds after which the same request may succeed. */

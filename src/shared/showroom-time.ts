@@ -72,6 +72,9 @@ export function parseInstant(text: string, timeZone?: string): number | undefine
   }
 }
 
+/** Writes an instant (milliseconds since 1970, year of four digits) for the wire: whole seconds in UTC. */
+export const formatInstant = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`;
+
 /** Texts of instants. The instants of slots repeat often, and Temporal is slow. */
 const knownTexts = new Map<string, string>();
 const MAX_KNOWN_TEXTS = 20_000;

@@ -4,9 +4,9 @@ import { and, asc, eq, gt, inArray, isNull, or, sql } from "drizzle-orm";
 import { uuidv7 } from "uuidv7";
 import { bookings } from "../db/schema.ts";
 import { build, columnsOf, compile, type Query, type Statement } from "../db/statement.ts";
-import { formatInstant } from "../http/validation.ts";
 import { cancellationNotices, STILL_TO_CANCEL } from "../outbox/cancellation.ts";
 import { ACTIVE_BOOKING_STATUSES } from "../shared/enums.ts";
+import { formatInstant } from "../shared/showroom-time.ts";
 import { isWithinHours, type Schedule } from "./schedule.ts";
 import { MAX_OUTSIDE, type outcomeSchema } from "./schemas.ts";
 

@@ -121,13 +121,13 @@ export function slotsOn(schedule: Schedule, date: string): TimeSpan[] {
 export function isWithinHours(schedule: Schedule, { startAt, endAt }: TimeSpan): boolean {
   const date = localDate(startAt, schedule.timeZone);
   return windowsOn(schedule, date).some((window) => {
-    const open = spanOf(window, date, schedule.timeZone);
+    const open = windowSpan(window, date, schedule.timeZone);
     return open.startAt <= startAt && endAt <= open.endAt;
   });
 }
 
-/** From the first to the last instant of a window on a local day. */
-function spanOf([opening, closing]: OpeningWindow, date: string, timeZone: string): TimeSpan {
+/** A window on a local day, from its first instant to its last. */
+export function windowSpan([opening, closing]: OpeningWindow, date: string, timeZone: string): TimeSpan {
   const instantOf = (time: string) =>
     firstInstant(Date.parse(date) + minutesOf(time) * MINUTE_MS, timeZone).at;
   return { startAt: instantOf(opening), endAt: instantOf(closing) };
@@ -143,7 +143,7 @@ export function inShift(schedule: Schedule, startAt: number): string[] {
   return shifts
     .filter((shift) => {
       if (shift.weekday !== weekday) return false;
-      const span = spanOf(shift.window, date, timeZone);
+      const span = windowSpan(shift.window, date, timeZone);
       return span.startAt <= startAt && endAt <= span.endAt;
     })
     .map(({ userId }) => userId);

@@ -1,6 +1,7 @@
 /** What goes over the wire under /api/showrooms. */
 import { z } from "@hono/zod-openapi";
 import { email, phone } from "../auth/schemas.ts";
+import { closing, opening } from "../http/local-time.ts";
 import { pageQuery } from "../http/pagination.ts";
 import { closed, day, fromBeforeTo, id, ignored, instant, line, prose, rule } from "../http/validation.ts";
 import { ASSIGNMENTS } from "../shared/enums.ts";
@@ -12,18 +13,6 @@ const MAX_WINDOWS = 4;
 
 /** How many bookings outside the opening hours one answer lists, and one request cancels. */
 export const MAX_OUTSIDE = 500;
-
-const HOUR_AND_MINUTE = "(?:[01]\\d|2[0-3]):[0-5]\\d";
-
-/** A local time. Nothing else is said about a window when it has another form. */
-const localTime = (form: string, from: string, to: string) =>
-  z.string().regex(new RegExp(`^(?:${form})$`), {
-    error: `Must be a time from ${from} to ${to}, written HH:MM`,
-    abort: true,
-  });
-
-const opening = localTime(HOUR_AND_MINUTE, "00:00", "23:59").openapi({ example: "09:00" });
-const closing = localTime(`${HOUR_AND_MINUTE}|24:00`, "00:01", "24:00").openapi({ example: "12:00" });
 
 /** Local times between which a showroom is open, on one day. */
 const openingWindow = z

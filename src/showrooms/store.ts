@@ -59,6 +59,9 @@ export const showroomById = compile(
     .where(eq(showrooms.id, sql.placeholder("id"))),
 );
 
+/** All showrooms, with their shifts and the special hours that end on the day `from` or later. */
+export const allShowrooms = compile(build.select(withSchedule).from(showrooms));
+
 /** A showroom without its special hours. */
 export const showroomRow = compile(
   build

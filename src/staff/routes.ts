@@ -9,7 +9,22 @@ import { unwrap } from "../http/problems.ts";
 import { depsOf } from "../http/request-deps.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
-import { metricsQuery, metricsSchema, newStaff, staffChange, staffQuery, staffSchema } from "./schemas.ts";
+import { absencePath, createAbsence, listAbsences, removeAbsence } from "./absences.ts";
+import {
+  absenceParams,
+  absenceSchema,
+  absencesQuery,
+  metricsQuery,
+  metricsSchema,
+  newAbsence,
+  newShifts,
+  newStaff,
+  shiftsSchema,
+  staffChange,
+  staffQuery,
+  staffSchema,
+} from "./schemas.ts";
+import { getShifts, putShifts } from "./shifts.ts";
 import { staffBody } from "./store.ts";
 import { createStaff, getStaff, getStaffMetrics, listStaff, staffPath, updateStaff } from "./use-cases.ts";
 
@@ -98,14 +113,99 @@ export const staffRoutes = createRouter()
       tags,
       summary: "Update a staff member",
       description:
-        "Changes terms, role or access. Deactivation ends that person's access with the next request.",
+        "Changes terms, role or access. Deactivation ends that person's access with the next request, and gives their coming test drives to free colleagues; `bookings_unassigned` names those for which nobody is free.",
       request: { params: idParam, body: jsonBody(staffChange) },
       responses: { 200: jsonAnswer("The updated staff member", staffSchema) },
     }),
     async (c) => {
       const caller = claimedCaller(c);
       const { id } = c.req.valid("param");
-      const member = unwrap(await updateStaff(depsOf(c), caller, id, c.req.valid("json")));
-      return c.json(staffBody(member), 200);
+      const { member, unassigned } = unwrap(await updateStaff(depsOf(c), caller, id, c.req.valid("json")));
+      return c.json({ ...staffBody(member), bookings_unassigned: unassigned }, 200);
+    },
+  )
+  .openapi(
+    operation("getShifts", ["not_found"], {
+      method: "get",
+      path: "/{id}/shifts",
+      tags,
+      summary: "Get the shifts of a staff member",
+      description: "SALES sees only their own.",
+      request: { params: idParam },
+      responses: { 200: jsonAnswer("The weekly shifts, in the local time of each showroom", shiftsSchema) },
+    }),
+    async (c) => c.json(unwrap(await getShifts(depsOf(c), claimedCaller(c), c.req.valid("param").id)), 200),
+  )
+  .openapi(
+    operation("putShifts", ["not_found"], {
+      method: "put",
+      path: "/{id}/shifts",
+      tags,
+      summary: "Replace the shifts of a staff member",
+      description:
+        "Weekly windows in the local time of each showroom. Test drives that they have already stay theirs; `bookings_outside` names those that are out of their shifts now.",
+      request: { params: idParam, body: jsonBody(newShifts) },
+      responses: { 200: jsonAnswer("The shifts as they are now", shiftsSchema) },
+    }),
+    async (c) => {
+      const { id } = c.req.valid("param");
+      return c.json(unwrap(await putShifts(depsOf(c), claimedCaller(c), id, c.req.valid("json"))), 200);
+    },
+  )
+  .openapi(
+    operation("listAbsences", ["not_found"], {
+      method: "get",
+      path: "/{id}/absences",
+      tags,
+      summary: "List the absences of a staff member, latest first",
+      description: "SALES sees only their own.",
+      request: { params: idParam, query: absencesQuery },
+      responses: { 200: jsonAnswer("One page of absences", pageOf(absenceSchema)) },
+    }),
+    async (c) => {
+      const query = c.req.valid("query");
+      const { id } = c.req.valid("param");
+      const found = unwrap(await listAbsences(depsOf(c), claimedCaller(c), id, window(query)));
+      return c.json(
+        framePage(c, query, found, (row) => row),
+        200,
+      );
+    },
+  )
+  .openapi(
+    operation("createAbsence", ["not_found", "has_bookings", "idempotency_key_reused", "busy"], {
+      method: "post",
+      path: "/{id}/absences",
+      tags,
+      summary: "Add an absence of a staff member",
+      description:
+        "SALES adds only their own. With test drives in this time it is refused, and `bookings` lists them; with `reassign` they are given to free colleagues, all or none.",
+      request: { params: idParam, body: jsonBody(newAbsence) },
+      responses: { 201: jsonAnswer("The absence", absenceSchema, "Location") },
+    }),
+    async (c) => {
+      const body = c.req.valid("json");
+      const { id } = c.req.valid("param");
+      const caller = claimedCaller(c);
+      return once(c, caller.id, { id, ...body }, async (key) => {
+        const absence = unwrap(await createAbsence(depsOf(c), caller, id, body, key));
+        return c.json(absence, 201, { Location: absencePath(id, absence.id) });
+      });
+    },
+  )
+  .openapi(
+    operation("removeAbsence", ["not_found"], {
+      method: "delete",
+      path: "/{id}/absences/{absence_id}",
+      tags,
+      summary: "Remove an absence of a staff member",
+      description: "SALES removes only their own.",
+      request: { params: absenceParams },
+      responses: { 204: { description: "It is removed" } },
+    }),
+    async (c) => {
+      const { id, absence_id } = c.req.valid("param");
+      unwrap(await removeAbsence(depsOf(c), claimedCaller(c), id, absence_id));
+      return c.body(null, 204);
     },
   );

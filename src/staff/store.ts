@@ -13,6 +13,7 @@ import {
   type Statement,
   statementOf,
 } from "../db/statement.ts";
+import type { VerifiedCaller } from "../shared/callers.ts";
 import { STAFF_ROLES } from "../shared/enums.ts";
 import { formatCents } from "../shared/money.ts";
 import type { metricsSchema, StaffChange, staffSchema } from "./schemas.ts";
@@ -38,6 +39,10 @@ const members = () =>
 
 /** A staff member: the profile, the user, and the number of their open sales. */
 export type Member = ReturnType<typeof members>["_"]["result"][number];
+
+/** Whether a caller may see a staff member: ADMIN sees any, SALES only themselves. */
+export const isVisible = (member: Member | undefined, caller: VerifiedCaller): member is Member =>
+  member !== undefined && (caller.role === "ADMIN" || member.userId === caller.id);
 
 /** A staff member in their wire form. */
 export function staffBody(member: Member): z.infer<typeof staffSchema> {

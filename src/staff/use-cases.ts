@@ -6,15 +6,18 @@ import { releaseAddress } from "../auth/email-verification.ts";
 import { checkPassword } from "../auth/password-rules.ts";
 import { insertUser, newUserRow, vouchedFor, writingUser } from "../auth/users.ts";
 import { commitAs, readAs } from "../auth/verification.ts";
+import { commitLeaving } from "../bookings/reassignment.ts";
 import { type IdempotencyKey, storeAnswer } from "../db/idempotency.ts";
+import type { Violation } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import type { Caller, ClaimedCaller, VerifiedCaller } from "../shared/callers.ts";
-import { ok, type Result, refuse } from "../shared/refusals.ts";
+import { ok, type Refusal, type Result, refuse } from "../shared/refusals.ts";
 import { logSecurity } from "../shared/security-log.ts";
 import { daySpan, localDate } from "../shared/showroom-time.ts";
 import type { metricsSchema, NewStaff, StaffChange, staffSchema } from "./schemas.ts";
 import {
   insertProfile,
+  isVisible,
   type Member,
   metricsBody,
   metricsQueries,
@@ -86,9 +89,6 @@ export async function getStaff(deps: Deps, claimed: ClaimedCaller, id: string): 
   return isVisible(member, read.value.caller) ? ok(member) : refuse("not_found");
 }
 
-const isVisible = (member: Member | undefined, caller: VerifiedCaller): member is Member =>
-  member !== undefined && (caller.role === "ADMIN" || member.userId === caller.id);
-
 /** The metrics of a staff member for the local days from `from` to `to`, or for all days. One round trip. */
 export async function getStaffMetrics(
   deps: Deps,
@@ -104,34 +104,40 @@ export async function getStaffMetrics(
   return isVisible(member, read.value.caller) ? ok(metricsBody(sums, defaultCurrency)) : refuse("not_found");
 }
 
-/** Changes a staff member's terms, role or access. Deactivation ends their sessions. */
+/**
+ * Changes a staff member's terms, role or access. Deactivation ends their sessions, and gives their coming drives to
+ * colleagues; `unassigned`: the ids of those for which nobody is free.
+ */
 export async function updateStaff(
   deps: Deps,
   claimed: ClaimedCaller,
   id: string,
   change: StaffChange,
-): Promise<Result<Member>> {
+): Promise<Result<{ member: Member; unassigned: string[] | undefined }>> {
   const found = await getStaff(deps, claimed, id);
   if (!found.ok) return found;
   const { userId } = found.value;
   const { now } = deps;
-  const written = await commitAs(
-    deps,
-    claimed,
-    "staff.update",
-    `user:${userId}`,
-    [
-      ...updateStatements(found.value, change, now),
-      staffById({ id: userId }),
-      ...(change.is_active === false ? voidCredentials(userId, now) : []),
-    ],
-    // Otherwise no user could create administrators.
-    (violation) => (violation === "last_admin" ? { code: violation } : undefined),
-  );
+  const statements = [...updateStatements(found.value, change, now), staffById({ id: userId })] as const;
+  // Otherwise no user could create administrators.
+  const refusalOf = (violation: Violation | undefined): Refusal | undefined =>
+    violation === "last_admin" ? { code: violation } : undefined;
+  const leaves = change.is_active === false;
+  const written = leaves
+    ? await commitLeaving(
+        deps,
+        claimed,
+        "staff.update",
+        userId,
+        [...statements, ...voidCredentials(userId, now)],
+        refusalOf,
+      )
+    : await commitAs(deps, claimed, "staff.update", `user:${userId}`, statements, refusalOf);
   if (!written.ok) return written;
-  const [, , [member]] = written.value;
+  const [, , [member]] = "rows" in written.value ? written.value.rows : written.value;
+  const unassigned = "rows" in written.value ? written.value.unassigned : undefined;
   logStaffChange(deps, claimed, found.value, change);
-  return member ? ok(member) : refuse("not_found");
+  return member ? ok({ member, unassigned }) : refuse("not_found");
 }
 
 function logStaffChange({ requestId }: Deps, caller: Caller, before: Member, change: StaffChange): void {

@@ -71,6 +71,7 @@ export const exportSchema = z
       .nullable()
       .openapi({ description: "For staff members" }),
     commissions: z.array(z.object({ id, sale: id, rate, amount: money, created_at: instant })),
+    absences: z.array(z.object({ id, from: instant, to: instant, reason: z.string(), created_at: instant })),
     next: z
       .string()
       .nullable()

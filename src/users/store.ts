@@ -7,6 +7,7 @@ import { bookingBody } from "../bookings/schemas.ts";
 import { cancelComing, eraseBookingTexts } from "../bookings/store.ts";
 import { deleteAnswersAbout } from "../db/idempotency.ts";
 import {
+  absences,
   bookings,
   commissions,
   emailVerifications,
@@ -18,12 +19,11 @@ import {
   users,
 } from "../db/schema.ts";
 import { build, columnsOf, compile, type Statement, statementOf } from "../db/statement.ts";
-import { formatInstant } from "../http/validation.ts";
 import { notificationBody } from "../notifications/schemas.ts";
 import { type Closing, closingNotice, deleteUnsent, forgetSent } from "../outbox/closing.ts";
 import { eraseSaleTexts, saleBody } from "../sales/store.ts";
 import { formatCents } from "../shared/money.ts";
-import { DAY_MS } from "../shared/showroom-time.ts";
+import { DAY_MS, formatInstant } from "../shared/showroom-time.ts";
 import type { exportSchema, managedUserSchema } from "./schemas.ts";
 
 /** A user in the form for administrators. */
@@ -77,6 +77,8 @@ export const erase = (closing: Closing, noticeId: string, staffAddress: string) 
     eraseBookingTexts(userId),
     ...cancelComing(userId, reasonOf(closing), now),
     eraseSaleTexts(userId),
+    // Those of former staff. Their reasons may say what nobody needs to know any more.
+    statementOf(build.delete(absences).where(eq(absences.userId, userId))),
     deleteUnsent(userId),
     forgetSent(userId),
     deleteAnswersAbout(userId),
@@ -146,6 +148,15 @@ const notificationsOf = compile(
     .limit(page.limit)
     .offset(page.offset),
 );
+const absencesOf = compile(
+  build
+    .select(columnsOf(absences))
+    .from(absences)
+    .where(eq(absences.userId, user))
+    .orderBy(desc(absences.startAt), desc(absences.id))
+    .limit(page.limit)
+    .offset(page.offset),
+);
 const commissionsOf = compile(
   build
     .select(columnsOf(commissions))
@@ -171,6 +182,7 @@ export function exportQueries(userId: string, number: number) {
     purchasesOf(values),
     notificationsOf(values),
     commissionsOf(values),
+    absencesOf(values),
   ] as const;
 }
 
@@ -182,6 +194,7 @@ type Rows = {
   purchases: readonly (typeof sales.$inferSelect)[];
   notifications: readonly (Omit<typeof notifications.$inferSelect, "facts"> & { facts: string })[];
   commissions: readonly (typeof commissions.$inferSelect)[];
+  absences: readonly (typeof absences.$inferSelect)[];
 };
 
 /** One page of an export in its wire form. `next`: the URL of the next page. */
@@ -223,6 +236,13 @@ export function exportBody(rows: Rows, now: number, next: string | null): z.infe
           updated_at: formatInstant(employment.updatedAt),
         }
       : null,
+    absences: rows.absences.map(({ id, startAt, endAt, reason, createdAt }) => ({
+      id,
+      from: formatInstant(startAt),
+      to: formatInstant(endAt),
+      reason,
+      created_at: formatInstant(createdAt),
+    })),
     commissions: rows.commissions.map((entry) => ({
       id: entry.id,
       sale: entry.saleId,

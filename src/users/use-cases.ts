@@ -4,6 +4,7 @@ import { uuidv7 } from "uuidv7";
 import { confirmPassword, readCallingUser } from "../auth/guesses.ts";
 import { type User, userById } from "../auth/users.ts";
 import { commitAs, readAs } from "../auth/verification.ts";
+import { commitLeaving } from "../bookings/reassignment.ts";
 import { violationOf } from "../db/violations.ts";
 import type { Deps } from "../deps.ts";
 import { enqueue } from "../outbox/outbox.ts";
@@ -40,9 +41,10 @@ export async function changeUser(
     }
     const closed = { userId: id, by: claimed.id, erased: false, now, requestId };
     const statements = deactivate(closed, uuidv7(), deps.config.email.staff);
-    const changed = await commitAs(deps, claimed, "user.deactivate", `user:${id}`, statements);
+    // Somebody of the staff may have drives of customers, too.
+    const changed = await commitLeaving(deps, claimed, "user.deactivate", id, statements, () => undefined);
     if (!changed.ok) return changed;
-    const [noticed, users] = changed.value;
+    const [noticed, users] = changed.value.rows;
     afterClosing(deps, noticed);
     return userFrom(users);
   });
@@ -68,7 +70,7 @@ export async function exportOwnData(
   if (!read.ok) return read;
   const [[account], [employment], ...lists] = read.value.rows;
   if (!account) return refuse("invalid_token");
-  const [sessions, bookings, purchases, notifications, commissions] = lists;
+  const [sessions, bookings, purchases, notifications, commissions, absences] = lists;
   const hasMore = lists.some((rows) => rows.length > EXPORT_PAGE);
   const onPage = <Row>(rows: readonly Row[]) => rows.slice(0, EXPORT_PAGE);
   const rows = {
@@ -79,6 +81,7 @@ export async function exportOwnData(
     purchases: onPage(purchases),
     notifications: onPage(notifications),
     commissions: onPage(commissions),
+    absences: onPage(absences),
   };
   return ok(exportBody(rows, deps.now, hasMore ? urlOf(page + 1) : null));
 }

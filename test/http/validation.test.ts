@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { formatInstant } from "../../src/http/validation.ts";
+import { formatInstant } from "../../src/shared/showroom-time.ts";
 import { answer, call, car, iso, person, slot } from "../support/world.ts";
 
 test("an instant is written as ISO 8601 in UTC without its fraction", () => {

@@ -4,6 +4,7 @@ declare namespace Cloudflare {
     /** How many cars the walk through the catalog takes, if not the usual few. */
     TEST_STOCK: string | undefined;
     OFFERED_POLICIES: string | undefined;
+    ABSENCE_ROUNDS: string | undefined;
   }
 }
 
