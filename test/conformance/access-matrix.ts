@@ -31,6 +31,7 @@ interface Things {
   booking(status?: string, startAt?: number): Promise<string>;
   sale(): Promise<string>;
   specialHours(): Promise<string>;
+  absence(): Promise<string>;
   failedNotification(): Promise<string>;
   customer(): string;
   slot(): Promise<string>;
@@ -204,6 +205,14 @@ export const MATRIX: Record<string, Row> = {
     "401 200 404 200 200 200 401 401 401",
   ],
 
+  assignBooking: [
+    async (t) => ({
+      path: `/api/bookings/${await t.booking()}/assign/`,
+      json: { salesperson: t.profile("SALES") },
+    }),
+    "401 403 403 200 200 200 401 401 401",
+  ],
+
   createSale: [
     async (t) => ({
       path: "/api/sales/",
@@ -242,6 +251,30 @@ export const MATRIX: Record<string, Row> = {
   updateStaff: [
     (t) => ({ path: `/api/staff/${t.profile("SALES")}/`, json: { salary: "2.00" } }),
     "401 403 403 403 403 200 401 401 401",
+  ],
+
+  getShifts: [
+    (t) => ({ path: `/api/staff/${t.profile("SALES")}/shifts/` }),
+    "401 403 403 200 404 200 401 401 401",
+  ],
+  putShifts: [
+    (t) => ({ path: `/api/staff/${t.profile("SALES")}/shifts/`, json: { shifts: [], weight: 50 } }),
+    "401 403 403 403 403 200 401 401 401",
+  ],
+  listAbsences: [
+    (t) => ({ path: `/api/staff/${t.profile("SALES")}/absences/` }),
+    "401 403 403 200 404 200 401 401 401",
+  ],
+  createAbsence: [
+    (t) => ({
+      path: `/api/staff/${t.profile("SALES")}/absences/`,
+      json: { from: "2100-01-01T00:00:00Z", to: "2100-01-02T00:00:00Z" },
+    }),
+    "401 403 403 201 404 201 401 401 401",
+  ],
+  removeAbsence: [
+    async (t) => ({ path: `/api/staff/${t.profile("SALES")}/absences/${await t.absence()}/` }),
+    "401 403 403 204 404 204 401 401 401",
   ],
 
   exportMe: [() => ({ path: "/api/auth/me/export/" }), "401 200 200 200 200 200 401 401 401"],
@@ -287,6 +320,8 @@ const WATCHED = [
   "SELECT * FROM bookings ORDER BY id",
   "SELECT * FROM showrooms ORDER BY id",
   "SELECT * FROM special_hours ORDER BY id",
+  "SELECT * FROM shifts ORDER BY showroom_id, user_id, weekday, from_time",
+  "SELECT * FROM absences ORDER BY id",
   "SELECT * FROM sales ORDER BY id",
   "SELECT * FROM commissions ORDER BY id",
   "SELECT * FROM idempotency_keys ORDER BY id",
@@ -442,6 +477,17 @@ export async function stageMatrix(server: Server) {
           "INSERT INTO special_hours (id, showroom_id, from_date, to_date, windows, created_at) VALUES (?, ?, '2100-01-01', '2100-01-01', '[]', 0)",
         )
         .bind(id, FIRST_SHOWROOM)
+        .run();
+      return id;
+    },
+    async absence() {
+      const id = crypto.randomUUID();
+      await server.db
+        .prepare(
+          `INSERT INTO absences (id, user_id, start_at, end_at, created_at)
+           SELECT ?, user_id, 0, 1, 0 FROM staff_profiles WHERE id = ?`,
+        )
+        .bind(id, this.profile("SALES"))
         .run();
       return id;
     },

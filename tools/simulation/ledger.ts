@@ -11,7 +11,7 @@ import {
   withAssigned,
 } from "../../src/car-coordinator/commands.ts";
 import type { Violation } from "../../src/db/violations.ts";
-import type { CarStatus } from "../../src/shared/enums.ts";
+import type { CarStatus, ResourceKind } from "../../src/shared/enums.ts";
 import type { Schedule } from "../../src/showrooms/schedule.ts";
 
 /** The active rules: all, unless a test shows the effect of one. */
@@ -25,6 +25,14 @@ export type Rules = {
   holds: boolean;
   /** A customer is allocated for the time of a drive. */
   customers: boolean;
+  /** A salesperson is allocated for the time of a drive with its buffers. */
+  salespeople: boolean;
+  /** Those buffers, too. */
+  salespeopleBuffers: boolean;
+  /** Nobody drives along while they are absent. */
+  absences: boolean;
+  /** A salesperson is chosen among those who are free at the commit. Otherwise somebody is chosen, free or not. */
+  choiceIsFree: boolean;
   /** A booking that moves lets go of what it had allocated. */
   movesFree: boolean;
   /** A commit of an earlier epoch is refused. */
@@ -43,6 +51,10 @@ const ALL_RULES: Rules = {
   bookings: true,
   holds: true,
   customers: true,
+  salespeople: true,
+  salespeopleBuffers: true,
+  absences: true,
+  choiceIsFree: true,
   movesFree: true,
   fence: true,
   scheduleFence: true,
@@ -50,6 +62,8 @@ const ALL_RULES: Rules = {
   loadRaisesEpoch: true,
   activeOnly: true,
 };
+
+const IN_USE = { CAR: "slot_taken", CUSTOMER: "customer_busy", SALESPERSON: "salesperson_busy" } as const;
 
 const TRANSITIONS: Record<string, string[]> = {
   PENDING: ["APPROVED", "DECLINED", "CANCELLED"],
@@ -61,9 +75,9 @@ const active = ({ status }: Booking): boolean => status === "PENDING" || status 
 /** A car as stored. `since`: when its status was last written. */
 export type Car = { status: CarStatus; since: number; showroomId: string };
 
-/** When a car or a customer is in use, by which booking, and until when that counts. */
+/** When a car, a customer or a salesperson is in use, by which booking, and until when that counts. */
 type Allocation = {
-  kind: "CAR" | "CUSTOMER";
+  kind: ResourceKind;
   resource: string;
   startAt: number;
   endAt: number;
@@ -78,7 +92,11 @@ export type State = {
   schedules: ReadonlyMap<string, Schedule>;
   bookings: ReadonlyMap<string, Booking>;
   allocations: readonly Allocation[];
+  absences: readonly Absence[];
 };
+
+/** When a salesperson is away. */
+export type Absence = { userId: string; startAt: number; endAt: number };
 
 /** What the first state consists of. */
 export type Stock = Pick<State, "cars" | "schedules">;
@@ -101,7 +119,7 @@ export class Ledger {
   constructor(rules: Partial<Rules>, stock: Stock, tick: () => number) {
     this.#rules = { ...ALL_RULES, ...rules };
     this.#tick = tick;
-    this.states = [{ ...stock, tick: tick(), bookings: new Map(), allocations: [] }];
+    this.states = [{ ...stock, tick: tick(), bookings: new Map(), allocations: [], absences: [] }];
   }
 
   /** The index of the present state. */
@@ -151,20 +169,61 @@ export class Ledger {
       const { version } = this.state.schedules.get(schedule.showroomId) ?? {};
       if (version !== schedule.version) return "schedule_changed";
     }
-    if (change.type !== "status_changed") {
-      const violation = this.#violation(change.booking);
+    const settled = this.#settled(change);
+    if (settled.type !== "status_changed") {
+      const violation = this.#violation(settled.booking);
       if (violation) return violation;
     }
     if (change.type === "booked" && key !== undefined) {
       if (this.keys.has(key)) return "key_taken";
       this.keys.set(key, change.booking.id);
     }
-    const next: Partial<State> = this.#written(bookingsOf(change));
+    const next: Partial<State> = this.#written(bookingsOf(settled));
     if (change.type === "status_changed")
       next.cars = this.#carsWith(carId, { status: change.to, since: change.at });
     this.#epochs.set(carId, Math.max(this.epochOf(carId), epoch));
     this.#keep(next);
     return undefined;
+  }
+
+  /** A change with the salesperson whom its batch chooses: the one who had it, or who has the fewest drives. */
+  #settled(change: Change): Change {
+    const candidates = "candidates" in change ? change.candidates : undefined;
+    if (!candidates || change.type === "status_changed") return change;
+    const { booking } = change;
+    const before = "before" in change ? change.before : undefined;
+    const free = candidates.filter(
+      (person) =>
+        !this.#rules.choiceIsFree ||
+        this.#allocationsOf({ ...booking, salespersonId: person, assignedBy: "AUTO" })
+          .filter(({ kind }) => kind === "SALESPERSON")
+          .every((wanted) => !this.#isAbsent(wanted) && !this.#isInUse(wanted, booking)),
+    );
+    const drives = (person: string) =>
+      [...this.state.bookings.values()].filter((b) => b.salespersonId === person).length;
+    const kept = before?.salespersonId;
+    const chosen = kept && free.includes(kept) ? kept : free.toSorted((a, b) => drives(a) - drives(b)).at(0);
+    const assignedBy = !chosen ? null : before && chosen === kept ? before.assignedBy : "AUTO";
+    return withAssigned(change, { salespersonId: chosen ?? null, assignedBy });
+  }
+
+  /** Adds an absence, or says which rule forbids it. */
+  addAbsence(absence: Absence, now: number): Violation | undefined {
+    const drives = this.state.allocations.some(
+      (other) =>
+        other.kind === "SALESPERSON" &&
+        other.resource === absence.userId &&
+        overlap(other, absence) &&
+        (other.expiresAt === null || other.expiresAt > now),
+    );
+    if (drives && this.#rules.absences) return "has_bookings";
+    this.#keep({ absences: [...this.state.absences, absence] });
+    return undefined;
+  }
+
+  /** Ends all absences of a salesperson. */
+  endAbsences(userId: string): void {
+    this.#keep({ absences: this.state.absences.filter((absence) => absence.userId !== userId) });
   }
 
   /** Cancels the coming bookings of a customer without the writers, as the customer's deactivation does. */
@@ -273,7 +332,13 @@ export class Ledger {
       bookingId,
       expiresAt,
     };
-    return this.#rules.customers ? [car, customer] : [car];
+    const who = booking.salespersonId;
+    const time = this.#rules.salespeopleBuffers ? footprint : { startAt, endAt };
+    const salesperson: Allocation[] =
+      who && this.#rules.salespeople
+        ? [{ kind: "SALESPERSON", resource: who, ...time, bookingId, expiresAt }]
+        : [];
+    return [car, ...(this.#rules.customers ? [customer] : []), ...salesperson];
   }
 
   #reallocates(old: Booking | undefined, booking: Booking): boolean {
@@ -283,17 +348,28 @@ export class Ledger {
       old.startAt !== booking.startAt ||
       old.heldUntil !== booking.heldUntil ||
       old.footprintStartAt !== booking.footprintStartAt ||
-      old.footprintEndAt !== booking.footprintEndAt
+      old.footprintEndAt !== booking.footprintEndAt ||
+      old.salespersonId !== booking.salespersonId
     );
   }
 
   #violation(booking: Booking): Violation | undefined {
     const old = this.state.bookings.get(booking.id);
     return (
+      this.#assignmentViolation(old, booking) ??
       (this.#rules.holds ? this.#holdViolation(old, booking) : undefined) ??
       (this.#rules.bookings ? this.#bookingViolation(old, booking) : undefined) ??
       (this.#reallocates(old, booking) ? this.#allocationViolation(booking) : undefined)
     );
+  }
+
+  /** Where a showroom assigns salespeople, an active booking has one. */
+  #assignmentViolation(old: Booking | undefined, booking: Booking): Violation | undefined {
+    const isChange = !old || old.startAt !== booking.startAt || old.salespersonId !== null;
+    const { assignment } = this.state.schedules.get(booking.showroomId)?.policy ?? {};
+    return isChange && booking.salespersonId === null && active(booking) && assignment === "AUTOMATIC"
+      ? "no_salesperson_free"
+      : undefined;
   }
 
   #holdViolation(old: Booking | undefined, booking: Booking): Violation | undefined {
@@ -330,17 +406,28 @@ export class Ledger {
   #allocationViolation(booking: Booking): Violation | undefined {
     for (const wanted of this.#allocationsOf(booking)) {
       if (wanted.kind === "CAR" && !this.#rules.bookings) continue;
-      const isInUse = this.state.allocations.some(
-        (other) =>
-          other.kind === wanted.kind &&
-          other.resource === wanted.resource &&
-          other.bookingId !== booking.id &&
-          overlap(other, wanted) &&
-          (other.expiresAt === null || other.expiresAt > booking.updatedAt),
-      );
-      if (isInUse) return wanted.kind === "CAR" ? "slot_taken" : "customer_busy";
+      if (wanted.kind === "SALESPERSON" && this.#isAbsent(wanted)) return "salesperson_absent";
+      if (this.#isInUse(wanted, booking)) return IN_USE[wanted.kind];
     }
     return undefined;
+  }
+
+  #isAbsent({ resource, ...time }: Allocation): boolean {
+    return (
+      this.#rules.absences &&
+      this.state.absences.some((absence) => absence.userId === resource && overlap(absence, time))
+    );
+  }
+
+  #isInUse(wanted: Allocation, { id, updatedAt }: Booking): boolean {
+    return this.state.allocations.some(
+      (other) =>
+        other.kind === wanted.kind &&
+        other.resource === wanted.resource &&
+        other.bookingId !== id &&
+        overlap(other, wanted) &&
+        (other.expiresAt === null || other.expiresAt > updatedAt),
+    );
   }
 }
 

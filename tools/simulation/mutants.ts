@@ -245,6 +245,46 @@ const OF_SEVERAL_CARS: readonly OfOneKind[] = [
     from: "overlaps(slot, drive)",
     to: "overlaps(slot, slot) && drive.endAt < 0",
   },
+  { name: "chooses a salesperson before the batch, free or not", rules: { choiceIsFree: false } },
+  { name: "does not allocate the salesperson", rules: { salespeople: false } },
+  { name: "leaves the buffers out of what a salesperson is allocated", rules: { salespeopleBuffers: false } },
+  { name: "lets somebody drive along who is absent", rules: { absences: false } },
+  {
+    name: "gives a drive to somebody whose shift ends within it",
+    file: "showrooms/schedule.ts",
+    from: "return span.startAt <= startAt && endAt <= span.endAt;",
+    to: "return span.startAt <= startAt && startAt < span.endAt && endAt > 0;",
+  },
+  {
+    name: "gives nobody a drive that ends with their shift",
+    file: "showrooms/schedule.ts",
+    from: "return span.startAt <= startAt && endAt <= span.endAt;",
+    to: "return span.startAt <= startAt && endAt < span.endAt;",
+  },
+  {
+    name: "takes a moved drive from the salesperson whom staff chose",
+    file: "car-coordinator/commands.ts",
+    from: 'before?.assignedBy === "STAFF"',
+    to: 'before?.assignedBy === "NOBODY"',
+  },
+  {
+    name: "forgets whom the commit chose",
+    file: "car-coordinator/car-writer.ts",
+    from: "withAssigned(change, commit.assigned)",
+    to: "withAssigned(change, undefined)",
+  },
+  {
+    name: "offers slots for which no salesperson is free",
+    file: "bookings/slots.ts",
+    from: "time.userId === id && overlaps(time, footprint)",
+    to: "time.userId === id && time.endAt < 0",
+  },
+  {
+    name: "takes a refusal by salespeople for memory that is out of date, for ever",
+    file: "car-coordinator/car-writer.ts",
+    from: "if (commit.isFinal) return { ok: false, refusal: commit.refusal };",
+    to: 'if (commit.refusal.code === "no_salesperson_free") tries = 0; else if (commit.isFinal) return { ok: false, refusal: commit.refusal };',
+  },
 ];
 
 export const MUTANTS: readonly Mutant[] = [

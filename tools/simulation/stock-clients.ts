@@ -2,7 +2,7 @@
 import type { Command } from "../../src/car-coordinator/commands.ts";
 import type { BookingStatus } from "../../src/shared/enums.ts";
 import type { OpeningWindow } from "../../src/shared/opening-hours.ts";
-import { defaultSchedule, type Policy, type Schedule } from "../../src/showrooms/schedule.ts";
+import { defaultSchedule, type Policy, type Schedule, type Shift } from "../../src/showrooms/schedule.ts";
 import type { Random } from "../random.ts";
 import { answerTo, bookingOf, CONTEXT, resultOf, statusCommand } from "./answers.ts";
 import type { Stock } from "./ledger.ts";
@@ -16,6 +16,15 @@ const at = (hour: number): number => Date.parse(DAY) + hour * HOUR;
 export const WANTED = [9, 9.5, 10, 10.5, 11].map(at);
 const SHOWROOMS = ["north", "south"];
 const CUSTOMERS = ["ada", "bob", "cyd"];
+const SALESPEOPLE = ["sam", "sue", "tim"];
+
+/** Windows in which somebody works; drives begin within all of them. */
+const WORKING: readonly OpeningWindow[] = [
+  ["09:00", "17:00"],
+  ["09:00", "17:00"],
+  ["09:00", "11:00"],
+  ["10:00", "17:00"],
+];
 
 const WINDOWS: readonly OpeningWindow[][] = [
   [["09:00", "17:00"]],
@@ -34,9 +43,19 @@ const drawPolicy = (random: Random): Partial<Policy> => ({
   bufferAfterMinutes: random.pick([0, 0, 30, 45]),
 });
 
+/** Some people work in a showroom, each in one window of the day. They may work in the other one, too. */
+const drawShifts = (random: Random): Shift[] =>
+  SALESPEOPLE.filter(() => random.chance(0.75)).map((userId) => ({
+    userId,
+    weekday: "tue",
+    window: random.pick(WORKING),
+  }));
+
 function drawSchedule(random: Random, showroomId: string): Schedule {
   const schedule = defaultSchedule(showroomId, "UTC", 1);
-  return { ...schedule, policy: { ...schedule.policy, ...drawPolicy(random) } };
+  const assignment = random.chance(0.5) ? "AUTOMATIC" : "NONE";
+  const policy = { ...schedule.policy, ...drawPolicy(random), assignment } as const;
+  return { ...schedule, policy, shifts: drawShifts(random) };
 }
 
 function drawStock(random: Random): Stock {
@@ -87,11 +106,13 @@ function drawRequest(world: SeveralCars): Request {
     const heldUntil = random.chance(0.4) ? world.now + random.pick([0.5, 1, 2]) * HOUR : undefined;
     return { type: "book", carId, customerId, startAt, heldUntil };
   }
-  if (dice < 0.6) return { type: "confirm", ...random.pick(known) };
+  if (dice < 0.52) return { type: "confirm", ...random.pick(known) };
   if (dice < 0.6) {
     const to = random.pick(["APPROVED", "CANCELLED", "CANCELLED", "DECLINED", "COMPLETED"]);
     return { type: "transition", ...random.pick(known), to };
   }
+  if (dice < 0.65)
+    return { type: "assign", ...random.pick(known), salespersonId: random.pick([null, ...SALESPEOPLE]) };
   if (dice < 0.88)
     return { type: "reschedule", ...random.pick(known), startAt, confirmed: random.chance(0.3) };
   if (dice < 0.92)
@@ -150,6 +171,7 @@ function commandOf(request: Exclude<Request, { type: "slots" }>): Command {
     case "transition":
       return { type: "transition", bookingId: request.id, to: request.to as BookingStatus };
     case "reschedule":
+    case "assign":
       return { ...request, bookingId: request.id };
     case "set_status":
       return statusCommand(request.by);
@@ -173,7 +195,18 @@ export function administrate(world: SeveralCars): void {
   const showrooms = [...ledger.state.schedules.keys()];
   const [showroomId, carId] = [random.pick(showrooms), random.pick(world.carIds)];
   const dice = random.next();
-  if (dice < 0.6) {
+  if (dice < 0.25) {
+    const userId = random.pick(SALESPEOPLE);
+    const startAt = random.pick(WANTED) - random.between(0, 1) * HOUR;
+    const absence = { userId, startAt, endAt: startAt + random.between(1, 4) * (HOUR / 2) };
+    world.trace.push(`administrator: ${JSON.stringify(absence)}`);
+    if (random.chance(0.2)) ledger.endAbsences(userId);
+    else ledger.addAbsence(absence, world.now);
+  } else if (dice < 0.35) {
+    const shifts = drawShifts(random);
+    world.trace.push(`administrator: ${showroomId}: ${JSON.stringify(shifts)}`);
+    ledger.changeSchedule(showroomId, { shifts });
+  } else if (dice < 0.7) {
     const old = ledger.state.schedules.get(showroomId);
     const windows = random.pick(WINDOWS);
     const special = { specialHours: random.chance(0.3) ? [] : [{ from: DAY, to: DAY, windows }] };
@@ -181,7 +214,7 @@ export function administrate(world: SeveralCars): void {
     const changes = random.chance(0.5) ? special : { ...special, ...policy };
     world.trace.push(`administrator: ${showroomId}: ${JSON.stringify(changes)}`);
     ledger.changeSchedule(showroomId, changes);
-  } else if (dice < 0.7) {
+  } else if (dice < 0.8) {
     world.trace.push(`administrator: ${carId} moves to ${showroomId}`);
     ledger.moveCar(carId, showroomId);
   } else {

@@ -17,6 +17,7 @@ export type Request =
   | { type: "confirm"; carId: string; id: string }
   | { type: "transition"; carId: string; id: string; to: string }
   | { type: "reschedule"; carId: string; id: string; startAt: number; confirmed: boolean }
+  | { type: "assign"; carId: string; id: string; salespersonId: string | null }
   | { type: "set_status"; carId: string; by: StatusChange }
   /** A reader at `now` asks for what a customer is offered, of a state with this number or a later one. */
   | { type: "slots"; carId: string; customerId: string; since: number; now: number };
@@ -104,6 +105,31 @@ const atTheSameTime = (state: State, customerId: string, drive: Span, at: number
     (b) => b.id !== id && b.customerId === customerId && occupies(b, at) && overlap(b, drive),
   );
 
+/** The bookings other than `id` in which a salesperson drives along during `time`, at `at`. */
+const drivenBy = (state: State, person: string, time: Span, at: number, id?: string): Booking[] =>
+  [...state.bookings.values()].filter(
+    (b) => b.id !== id && b.salespersonId === person && occupies(b, at) && overlap(occupied(b), time),
+  );
+
+const isAway = (state: State, person: string, time: Span): boolean =>
+  state.absences.some((absence) => absence.userId === person && overlap(absence, time));
+
+const canDrive = (state: State, person: string, time: Span, at: number, id?: string): boolean =>
+  !isAway(state, person, time) && drivenBy(state, person, time, at, id).length === 0;
+
+/** Who works for the whole drive. */
+const workersAt = ({ shifts }: Schedule, { startAt, endAt }: Span): string[] =>
+  shifts
+    .filter(
+      ({ weekday, window: [from, to] }) =>
+        weekday === "tue" &&
+        MIDNIGHT + minutes(from) * MINUTE <= startAt &&
+        endAt <= MIDNIGHT + minutes(to) * MINUTE,
+    )
+    .map(({ userId }) => userId);
+
+const isAutomatic = (schedule: Schedule | undefined): boolean => schedule?.policy.assignment === "AUTOMATIC";
+
 const holdsOf = (state: State, customerId: string, at: number): Booking[] =>
   [...state.bookings.values()].filter((b) => b.customerId === customerId && isHold(b) && occupies(b, at));
 
@@ -166,7 +192,18 @@ function* faultsOf({ booking, old, before }: Written): Generator<string> {
     if (booking.endAt !== drive.endAt || booking.showroomId !== schedule.showroomId) yield "placed wrongly";
     if (!equal(occupied(booking), footprint)) yield "does not occupy its buffers";
     if (isHold(booking) && holdsOf(before, customerId, at).length >= 2) yield "a third hold";
+    yield* assignmentFaults(booking, old, before, schedule);
   }
+  const { salespersonId: person } = booking;
+  const isNewPerson = person !== (old?.salespersonId ?? null);
+  if (person && isActive(booking) && (!old || isMove || isConfirmation || isNewPerson)) {
+    if (drivenBy(before, person, occupied(booking), at, id).length > 0)
+      yield "overlaps another booking of its salesperson";
+    if (isAway(before, person, occupied(booking))) yield "its salesperson is absent";
+  }
+  if (isActive(booking) && old && !isMove && isNewPerson && !person)
+    if (isAutomatic(before.schedules.get(booking.showroomId))) yield "left without a salesperson";
+  if ((booking.assignedBy === null) !== (person === null)) yield "assigned by nobody, or nobody assigned";
   if (!old || isMove || isConfirmation) {
     if (inTheWay(before, carId, occupied(booking), at, id).length > 0)
       yield "overlaps another booking of its car";
@@ -179,7 +216,34 @@ function* faultsOf({ booking, old, before }: Written): Generator<string> {
         if (other.carId === carId && overlap(occupied(other), occupied(booking)))
           yield "its car is in use twice";
         if (other.customerId === customerId && overlap(other, booking)) yield "its customer is in two cars";
+        if (person && other.salespersonId === person && overlap(occupied(other), occupied(booking)))
+          yield "its salesperson is in two cars";
       }
+}
+
+/** Who drives along with a new or moved booking. */
+function* assignmentFaults(
+  booking: Booking,
+  old: Booking | undefined,
+  before: State,
+  schedule: Schedule,
+): Generator<string> {
+  const { salespersonId: person, updatedAt: at, id } = booking;
+  const { drive, footprint } = spansAt(schedule, booking.startAt);
+  const had = old?.salespersonId ?? null;
+  const mayStay =
+    !isAutomatic(schedule) || old?.assignedBy === "STAFF" || workersAt(schedule, drive).includes(had ?? "");
+  if (had && mayStay && canDrive(before, had, footprint, at, id)) {
+    if (person !== had || booking.assignedBy !== old?.assignedBy) yield "its salesperson could have stayed";
+    return;
+  }
+  if (!isAutomatic(schedule)) {
+    if (person) yield "given to somebody where nobody is assigned";
+    return;
+  }
+  if (!person) yield "nobody drives along";
+  else if (!workersAt(schedule, drive).includes(person)) yield "its salesperson does not work then";
+  else if (booking.assignedBy !== "AUTO") yield "not assigned by the showroom";
 }
 
 /** What is wrong with the answers to calls. */
@@ -269,6 +333,8 @@ function isAsked(request: Request, booking: Booking, old?: Booking): boolean {
       return booking.id === request.id && isActive(booking) && !isHold(booking);
     case "transition":
       return booking.id === request.id && booking.status === request.to;
+    case "assign":
+      return booking.id === request.id && booking.salespersonId === request.salespersonId;
     case "reschedule":
       return (
         booking.id === request.id &&
@@ -292,7 +358,9 @@ function offered(state: State, { carId, customerId, now }: Request & { type: "sl
     const { drive, footprint } = spansAt(schedule, start);
     const isFree =
       inTheWay(state, carId, footprint, now).length === 0 &&
-      atTheSameTime(state, customerId, drive, now).length === 0;
+      atTheSameTime(state, customerId, drive, now).length === 0 &&
+      (!isAutomatic(schedule) ||
+        workersAt(schedule, drive).some((person) => canDrive(state, person, footprint, now)));
     return start > now && isFree;
   });
 }
@@ -315,6 +383,23 @@ function isTrue(code: string, request: Request, state: State, clock: Clock): boo
       const drive = spans?.drive ?? (request.type === "confirm" ? booking : undefined);
       return !!drive && atTheSameTime(state, customerId, drive, clock.from, booking?.id).length > 0;
     }
+    case "no_salesperson_free": {
+      if (request.type === "assign")
+        return request.salespersonId === null && isAutomatic(state.schedules.get(booking?.showroomId ?? ""));
+      const schedule = scheduleOf(state, carId);
+      if (!spans || !isAutomatic(schedule)) return false;
+      const able = workersAt(schedule, spans.drive);
+      if (booking?.salespersonId && booking.assignedBy === "STAFF") able.push(booking.salespersonId);
+      return !able.some((person) => canDrive(state, person, spans.footprint, clock.from, booking?.id));
+    }
+    case "salesperson_busy":
+    case "salesperson_absent": {
+      const person = request.type === "assign" ? request.salespersonId : booking?.salespersonId;
+      if (!person || !booking) return false;
+      return code === "salesperson_absent"
+        ? isAway(state, person, occupied(booking))
+        : drivenBy(state, person, occupied(booking), clock.from, booking.id).length > 0;
+    }
     case "invalid_request":
       return (
         "startAt" in request &&
@@ -335,6 +420,7 @@ function isTrue(code: string, request: Request, state: State, clock: Clock): boo
     case "illegal_transition":
       if (!booking) return "id" in request;
       if (request.type === "transition") return !isLegal(booking, request.to) || !occupies(booking, clock.to);
+      if (request.type === "assign") return !occupies(booking, clock.to);
       return !isActive(booking) || (request.type === "reschedule" && isHold(booking));
     case "too_early":
       return request.type === "transition" && !!booking && clock.from < booking.startAt;

@@ -132,7 +132,14 @@ export class World {
       status,
       car: takenTimes(state, carId, this.now),
       customer: customerId === undefined ? [] : takenTimes(state, customerId, this.now),
-      salespeople: [],
+      salespeople: [
+        ...state.absences,
+        ...state.allocations
+          .filter(
+            ({ kind, expiresAt }) => kind === "SALESPERSON" && (expiresAt === null || expiresAt > this.now),
+          )
+          .map(({ resource: userId, startAt, endAt }) => ({ userId, startAt, endAt })),
+      ],
     };
     const day = { from: DAY, to: DAY };
     const offered = this.#subject.slots.offeredSlots(schedule, day, this.now, occupied);
@@ -221,6 +228,9 @@ export class World {
 const FINAL = {
   key_taken: "duplicate_request",
   customer_busy: "customer_busy",
+  salesperson_busy: "salesperson_busy",
+  salesperson_absent: "salesperson_absent",
+  no_salesperson_free: "no_salesperson_free",
   hold_expired: "hold_expired",
   too_many_holds: "too_many_holds",
 } as const;
@@ -254,7 +264,7 @@ class DistantStore implements CarStore {
   async commit(change: Change, { idempotency }: CommandContext): Promise<Commit> {
     const basis = this.#basis;
     try {
-      const { violation, now } = await this.#ask(`commit ${brief(change)}`, (ledger) => {
+      const { violation, now, assigned } = await this.#ask(`commit ${brief(change)}`, (ledger) => {
         const isTrue = ledger.isTrueOf(change);
         const violation = ledger.commit(this.#carId, basis, change, idempotency?.key.id);
         if (violation === undefined && !isTrue)
@@ -268,11 +278,11 @@ class DistantStore implements CarStore {
           violation !== "schedule_changed"
         )
           this.#world.faults.push(`${brief(change)} was decided on current facts and is ${violation}`);
-        return { violation, now: ledger.now };
+        return { violation, now: ledger.now, assigned: chosenBy(change, ledger) };
       });
       if (violation === undefined) {
         this.#bookmark = String(now);
-        return { type: "committed" };
+        return { type: "committed", assigned };
       }
       const code = FINAL[violation as keyof typeof FINAL];
       return { type: "refused", refusal: { code: code ?? "unavailable" }, isFinal: code !== undefined };
@@ -327,6 +337,10 @@ class DistantStore implements CarStore {
     });
   }
 }
+
+/** Who drives along, when the commit of a change chose. */
+const chosenBy = (change: Change, { state }: Ledger) =>
+  "candidates" in change && change.candidates ? state.bookings.get(change.booking.id) : undefined;
 
 const brief = (change: Change): string =>
   change.type === "status_changed"
