@@ -211,3 +211,15 @@ WHEN NEW.is_active <> OLD.is_active OR NEW.role <> OLD.role
 BEGIN
   UPDATE showrooms SET version = version + 1 WHERE id IN (SELECT showroom_id FROM shifts WHERE user_id = NEW.id);
 END;
+--> statement-breakpoint
+
+-- A batch that ends somebody's access and gives no drives away inserts them here, which stores nothing.
+CREATE VIEW leaving_staff AS SELECT id AS user_id, updated_at AS now FROM users;
+--> statement-breakpoint
+CREATE TRIGGER leaving_staff_have_no_drives INSTEAD OF INSERT ON leaving_staff
+WHEN EXISTS (
+  SELECT 1 FROM allocations
+  WHERE kind = 'SALESPERSON' AND resource_id = NEW.user_id AND start_at > NEW.now - 86400000 AND end_at > NEW.now
+    AND (expires_at IS NULL OR expires_at > NEW.now)
+)
+BEGIN SELECT RAISE(ABORT, 'has_bookings'); END;

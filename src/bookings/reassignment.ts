@@ -10,7 +10,7 @@ import type { Deps } from "../deps.ts";
 import { enqueue, outboxStatement, outgoing } from "../outbox/outbox.ts";
 import type { ClaimedCaller } from "../shared/callers.ts";
 import { ACTIVE_BOOKING_STATUSES } from "../shared/enums.ts";
-import { ok, type Refusal, type Result } from "../shared/refusals.ts";
+import { ok, type Refusal, type Result, refuse } from "../shared/refusals.ts";
 import { DAY_MS } from "../shared/showroom-time.ts";
 import { inShift, type Schedule } from "../showrooms/schedule.ts";
 import { allShowrooms, checkSchedule, scheduleOf, sinceYesterday } from "../showrooms/store.ts";
@@ -128,12 +128,15 @@ function handOver(
     WHERE bookings.id = ${drive.id} AND bookings.sequence = ${drive.sequence}`;
 }
 
+/** Later than any drive, with room for its buffers. */
+export const END_OF_TIME = Number.MAX_SAFE_INTEGER - DAY_MS;
+
 /** How often a reassignment is decided when others are faster. */
 const MAX_TRIES = 5;
 
 /**
  * Commits `statements`, which end the access of a staff member, and gives their coming drives to colleagues in the same
- * batch. Two round trips, and one that finds drives which they were given at that very moment.
+ * batch. One round trip if there are none, else at least four.
  * @returns the rows of the statements, and the ids of the drives for which no colleague is free: nobody drives along yet
  */
 export async function commitLeaving<const Statements extends readonly Statement[]>(
@@ -146,36 +149,39 @@ export async function commitLeaving<const Statements extends readonly Statement[
 ): Promise<Result<{ rows: RowsOf<Statements>; unassigned: string[] }>> {
   const { now, config, requestId, afterwards, env } = deps;
   const subject = `user:${userId}` as const;
-  let rows: RowsOf<Statements> | undefined;
-  const given: string[] = [];
-  for (let tries = 0; ; tries += 1) {
+  const commit = (all: readonly Statement[]) =>
+    commitAs(deps, claimed, action, subject, all, (violation) =>
+      violation === "has_bookings" || violation === "schedule_changed"
+        ? { code: "has_bookings" }
+        : refusalOf(violation),
+    );
+  const rowsOf = (written: readonly unknown[], fences: number) =>
+    written.slice(fences, fences + statements.length) as unknown as RowsOf<Statements>;
+  const withoutDrives = query`INSERT INTO leaving_staff (user_id, now) VALUES (${userId}, ${now})`;
+  const first = await commit([withoutDrives, ...statements]);
+  if (first.ok) return ok({ rows: rowsOf(first.value, 1), unassigned: [] });
+  if (first.refusal.code !== "has_bookings") return first;
+  for (let tries = 1; ; tries += 1) {
     const [drives, showrooms] = await deps
       .primary()
       .ask(
-        drivesOf({ salesperson: userId, from: now, to: Number.MAX_SAFE_INTEGER - DAY_MS, now }),
+        drivesOf({ salesperson: userId, from: now, to: END_OF_TIME, now }),
         allShowrooms({ from: sinceYesterday(now) }),
       );
-    if (rows && (drives.length === 0 || tries > MAX_TRIES)) break;
     const schedules = showrooms.map((row) => scheduleOf(row, config.showroom));
     const plan = reassign(drives, schedules, "is_unassigned", now, requestId);
-    const written = await commitAs(
-      deps,
-      claimed,
-      action,
-      subject,
-      [...plan.fences, ...(rows ? [] : statements), ...plan.statements],
-      (violation) => (violation === "schedule_changed" ? { code: "busy" } : refusalOf(violation)),
-    );
-    if (!written.ok && (written.refusal.code !== "busy" || tries > MAX_TRIES)) return written;
-    if (!written.ok) continue;
-    rows ??= written.value.slice(plan.fences.length) as unknown as RowsOf<Statements>;
-    given.push(...drives.map((drive) => drive.id));
+    // At the end of the batch, so that no drive that they were given since the read is left with them.
+    const written = await commit([...plan.fences, ...statements, ...plan.statements, withoutDrives]);
+    if (!written.ok) {
+      if (written.refusal.code !== "has_bookings") return written;
+      if (tries === MAX_TRIES) return refuse("busy");
+      continue;
+    }
+    deps.stockChanged();
     afterwards(enqueue(env.NOTIFICATIONS, plan.notified, requestId));
+    const [left] = await deps.primary().ask(withoutSalesperson(drives.map((drive) => drive.id)));
+    return ok({ rows: rowsOf(written.value, plan.fences.length), unassigned: left.map((row) => row.id) });
   }
-  if (given.length === 0) return ok({ rows, unassigned: [] });
-  deps.stockChanged();
-  const [left] = await deps.primary().ask(withoutSalesperson(given));
-  return ok({ rows, unassigned: left.map((row) => row.id) });
 }
 
 const withoutSalesperson = (ids: readonly string[]) =>

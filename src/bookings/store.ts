@@ -103,7 +103,7 @@ export const calendarOfCar = compile(
       customerTimes: times(allocated("CUSTOMER", sql`${sql.placeholder("customerId")}`)).as("customerTimes"),
       salespeopleTimes: sql<string>`(
         SELECT json_group_array(json_object('userId', userId, 'startAt', startAt, 'endAt', endAt)) FROM (
-          WITH people AS (SELECT DISTINCT user_id FROM shifts
+          WITH people AS (SELECT user_id FROM drive_shares
             WHERE showroom_id = ${showrooms.id} AND ${showrooms.assignment} = 'AUTOMATIC')
           SELECT a.resource_id AS userId, a.start_at AS startAt, a.end_at AS endAt
           FROM people CROSS JOIN ${allocated("SALESPERSON", sql`people.user_id`)}

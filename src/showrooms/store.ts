@@ -25,12 +25,13 @@ const specialHoursJson = sql<string>`(
   SELECT json_group_array(json_object('from', from_date, 'to', to_date, 'windows', json(windows)) ORDER BY created_at, id)
   FROM special_hours WHERE showroom_id = "showrooms".id AND to_date >= ${sql.placeholder("from")})`;
 
-/** The shifts in a showroom of its active salespeople, as JSON. */
+/** The shifts in a showroom of its active salespeople, as JSON: by person, so that each is looked up once. */
 const shiftsJson = sql<string>`(
-  SELECT json_group_array(json_array(s.user_id, s.weekday, s.from_time, s.to_time)
-    ORDER BY s.user_id, s.weekday, s.from_time)
-  FROM shifts s JOIN users u ON u.id = s.user_id AND u.is_active AND u.role IN ('ADMIN', 'SALES')
-  WHERE s.showroom_id = "showrooms".id)`;
+  SELECT json_group_array(json_array(d.user_id, (
+    SELECT json_group_array(json_array(s.weekday, s.from_time, s.to_time))
+    FROM shifts s WHERE s.showroom_id = d.showroom_id AND s.user_id = d.user_id)))
+  FROM drive_shares d JOIN users u ON u.id = d.user_id AND u.is_active AND u.role IN ('ADMIN', 'SALES')
+  WHERE d.showroom_id = "showrooms".id)`;
 
 /** The columns of a showroom from which `scheduleOf` makes its schedule; `from` is the earliest day that counts. */
 export const withSchedule = {
@@ -139,12 +140,12 @@ export const scheduleOf = (row: ShowroomRow, defaults: ShowroomDefaults): Schedu
   hours: row.isActive ? (JSON.parse(row.hours) as WeeklyHours) : CLOSED,
   specialHours: row.isActive ? (JSON.parse(row.specialHours) as SpecialHours[]) : [],
   policy: policyOf(row, defaults),
-  shifts: (JSON.parse(row.shifts) as [string, Weekday, string, string][]).map(
-    ([userId, weekday, ...window]) => ({
+  shifts: (JSON.parse(row.shifts) as [string, [Weekday, string, string][]][]).flatMap(([userId, windows]) =>
+    windows.map(([weekday, ...window]) => ({
       userId,
       weekday,
       window,
-    }),
+    })),
   ),
 });
 

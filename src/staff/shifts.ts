@@ -3,7 +3,7 @@ import type { z } from "@hono/zod-openapi";
 import { asc, inArray } from "drizzle-orm";
 import { salespersonIds } from "../auth/salespeople.ts";
 import { commitAs, readAs } from "../auth/verification.ts";
-import { drivesOf } from "../bookings/reassignment.ts";
+import { drivesOf, END_OF_TIME } from "../bookings/reassignment.ts";
 import { query } from "../db/query.ts";
 import { shifts } from "../db/schema.ts";
 import { build, columnsOf, compile, type Query, type Statement } from "../db/statement.ts";
@@ -54,7 +54,7 @@ export async function putShifts(
     claimed,
     staffById({ id }),
     allShowrooms({ from: sinceYesterday(now) }),
-    drivesOf({ salesperson: id, from: now, to: Number.MAX_SAFE_INTEGER - DAY_MS, now }),
+    drivesOf({ salesperson: id, from: now, to: END_OF_TIME, now }),
   );
   if (!read.ok) return read;
   const [[member], showrooms, drives] = read.value.rows;

@@ -48,9 +48,32 @@ async function knownCar(): Promise<string> {
 /** Has a car's coordinator load it, to refuse a booking. */
 const warm = async (carId: string) => call(...(await book(carId, {}, slot(3) + 1)));
 
+/** A showroom that assigns one of its ten salespeople, who work every day. */
+async function attended(): Promise<string> {
+  const { token } = await person("ADMIN");
+  const json = {
+    name: "Automatic",
+    code: crypto.randomUUID(),
+    time_zone: "Europe/Berlin",
+    policy: { assignment: "AUTOMATIC" },
+  };
+  const { id } = await (await call("POST", "/api/showrooms/", { token, json })).json<{ id: string }>();
+  const shifts = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].map((weekday) => ({
+    showroom: id,
+    weekday,
+    from: "09:00",
+    to: "17:00",
+  }));
+  for (let n = 0; n < 10; n += 1) {
+    const path = `/api/staff/${(await person("SALES")).id}/shifts/`;
+    expect((await call("PUT", path, { token, json: { shifts } })).status).toBe(200);
+  }
+  return id;
+}
+
 /** A car whose coordinator has loaded it. */
-async function warmCar(): Promise<string> {
-  const id = await car();
+async function warmCar(more: Parameters<typeof car>[0] = {}): Promise<string> {
+  const id = await car(more);
   await warm(id);
   return id;
 }
@@ -195,10 +218,10 @@ const BUDGETS: Budget[] = [
     most: [1, 4, 0, 0],
     request: async () => asSeller("GET", `/api/cars/${await car()}/`),
   },
-  { name: "the free slots of a car", most: [1, 6, 0, 0], request: async () => slotsOf(await car()) },
+  { name: "the free slots of a car", most: [1, 8, 0, 0], request: async () => slotsOf(await car()) },
   {
     name: "the free slots of a car with bookings",
-    most: [1, 8, 0, 0],
+    most: [1, 10, 0, 0],
     async request() {
       const { carId } = await pending();
       await call(...(await book(carId)));
@@ -207,8 +230,29 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "the free slots of a car, for staff",
-    most: [1, 8, 0, 0],
+    most: [1, 10, 0, 0],
     request: async () => asSeller("GET", slotsOf(await car())[1]),
+  },
+  {
+    name: "the free slots of a car where ten salespeople work",
+    most: [1, 144, 0, 0],
+    request: async () => slotsOf(await car({ showroomId: await attended() })),
+  },
+  {
+    name: "a booking where one of ten salespeople gets it",
+    most: [1, 132, 18, 1],
+    request: async () => book(await warmCar({ showroomId: await attended() })),
+  },
+  {
+    name: "an assignment by hand",
+    most: [2, 35, 7, 1],
+    async request() {
+      const { carId, bookingId } = await pending();
+      await warm(carId);
+      return asSeller("PATCH", `/api/bookings/${bookingId}/assign/`, {
+        salesperson: (await person("SALES")).id,
+      });
+    },
   },
   {
     name: "my bookings",
@@ -231,15 +275,15 @@ const BUDGETS: Budget[] = [
     request: async () => asSeller("GET", `/api/bookings/${(await pending()).bookingId}/`),
   },
   // The cap reads the customer, because it is lower without a verified address.
-  { name: "a booking", most: [1, 24, 15, 1], request: async () => book(await warmCar()) },
+  { name: "a booking", most: [1, 27, 15, 1], request: async () => book(await warmCar()) },
   {
     name: "a booking of a car that nobody booked lately",
-    most: [2, 33, 17, 1],
+    most: [2, 36, 17, 1],
     request: async () => book(await knownCar()),
   },
   {
     name: "a booking of a car that this isolate has not met",
-    most: [3, 39, 17, 1],
+    most: [3, 43, 17, 1],
     request: async () => book(await car()),
   },
   {
@@ -250,7 +294,7 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "a booking that may be repeated",
-    most: [1, 24, 18, 1],
+    most: [1, 27, 18, 1],
     request: async () => book(await warmCar(), { "Idempotency-Key": crypto.randomUUID() }),
   },
   {
@@ -307,7 +351,7 @@ const BUDGETS: Budget[] = [
   ),
   {
     name: "a move to another slot",
-    most: [2, 38, 16, 1],
+    most: [2, 46, 16, 1],
     async request() {
       const { carId, bookingId } = await pending();
       await warm(carId);
@@ -472,7 +516,7 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "a deactivation of a user",
-    most: [1, 20, 7, 0],
+    most: [1, 21, 7, 0],
     async request() {
       const { token } = await person("ADMIN");
       return ["PATCH", `/api/users/${(await person()).id}/`, { token, json: { is_active: false } }];

@@ -50,8 +50,9 @@ describe("an index finds", () => {
       [
         byId,
         "SEARCH special_hours USING INDEX special_hours_showroom (showroom_id=? AND to_date>?)",
-        "SEARCH s USING PRIMARY KEY (showroom_id=?)",
+        "SEARCH d USING PRIMARY KEY (showroom_id=?)",
         "SEARCH u USING INDEX sqlite_autoindex_users_1 (id=?)",
+        "SEARCH s USING INDEX shifts_user (user_id=? AND showroom_id=?)",
       ],
     ],
     [

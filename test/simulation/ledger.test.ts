@@ -19,7 +19,7 @@ const STATUS_OF_CAR: Record<string, CarStatus> = { red: "AVAILABLE", blue: "RESE
 
 const PEOPLE = ["sam", "sue"];
 
-const SEEDS = 220;
+const SEEDS = 260;
 
 /** A database with all migrations and the cars, which begin again with each `ROLLBACK`. */
 function migrated(): DatabaseSync {

@@ -380,7 +380,9 @@ function isTrue(code: string, request: Request, state: State, clock: Clock): boo
         inTheWay(state, carId, spans.footprint, clock.from, booking?.id).length > 0
       );
     case "customer_busy": {
-      const drive = spans?.drive ?? (request.type === "confirm" ? booking : undefined);
+      // Who confirms or assigns a hold that has ended by another clock may find its customer in another car.
+      const isOfHold = request.type === "confirm" || request.type === "assign";
+      const drive = spans?.drive ?? (isOfHold ? booking : undefined);
       return !!drive && atTheSameTime(state, customerId, drive, clock.from, booking?.id).length > 0;
     }
     case "no_salesperson_free": {
