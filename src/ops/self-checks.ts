@@ -26,7 +26,7 @@ const MOST_CARS = 50_000;
 
 /** The coming active bookings, and those of the last day. */
 const activeBookings = (now: number): Query => query`(
-  SELECT id, car_id, customer_id, start_at, end_at, coalesce(footprint_start_at, start_at) AS occupied_from,
+  SELECT id, car_id, customer_id, salesperson_id, start_at, end_at, coalesce(footprint_start_at, start_at) AS occupied_from,
     coalesce(footprint_end_at, end_at) AS occupied_until
   FROM bookings
   WHERE start_at > ${now - DAY_MS} AND status IN ('PENDING', 'APPROVED')
@@ -72,7 +72,21 @@ export const CHECKS = {
         AND coalesce(other.footprint_start_at, other.start_at) < b.occupied_until
         AND coalesce(other.footprint_end_at, other.end_at) > b.occupied_from)`,
 
-  /** Each active booking has its car and its customer allocated, for the times that it says. */
+  /** No salesperson is in two coming drives at one time, and none is absent or has left. */
+  salespeople_free: (_, now) => query`
+    SELECT count(*) AS failures FROM ${activeBookings(now)} b
+    WHERE b.start_at > ${now} AND b.salesperson_id IS NOT NULL AND (
+      (SELECT is_active FROM users WHERE id = b.salesperson_id) IS NOT 1
+      OR EXISTS (
+        SELECT 1 FROM absences a
+        WHERE a.user_id = b.salesperson_id AND a.end_at > b.occupied_from AND a.start_at < b.occupied_until)
+      OR EXISTS (
+        SELECT 1 FROM allocations o
+        WHERE o.kind = 'SALESPERSON' AND o.resource_id = b.salesperson_id AND o.booking_id <> b.id
+          AND o.start_at > b.occupied_from - ${DAY_MS} AND o.start_at < b.occupied_until
+          AND o.end_at > b.occupied_from AND (o.expires_at IS NULL OR o.expires_at > ${now})))`,
+
+  /** Each active booking has its car, its customer and its salesperson allocated, for the times that it says. */
   bookings_allocated: (_, now) => query`
     SELECT count(*) AS failures FROM ${activeBookings(now)} b
     WHERE NOT EXISTS (
@@ -80,7 +94,10 @@ export const CHECKS = {
           AND start_at = b.occupied_from AND end_at = b.occupied_until)
       OR NOT EXISTS (
         SELECT 1 FROM allocations WHERE kind = 'CUSTOMER' AND resource_id = b.customer_id AND booking_id = b.id
-          AND start_at = b.start_at AND end_at = b.end_at)`,
+          AND start_at = b.start_at AND end_at = b.end_at)
+      OR (b.salesperson_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM allocations WHERE kind = 'SALESPERSON' AND resource_id = b.salesperson_id
+          AND booking_id = b.id AND start_at = b.occupied_from AND end_at = b.occupied_until))`,
 
   /** No customer has more coming bookings than MAX_ACTIVE_BOOKINGS. */
   customer_caps: ({ activeBookings: { most } }, now) => query`

@@ -154,7 +154,15 @@ export function metricsQueries(id: string, { from, to }: Span) {
         .select(counted)
         .from(bookings)
         .where(
-          and(eq(bookings.handledBy, userId), eq(bookings.status, "COMPLETED"), within(bookings.startAt)),
+          and(
+            // Who drove along; without a salesperson, who completed it.
+            or(
+              eq(bookings.salespersonId, userId),
+              and(isNull(bookings.salespersonId), eq(bookings.handledBy, userId)),
+            ),
+            eq(bookings.status, "COMPLETED"),
+            within(bookings.startAt),
+          ),
         ),
     ),
   ] as const;

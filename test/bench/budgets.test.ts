@@ -48,8 +48,14 @@ async function knownCar(): Promise<string> {
 /** Has a car's coordinator load it, to refuse a booking. */
 const warm = async (carId: string) => call(...(await book(carId, {}, slot(3) + 1)));
 
+let showroomOfTen: Promise<string> | undefined;
 /** A showroom that assigns one of its ten salespeople, who work every day. */
-async function attended(): Promise<string> {
+const attended = (): Promise<string> => {
+  showroomOfTen ??= makeAttended();
+  return showroomOfTen;
+};
+
+async function makeAttended(): Promise<string> {
   const { token } = await person("ADMIN");
   const json = {
     name: "Automatic",
@@ -235,12 +241,12 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "the free slots of a car where ten salespeople work",
-    most: [1, 144, 0, 0],
+    most: [1, 150, 0, 0],
     request: async () => slotsOf(await car({ showroomId: await attended() })),
   },
   {
     name: "a booking where one of ten salespeople gets it",
-    most: [1, 132, 18, 1],
+    most: [1, 145, 18, 1],
     request: async () => book(await warmCar({ showroomId: await attended() })),
   },
   {
@@ -467,7 +473,7 @@ const BUDGETS: Budget[] = [
   },
   { name: "the current user", most: [1, 4, 0, 0], request: async () => asSeller("GET", "/api/auth/me/") },
 
-  { name: "the staff", most: [1, 400, 0, 0], request: async () => asAdmin("GET", "/api/staff/") },
+  { name: "the staff", most: [1, 440, 0, 0], request: async () => asAdmin("GET", "/api/staff/") },
   {
     name: "one staff member",
     most: [1, 5, 0, 0],

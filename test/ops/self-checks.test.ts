@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { runCron } from "../../src/cron.ts";
 import { openDatabase } from "../../src/db/client.ts";
-import { bookings, cars, jobRuns, notifications, sales } from "../../src/db/schema.ts";
+import { absences, bookings, cars, jobRuns, notifications, sales, users } from "../../src/db/schema.ts";
 import { CHECKS, type CheckName, facetAt, isCheckTime, runSelfChecks } from "../../src/ops/self-checks.ts";
 import { databaseWith } from "../support/faults.ts";
 import { watchLog } from "../support/logs.ts";
@@ -123,6 +123,36 @@ describe("the self-checks", () => {
     });
     await expectFailure("bookings_allocated", 1);
     await db.update(bookings).set({ status: "CANCELLED" }).where(eq(bookings.id, id));
+    await repair();
+    expect(await check()).toEqual(NONE);
+  });
+
+  test.each([
+    ["is in two drives", "allocations_no_overlap", 2],
+    ["is absent", "allocations_not_while_absent", 1],
+    ["has left", "bookings_salesperson_is_staff_on_insert", 1],
+  ] as const)("find a coming drive whose salesperson %s", async (why, rule, failures) => {
+    const seller = await person("SALES");
+    const chosen = { salespersonId: seller.id, assignedBy: "STAFF", status: "APPROVED" } as const;
+    const drive = async () => {
+      const { id: customerId } = await person();
+      return booking({ carId: await car(), customerId, startAt: slot(3), ...chosen });
+    };
+    const away = {
+      id: crypto.randomUUID(),
+      userId: seller.id,
+      startAt: slot(3),
+      endAt: slot(4),
+      createdAt: 0,
+    };
+    if (why === "is in two drives") await drive();
+    if (why === "is absent") await db.insert(absences).values(away);
+    if (why === "has left") await db.update(users).set({ isActive: false }).where(eq(users.id, seller.id));
+    const repair = await without(rule, async () => {
+      await drive();
+    });
+    await expectFailure("salespeople_free", failures);
+    await db.update(bookings).set({ status: "CANCELLED" }).where(eq(bookings.salespersonId, seller.id));
     await repair();
     expect(await check()).toEqual(NONE);
   });
