@@ -29,6 +29,9 @@ for (const [prefix, messages] of [
       notes: hostile,
       reason: hostile,
       contract: hostile,
+      salesperson: hostile,
+      customerPhone: hostile,
+      email: hostile,
     }),
   ],
 ] as const)

@@ -74,9 +74,9 @@ export function reassign(
   drives: readonly Drive[],
   schedules: readonly Schedule[],
   nobodyFree: "stays" | "is_unassigned",
-  now: number,
-  requestId: string,
+  { now, requestId, config }: Pick<Deps, "now" | "requestId" | "config">,
 ): Reassignment {
+  const staffAddress = config.email.staff;
   const involved = schedules.filter(({ showroomId }) =>
     drives.some((drive) => drive.showroomId === showroomId),
   );
@@ -86,11 +86,18 @@ export function reassign(
       .flatMap(({ id: bookingId, startAt, endAt, sequence, status, salespersonId }) => {
         const facts = { startAt, endAt, sequence: sequence + 1, status };
         const about = { kind: "staff_booking", bookingId } as const;
+        const to = { salespersonOf: bookingId, otherwise: staffAddress, before: salespersonId };
         return [
-          { ...about, to: { salespersonOf: bookingId }, facts: { ...facts, handover: "given" as const } },
+          { ...about, to, facts },
           ...(salespersonId === null
             ? []
-            : [{ ...about, to: { userId: salespersonId }, facts: { ...facts, handover: "taken" as const } }]),
+            : [
+                {
+                  ...about,
+                  to: { userId: salespersonId, formerOf: bookingId },
+                  facts: { ...facts, handover: "taken" as const },
+                },
+              ]),
         ];
       }),
   );
@@ -169,7 +176,7 @@ export async function commitLeaving<const Statements extends readonly Statement[
         allShowrooms({ from: sinceYesterday(now) }),
       );
     const schedules = showrooms.map((row) => scheduleOf(row, config.showroom));
-    const plan = reassign(drives, schedules, "is_unassigned", now, requestId);
+    const plan = reassign(drives, schedules, "is_unassigned", deps);
     // At the end of the batch, so that no drive that they were given since the read is left with them.
     const written = await commit([...plan.fences, ...statements, ...plan.statements, withoutDrives]);
     if (!written.ok) {

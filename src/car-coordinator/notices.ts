@@ -13,6 +13,10 @@ const KIND_OF_STATUS: Partial<Record<BookingStatus, BookingKind>> = {
 /** The notices of a change. `staffAddress` is the mailbox of the sales team. */
 export function noticesOf(change: Change, staffAddress: string): Notice[] {
   const staffOf = ({ id }: Booking) => ({ salespersonOf: id, otherwise: staffAddress });
+  const handedOver = (booking: Booking, { salespersonId: before }: Booking) => ({
+    ...staffOf(booking),
+    before,
+  });
   switch (change.type) {
     case "booked":
     case "confirmed": {
@@ -30,30 +34,25 @@ export function noticesOf(change: Change, staffAddress: string): Notice[] {
       const kind = KIND_OF_STATUS[booking.status];
       // An approval after the drive only allows staff to complete it. The customer has nothing to look forward to.
       if (!kind || (booking.status === "APPROVED" && isOver(booking, booking.updatedAt))) return [];
-      const facts = booking.status === "APPROVED" ? {} : { by };
-      const isNewsToStaff = booking.status === "CANCELLED" && by === "customer";
+      if (booking.status === "APPROVED") return [notice(kind, customerOf(booking), booking)];
+      const toStaff = by === "customer" ? [staffOf(booking)] : salespersonOf(booking, booking.handledBy);
       return [
-        notice(kind, customerOf(booking), booking, facts),
-        ...(isNewsToStaff ? [notice("staff_booking", staffOf(booking), booking, facts)] : []),
+        notice(kind, customerOf(booking), booking, { by }),
+        ...toStaff.map((to) => notice("staff_booking", to, booking, { by })),
       ];
     }
     case "assigned": {
       const { booking, before } = change;
       if (booking.heldUntil !== null) return [];
-      const [given, taken] = [{ handover: "given" }, { handover: "taken" }] as const;
-      return [
-        notice("staff_booking", staffOf(booking), booking, given),
-        ...(before.salespersonId === null
-          ? []
-          : [notice("staff_booking", { userId: before.salespersonId }, booking, taken)]),
-      ];
+      return [notice("staff_booking", handedOver(booking, before), booking), ...takenFrom(before, booking)];
     }
     case "rescheduled": {
       const { booking, before } = change;
       const facts = { previousStartAt: before.startAt };
       return [
         notice("booking_rescheduled", customerOf(booking), booking, facts),
-        notice("staff_booking", staffOf(booking), booking, facts),
+        notice("staff_booking", handedOver(booking, before), booking, facts),
+        ...takenFrom(before, booking),
       ];
     }
     case "status_changed": {
@@ -61,7 +60,10 @@ export function noticesOf(change: Change, staffAddress: string): Notice[] {
       return [
         ...change.cancelled
           .filter(({ heldUntil }) => heldUntil === null)
-          .map((booking) => notice("booking_cancelled", customerOf(booking), booking, { reason })),
+          .flatMap((booking) => [
+            notice("booking_cancelled", customerOf(booking), booking, { reason }),
+            ...salespersonOf(booking).map((to) => notice("staff_booking", to, booking, { reason })),
+          ]),
         ...saleNotices(change),
       ];
     }
@@ -74,6 +76,20 @@ function saleNotices({ command }: Extract<Change, { type: "status_changed" }>): 
   const facts = { price, currency, contractNumber };
   return [{ kind: "sale_confirmed", to: { userId: customerId }, saleId: id, facts }];
 }
+
+/** The salesperson of a booking, unless there is none, or they did it themselves. */
+const salespersonOf = ({ salespersonId }: Booking, by: string | null = null): Notice["to"][] =>
+  salespersonId === null || salespersonId === by ? [] : [{ userId: salespersonId }];
+
+/** The notice to the one who drove along before a change, which is sent if somebody else does after it. */
+const takenFrom = ({ salespersonId }: Booking, booking: Booking): Notice[] =>
+  salespersonId === null
+    ? []
+    : [
+        notice("staff_booking", { userId: salespersonId, formerOf: booking.id }, booking, {
+          handover: "taken",
+        }),
+      ];
 
 const customerOf = (booking: Booking): Notice["to"] => ({ userId: booking.customerId });
 

@@ -6,7 +6,7 @@ import type { Database } from "../db/client.ts";
 import type { AddressFacts, BookingFacts, ClosingFacts, Content, SaleFacts } from "../outbox/notices.ts";
 import { calendarFile } from "./calendar-file.ts";
 import type { Row } from "./delivery-store.ts";
-import { type Message, writeMail } from "./messages.ts";
+import { type Contact, type Message, writeMail } from "./messages.ts";
 import { oneLine } from "./text.ts";
 
 /** A message that must never be sent. */
@@ -36,8 +36,7 @@ export async function compose(
   return {
     from: sender,
     to: row.recipient,
-    // A reply goes to the people who can act on it.
-    replyTo: config.email.staff,
+    replyTo: replyAddress(message) || config.email.staff,
     ...writeMail(message),
     headers: {
       // A reader or a mail program can recognise a mail that was sent twice.
@@ -71,6 +70,10 @@ export async function compose(
       : {}),
   };
 }
+
+/** Where replies go, if not to the sales team: the person who drives along answers the customer. */
+const replyAddress = (message: Message): string =>
+  message.kind === "staff_booking" && message.booking.handover !== "taken" ? message.contact.email : "";
 
 const placeOf = ({ name, address }: Message["showroom"], { latitude, longitude }: Row) => ({
   name,
@@ -115,8 +118,22 @@ async function messageOf(row: Row, config: Config, db: Database, now: number): P
   if (kind === "sale_confirmed") return { ...common, kind, car, sale: factsOf(row, kind) };
   const booking = factsOf(row, kind);
   const reason = row.reason ?? "";
-  if (kind === "staff_booking") return { ...common, kind, car, booking, notes: row.notes ?? "", reason };
+  const salesperson = row.salespersonName;
+  if (kind === "staff_booking") {
+    if (row.isReaderActive === 0) throw new Undeliverable("the account of this member of staff is closed");
+    const isReader = row.salespersonId !== null && row.salespersonId === row.userId;
+    const notes = row.notes ?? "";
+    return { ...common, kind, car, booking, notes, reason, contact: contactOf(row), salesperson, isReader };
+  }
   if (kind === "booking_reminder" && booking.startAt <= now)
     throw new Undeliverable("the test drive had begun before the reminder could be sent");
-  return { ...common, kind, car, booking, reason };
+  return { ...common, kind, car, booking, reason, salesperson: salesperson ?? "" };
 }
+
+/** How to reach the customer of a test drive. */
+const contactOf = ({ firstName, lastName, username, phone, email, emailVerifiedAt }: Row): Contact => ({
+  name: [firstName, lastName].filter(Boolean).join(" ") || (username ?? ""),
+  phone: phone ?? "",
+  email: email ?? "",
+  isVerified: emailVerifiedAt !== null,
+});

@@ -76,6 +76,14 @@ const isUnverified = sql`(
   SELECT owner.email_verified_at IS NULL OR owner.pending_email IS "notifications"."recipient"
   FROM users owner WHERE owner.id = "notifications"."user_id")`;
 
+/** Whether the user whom a mail goes to may still sign in. Null for the fixed addresses of the showroom. */
+const isReaderActive = sql`(
+  SELECT reader.is_active FROM users reader WHERE reader.id = "notifications"."user_id")`;
+
+/** The full name of who drives along now; may be empty. Null when nobody does. */
+const salespersonName = sql`(
+  SELECT trim(seller.first_name || ' ' || seller.last_name) FROM users seller WHERE seller.id = ${bookings.salespersonId})`;
+
 /** The address of a showroom in one line, without the parts that it does not have. */
 const addressOfShowroom = sql`concat_ws(', ', nullif(${showrooms.address}, ''),
   nullif(trim(${showrooms.postalCode} || ' ' || ${showrooms.city}), ''), nullif(${showrooms.country}, ''))`;
@@ -111,12 +119,17 @@ const notificationWithSubject = compile(
       longitude: sql<number | null>`${showrooms.longitude}`.as("longitude"),
       username: users.username,
       firstName: sql<string | null>`${users.firstName}`.as("firstName"),
+      lastName: sql<string | null>`${users.lastName}`.as("lastName"),
+      phone: sql<string | null>`${users.phone}`.as("phone"),
       email: users.email,
       emailVerifiedAt: sql<number | null>`${users.emailVerifiedAt}`.as("emailVerifiedAt"),
       pendingEmail: sql<string | null>`${users.pendingEmail}`.as("pendingEmail"),
       isActive: sql<0 | 1 | null>`${users.isActive}`.as("isActive"),
       replacedBy: sql<string | null>`${replacedBy}`.as("replacedBy"),
       isUnverified: sql<0 | 1 | null>`${isUnverified}`.as("isUnverified"),
+      isReaderActive: sql<0 | 1 | null>`${isReaderActive}`.as("isReaderActive"),
+      salespersonId: sql<string | null>`${bookings.salespersonId}`.as("salespersonId"),
+      salespersonName: sql<string | null>`${salespersonName}`.as("salespersonName"),
       requestId: sql<string | null>`${notifications.requestId}`.as("requestId"),
     })
     .from(notifications)

@@ -13,13 +13,30 @@ type BookingKind = Extract<NotificationKind, `booking_${string}`>;
 /** The showroom that a message is about. `address` and `phone` may be empty. */
 type ShowroomMention = { name: string; timeZone: string; address: string; phone: string };
 
+/** How staff reach a customer. `name` is the full name or the username; the others may be empty. */
+export type Contact = { name: string; phone: string; email: string; isVerified: boolean };
+
+/** A message to staff about a test drive. */
+type StaffMessage = {
+  kind: "staff_booking";
+  car: CarMention;
+  booking: BookingFacts;
+  notes: string;
+  reason: string;
+  contact: Contact;
+  /** The full name of who drives along now, which may be empty; null when nobody does. */
+  salesperson: string | null;
+  /** Whether the reader drives along. */
+  isReader: boolean;
+};
+
 /**
  * The input of one message. `customer` is the customer's first name or username. `reason`: the words of the person who
- * declined or cancelled the booking.
+ * declined or cancelled the booking. `salesperson`: the full name of who awaits the customer now; may be empty.
  */
 export type Message = { showroom: ShowroomMention; customer: string } & (
-  | { kind: BookingKind; car: CarMention; booking: BookingFacts; reason: string }
-  | { kind: "staff_booking"; car: CarMention; booking: BookingFacts; notes: string; reason: string }
+  | { kind: BookingKind; car: CarMention; booking: BookingFacts; reason: string; salesperson: string }
+  | StaffMessage
   | { kind: "sale_confirmed"; car: CarMention; sale: SaleFacts }
   | { kind: "staff_user_deactivated"; user: string; closing: ClosingFacts }
   | { kind: "password_reset"; url: string; token: string; validMinutes: number }
@@ -56,13 +73,17 @@ type About<Kind extends NotificationKind> = Message & { kind: Kind };
 const formatTimeRange = (startAt: number, endAt: number, timeZone: string): string =>
   `${formatDay(startAt, timeZone)}, ${formatHour(startAt, timeZone)} to ${formatHour(endAt, timeZone)}`;
 
-function bookingContent({ kind, booking, car, customer, reason, showroom }: About<BookingKind>): Content {
+function bookingContent(message: About<BookingKind>): Content {
+  const { kind, booking, car, customer, reason, salesperson, showroom } = message;
   const { timeZone } = showroom;
   const { startAt, previousStartAt } = booking;
   const moved = previousStartAt !== undefined;
   const day = formatDay(startAt, timeZone);
   const content = {
-    details: [...timesOf(booking, car, timeZone), ...(isActive(booking.status) ? placeOf(showroom) : [])],
+    details: [
+      ...timesOf(booking, car, timeZone),
+      ...(isActive(booking.status) ? [...awaitedBy(salesperson), ...placeOf(showroom)] : []),
+    ],
     link: { label: "See the car", url: car.url },
     footnotes: [zoneNote(timeZone)],
   };
@@ -144,37 +165,96 @@ const greeting = (name: string): string =>
 const quoted = (label: string, words: string): Content["quote"] =>
   words.trim() === "" ? undefined : { label, words };
 
-function staffContent({ booking, car, customer, notes, reason, showroom }: About<"staff_booking">): Content {
+function staffContent(message: StaffMessage & { showroom: ShowroomMention }): Content {
+  const { booking, car, contact, notes, reason, salesperson, isReader, showroom } = message;
   const { timeZone } = showroom;
-  const { startAt } = booking;
+  const { startAt, status, handover } = booking;
   const when = `${formatDay(startAt, timeZone)}, ${formatHour(startAt, timeZone)}`;
-  const { event, heading, paragraph } = staffNews(booking);
-  return {
+  const { event, heading, paragraph } = staffNews(message);
+  const content = {
     subject: `${event} test drive: ${car.name} on ${when}`,
     heading,
     paragraphs: [paragraph],
-    details: [["Customer", customer], ...timesOf(booking, car, timeZone), ["Showroom", showroom.name]],
-    quote:
-      booking.status === "CANCELLED"
-        ? quoted("The customer's reason", reason)
-        : quoted("The customer's notes", notes),
+    details: [...timesOf(booking, car, timeZone), ["Showroom", showroom.name] as [string, string]],
     link: { label: "See the car", url: car.url },
     footnotes: [zoneNote(timeZone)],
   };
+  // How to reach the customer is for the one who will meet them.
+  if (handover === "taken") return content;
+  return {
+    ...content,
+    details: [
+      ...reach(contact),
+      ...content.details,
+      ...(isReader || salesperson === null
+        ? []
+        : [["Salesperson", salesperson || "A colleague"] as [string, string]]),
+    ],
+    quote:
+      status === "CANCELLED" || status === "DECLINED"
+        ? quoted(booking.by === "customer" ? "The customer's reason" : "The reason", reason)
+        : quoted("The customer's notes", notes),
+    ...(contact.email === "" ? {} : { footnotes: ["A reply goes to the customer.", ...content.footnotes] }),
+  };
 }
 
-function staffNews({ status, previousStartAt }: BookingFacts) {
+/** The rows that name a customer and say how to reach them. */
+const reach = ({ name, phone, email, isVerified }: Contact): Content["details"] => [
+  ["Customer", name],
+  ...(phone === "" ? [] : [["Phone", phone] as [string, string]]),
+  ...(email === "" ? [] : [["E-mail", isVerified ? email : `${email} (not confirmed)`] as [string, string]]),
+];
+
+function staffNews({ booking, salesperson, isReader }: StaffMessage) {
+  const { status, previousStartAt, handover, by, reason } = booking;
   if (status === "CANCELLED")
     return {
       event: "Cancelled",
       heading: "A test drive was cancelled",
-      paragraph: "The customer cancelled it. The slot is free again.",
+      paragraph: whyCancelledForStaff(by, reason),
+    };
+  if (status === "DECLINED")
+    return {
+      event: "Declined",
+      heading: "A test drive was declined",
+      paragraph: "A colleague declined it. The slot is free again.",
+    };
+  if (handover === "taken")
+    return {
+      event: "Reassigned",
+      heading: "A test drive is no longer yours",
+      paragraph: `${salesperson || "Somebody else"} will drive along. There is nothing to do.`,
     };
   const paragraph =
     status === "APPROVED" ? "It is confirmed; there is nothing to do." : "Please approve or decline it.";
+  if (handover === "given" && salesperson === null)
+    return {
+      event: "Unassigned",
+      heading: "A test drive has no salesperson",
+      paragraph: `Nobody drives along yet: please assign somebody.${status === "APPROVED" ? "" : ` ${paragraph}`}`,
+    };
+  if (handover === "given")
+    return {
+      event: "Reassigned",
+      heading: isReader ? "A test drive is yours now" : "A test drive has another salesperson",
+      paragraph,
+    };
   return previousStartAt === undefined
     ? { event: "New", heading: "New test drive request", paragraph }
     : { event: "Moved", heading: "A test drive was moved", paragraph };
+}
+
+function whyCancelledForStaff(by: BookingFacts["by"], reason: BookingFacts["reason"]): string {
+  switch (reason) {
+    case "car_sold":
+      return "The car has been sold.";
+    case "car_removed":
+      return "The car is no longer for sale.";
+    case "account_closed":
+      return "The account of the customer was closed. The slot is free again.";
+    default:
+      return `${by === "customer" ? "The customer" : "A colleague"} cancelled it. The slot is free again.`;
+  }
 }
 
 function closingContent({ user, closing, showroom }: About<"staff_user_deactivated">): Content {
@@ -304,6 +384,10 @@ function timesOf(booking: BookingFacts, car: CarMention, timeZone: string): Cont
     ["Before", formatTimeRange(previousStartAt, previousStartAt + (endAt - startAt), timeZone)],
   ];
 }
+
+/** Who drives along, by name. */
+const awaitedBy = (salesperson: string): Content["details"] =>
+  salesperson === "" ? [] : [["Your contact", salesperson]];
 
 /** Where a drive begins, and whom to call. */
 const placeOf = ({ name, address, phone }: ShowroomMention): Content["details"] => [

@@ -2,21 +2,24 @@
 import { and, eq, ne } from "drizzle-orm";
 import { notifications } from "../db/schema.ts";
 import { build, type Statement, statementOf } from "../db/statement.ts";
+import { newIdAt } from "./new-id.ts";
 
 /** The closing of an account. `by`: the id of the ADMIN who closes it, or null when the user does. */
 export type Closing = { userId: string; by: string | null; erased: boolean; now: number; requestId: string };
 
 /**
- * The statement that notifies the sales team at `staffAddress` of all test drives that a closing cancels, in one mail.
- * It reads them, so it comes before the statements that close the account; a closed account causes no second mail.
+ * The statement that notifies the sales team at `staffAddress` of all test drives that a closing cancels, in one mail,
+ * and the salesperson of each. It reads them, so it comes before the statements that close the account; a closed account
+ * causes no second mail. Returns the ids.
  */
 export const closingNotice = (
   id: string,
   { userId, by, erased, now, requestId }: Closing,
   staffAddress: string,
 ): Statement<{ id: string }> => ({
-  sql: `INSERT INTO notifications (id, kind, recipient, facts, created_at, next_attempt_at, request_id)
-    SELECT ?1, 'staff_user_deactivated', ?2, json_object(
+  sql: `INSERT INTO notifications
+      (id, kind, recipient, user_id, booking_id, facts, created_at, next_attempt_at, request_id)
+    SELECT ?1, 'staff_user_deactivated', ?2, NULL, NULL, json_object(
         'userId', u.id,
         'by', (SELECT username FROM users WHERE id = ?4),
         'erased', ?5,
@@ -30,6 +33,13 @@ export const closingNotice = (
             AND b.start_at > ?6)),
       ?6, ?6, ?7
     FROM users u WHERE u.id = ?3 AND u.is_active = 1
+    UNION ALL
+    SELECT ${newIdAt("?6")}, 'staff_booking', s.email, s.id, b.id,
+      json_object('startAt', b.start_at, 'endAt', b.end_at, 'sequence', b.sequence + 1, 'status', 'CANCELLED',
+        'reason', 'account_closed'), ?6, ?6, ?7
+    FROM users u JOIN bookings b ON b.customer_id = u.id JOIN users s ON s.id = b.salesperson_id
+    WHERE u.id = ?3 AND u.is_active = 1 AND b.status IN ('PENDING', 'APPROVED') AND b.held_until IS NULL
+      AND b.start_at > ?6 AND s.is_active AND s.email IS NOT NULL
     RETURNING id`,
   params: [id, staffAddress, userId, by, erased ? 1 : 0, now, requestId],
 });

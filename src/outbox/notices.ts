@@ -9,11 +9,11 @@ export type BookingFacts = {
   status: BookingStatus;
   /** Who declined or cancelled it, when a person did. Their words are the booking's own `reason`. */
   by?: "customer" | "staff";
-  /** The reason of a cancellation that no person requested. */
-  reason?: "car_sold" | "car_removed";
+  /** The reason of a cancellation that no person requested, or `account_closed`: that of the customer. */
+  reason?: "car_sold" | "car_removed" | "account_closed";
   /** The start before the booking was moved. */
   previousStartAt?: number;
-  /** To a salesperson: the drive was given to them, or to somebody else. */
+  /** To staff: the drive was given to the reader, or was taken from them. The batch that writes it knows. */
   handover?: "given" | "taken";
 };
 
@@ -53,13 +53,19 @@ export type Content =
   | { kind: "staff_user_deactivated"; facts: ClosingFacts };
 
 /**
- * A notification to a user, at their e-mail address if they have one, or at the given one; to an address without a user;
- * or to the salesperson of a booking as it is in the batch that writes the notification. When nobody drives along, or
- * they have no address, it goes to the booking's showroom, and last to `otherwise`.
+ * A notification to one of:
+ * - a user, at their e-mail address if they have one, or at the given one;
+ * - an address without a user;
+ * - the salesperson of a booking. When nobody drives along, or they have no address, it goes to the booking's showroom,
+ *   and last to `otherwise`. `before`: who it was; somebody else reads that the drive was given to them;
+ * - the user who was the salesperson of a booking (`formerOf`), unless they still are.
+ *
+ * Salespeople are those of the batch that writes the notification. Staff who have left get none.
  */
 export type Notice = Content & {
   to:
     | { userId: string; address?: string }
     | { address: string }
-    | { salespersonOf: string; otherwise?: string };
+    | { salespersonOf: string; otherwise: string; before?: string | null }
+    | { userId: string; formerOf: string };
 };

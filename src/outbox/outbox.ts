@@ -24,6 +24,10 @@ export const outgoing = (notices: readonly Notice[]): Outgoing[] =>
 
 const RECIPIENT = `coalesce(n.value ->> '$.to.address', u.email, s.email, n.value ->> '$.to.otherwise')`;
 
+/** Whether the salesperson is not the one of before the batch. */
+const IS_GIVEN = `json_type(n.value, '$.to.before') IS NOT NULL
+  AND b.salesperson_id IS NOT n.value ->> '$.to.before'`;
+
 /**
  * The statement that writes notices to the outbox in order. It skips users without an address. All notices are one JSON
  * parameter, because a sale may have more notices than a statement may have parameters.
@@ -34,12 +38,15 @@ export function outboxStatement(notices: readonly Outgoing[], now: number, reque
     sql: `INSERT INTO notifications
         (id, kind, recipient, user_id, booking_id, sale_id, facts, created_at, next_attempt_at, request_id)
       SELECT n.value ->> 'id', n.value ->> 'kind', ${RECIPIENT}, u.id,
-        n.value ->> 'bookingId', n.value ->> 'saleId', n.value -> 'facts', ?2, ?2, ?3
+        n.value ->> 'bookingId', n.value ->> 'saleId',
+        iif(${IS_GIVEN}, json_set(n.value -> 'facts', '$.handover', 'given'), n.value -> 'facts'), ?2, ?2, ?3
       FROM json_each(?1) n
         LEFT JOIN bookings b ON b.id = n.value ->> '$.to.salespersonOf'
         LEFT JOIN showrooms s ON s.id = b.showroom_id
         LEFT JOIN users u ON u.id = coalesce(n.value ->> '$.to.userId', b.salesperson_id)
-      WHERE ${RECIPIENT} IS NOT NULL
+          AND (n.value ->> 'kind' <> 'staff_booking' OR (u.is_active AND u.email IS NOT NULL))
+      WHERE ${RECIPIENT} IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM bookings f WHERE f.id = n.value ->> '$.to.formerOf' AND f.salesperson_id = u.id)
       ORDER BY n.key`,
     params: [JSON.stringify(notices), now, requestId ?? null],
   };

@@ -1,6 +1,7 @@
 /** Reminders of test drives. The cron writes them one day before the start. */
 import type { Database } from "../db/client.ts";
 import type { Statement } from "../db/statement.ts";
+import { newIdAt } from "./new-id.ts";
 
 /** How long before the start a reminder is written. */
 export const REMIND_BEFORE_MS = 24 * 60 * 60 * 1000;
@@ -12,7 +13,6 @@ const REMINDER_LIMIT = 500;
  * Writes the due reminders and returns their ids. A reminder is due for an approved booking that begins within a day,
  * unless it was confirmed or moved within that day: then the customer has just read the time. A unique index on booking
  * and start prevents a second reminder when two runs overlap. One statement reads and writes, so the facts are current.
- * The ids are version 7 UUIDs, made in SQL from the time and random digits.
  */
 export async function writeReminders(db: Database, now: number): Promise<string[]> {
   const [written] = await db.commit("system", "reminder.create", "-", [
@@ -23,7 +23,7 @@ export async function writeReminders(db: Database, now: number): Promise<string[
 
 const WRITE_REMINDERS = `
   WITH due AS (
-    SELECT b.*, u.email, lower(printf('%012x', ?1) || '7' || hex(randomblob(10))) AS digits
+    SELECT b.*, u.email
     FROM bookings b JOIN users u ON u.id = b.customer_id
     WHERE b.status = 'APPROVED' AND u.email IS NOT NULL
       AND b.start_at > ?1 AND b.start_at <= ?1 + ?2
@@ -36,9 +36,7 @@ const WRITE_REMINDERS = `
   )
   INSERT INTO notifications
     (id, kind, recipient, user_id, booking_id, facts, created_at, next_attempt_at)
-  SELECT substr(digits, 1, 8) || '-' || substr(digits, 9, 4) || '-' || substr(digits, 13, 4) || '-a' ||
-      substr(digits, 17, 3) || '-' || substr(digits, 20, 12),
-    'booking_reminder', email, customer_id, id,
+  SELECT ${newIdAt("?1")}, 'booking_reminder', email, customer_id, id,
     json_object('startAt', start_at, 'endAt', end_at, 'sequence', sequence, 'status', status), ?1, ?1
   FROM due WHERE true
   ON CONFLICT DO NOTHING

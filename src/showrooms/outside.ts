@@ -46,6 +46,7 @@ export function cancelOutside(outside: readonly Coming[], reason: string, by: st
     id: booking.id,
     sequence: booking.sequence,
     noticeId: uuidv7(),
+    staffNoticeId: uuidv7(),
   }));
   const params = [JSON.stringify(listed), now];
   const raiseEpochs: Statement = {

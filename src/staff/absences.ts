@@ -85,7 +85,7 @@ export async function createAbsence(
     const body = absenceBody(row);
     const location = absencePath(staffId, row.id);
     const schedules = showrooms.map((showroom) => scheduleOf(showroom, config.showroom));
-    const plan = reassign(drives, schedules, "stays", now, requestId);
+    const plan = reassign(drives, schedules, "stays", deps);
     const written = await commitAs(
       deps,
       claimed,

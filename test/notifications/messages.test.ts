@@ -68,6 +68,42 @@ describe("an e-mail", () => {
     expect(textOf("staff_booking-cancelled")).not.toContain("child seat");
   });
 
+  test("to staff says how to reach the customer, unless somebody else drives along now", () => {
+    for (const name of Object.keys(mails).filter((name) => name.startsWith("staff_booking"))) {
+      const isTaken = name === "staff_booking-taken";
+      for (const text of [mails[name]?.text, mails[name]?.html])
+        for (const detail of ["Anneliese", "+49 30 5550245", "anneliese@customer.example"])
+          expect([name, text?.includes(detail)]).toEqual([name, !isTaken]);
+    }
+    const [, sample] = sampleMessages().find(([name]) => name === "staff_booking") ?? [];
+    if (sample?.kind !== "staff_booking") throw new Error("no sample");
+    const contact = { ...sample.contact, phone: "", isVerified: false };
+    const { text } = writeMail({ ...sample, contact });
+    expect(text).toContain("E-mail: anneliese@customer.example (not confirmed)");
+    expect(text).not.toContain("Phone:");
+  });
+
+  test("to staff says what happened, and who drives along when it is not the reader", () => {
+    expect(textOf("staff_booking-given")).toContain("A test drive is yours now");
+    expect(textOf("staff_booking-taken")).toContain("Sam Sommer will drive along.");
+    expect(textOf("staff_booking-unassigned")).toContain("Nobody drives along yet: please assign somebody.");
+    expect(textOf("staff_booking-cancelled-by-staff")).toContain("A colleague cancelled it.");
+    expect(textOf("staff_booking-cancelled-by-staff")).toContain("The reason:\n> The car is in the workshop");
+    expect(textOf("staff_booking-cancelled-sold")).toContain("The car has been sold.");
+    expect(textOf("staff_booking-cancelled-closed")).toContain("The account of the customer was closed.");
+    expect(textOf("staff_booking-declined")).toContain("A colleague declined it.");
+  });
+
+  test("to a customer names who awaits them, as long as the drive takes place", () => {
+    for (const name of ["received", "approved", "rescheduled", "reminder"])
+      expect(textOf(`booking_${name}`)).toContain("Your contact: Sam Sommer");
+    for (const name of ["declined", "cancelled"])
+      expect(textOf(`booking_${name}`)).not.toContain("Sam Sommer");
+    const [, sample] = sampleMessages()[0] ?? [];
+    if (sample?.kind !== "booking_received") throw new Error("no sample");
+    expect(writeMail({ ...sample, salesperson: "" }).text).not.toContain("Your contact");
+  });
+
   test("about a moved test drive contains the old and the new time, and whether it is confirmed", () => {
     for (const name of ["booking_rescheduled", "booking_rescheduled-approved", "staff_booking-moved"]) {
       expect(textOf(name)).toContain("New time: Tuesday, 1 December 2026, 09:00 to 10:00");
@@ -103,6 +139,9 @@ const words = {
   notes: hostile,
   reason: hostile,
   contract: hostile,
+  salesperson: hostile,
+  customerPhone: hostile,
+  email: hostile,
 };
 
 describe.each(sampleMessages(words))("hostile text in every field of %s", (name, message) => {
@@ -122,6 +161,9 @@ describe.each(sampleMessages(words))("hostile text in every field of %s", (name,
       notes: "x\nx\nx\nx",
       reason: "x\nx\nx\nx",
       contract: "x",
+      salesperson: "x",
+      customerPhone: "x",
+      email: "x",
     };
     const plain = new Map(sampleMessages(harmless)).get(name);
     expect(tags(html)).toEqual(plain && tags(writeMail(plain).html));

@@ -13,6 +13,11 @@ export type Words = {
   notes: string;
   reason: string;
   contract: string;
+  /** The name of the salesperson. */
+  salesperson: string;
+  /** The customer's own. */
+  customerPhone: string;
+  email: string;
 };
 
 const PLAIN: Words = {
@@ -24,6 +29,9 @@ const PLAIN: Words = {
   notes: "We come with a child seat and a large dog.\n\nCould we also look at the estate next to it?",
   reason: "The car is in the workshop that day.\nAny day of the next week is fine.",
   contract: "EM-2026-00417",
+  salesperson: "Sam Sommer",
+  customerPhone: "+49 30 5550245",
+  email: "anneliese@customer.example",
 };
 
 const startAt = Date.parse("2026-12-01T08:00:00Z");
@@ -49,7 +57,17 @@ export function sampleMessages(words: Words = PLAIN): Array<[name: string, messa
     ...common,
     booking: { ...facts, ...more },
     reason,
+    salesperson: words.salesperson,
   });
+  const { customer: name, customerPhone: phone, email } = words;
+  const toStaff = (more: Partial<BookingFacts>, reason = "") => ({
+    kind: "staff_booking" as const,
+    ...about(more, reason),
+    notes: words.notes,
+    contact: { name, phone, email, isVerified: true },
+    isReader: true,
+  });
+  const toShowroom = { salesperson: null, isReader: false };
   const off = { status: "CANCELLED", sequence: 2 } as const;
   const token = "Zk3v0cXq1tY8r5uJ2mN7pB4sD6fG9hL-wE_aQxCiKoR";
   return [
@@ -80,16 +98,17 @@ export function sampleMessages(words: Words = PLAIN): Array<[name: string, messa
       { kind: "booking_rescheduled", ...about({ previousStartAt, sequence: 2, status: "APPROVED" }) },
     ],
     ["booking_reminder", { kind: "booking_reminder", ...about({ status: "APPROVED", sequence: 1 }) }],
-    ["staff_booking", { kind: "staff_booking", ...about({}), notes: words.notes }],
-    ["staff_booking-moved", { kind: "staff_booking", ...about({ previousStartAt, sequence: 1 }), notes: "" }],
-    [
-      "staff_booking-cancelled",
-      {
-        kind: "staff_booking",
-        ...about({ ...off, by: "customer" }, words.reason),
-        notes: words.notes,
-      },
-    ],
+    ["staff_booking", toStaff({})],
+    ["staff_booking-showroom", { ...toStaff({}), ...toShowroom }],
+    ["staff_booking-moved", { ...toStaff({ previousStartAt, sequence: 1 }), notes: "" }],
+    ["staff_booking-given", toStaff({ status: "APPROVED", sequence: 2, handover: "given" })],
+    ["staff_booking-taken", { ...toStaff({ sequence: 2, handover: "taken" }), isReader: false }],
+    ["staff_booking-unassigned", { ...toStaff({ sequence: 2, handover: "given" }), ...toShowroom }],
+    ["staff_booking-cancelled", toStaff({ ...off, by: "customer" }, words.reason)],
+    ["staff_booking-cancelled-by-staff", toStaff({ ...off, by: "staff" }, words.reason)],
+    ["staff_booking-cancelled-sold", toStaff({ ...off, reason: "car_sold" })],
+    ["staff_booking-cancelled-closed", toStaff({ ...off, reason: "account_closed" })],
+    ["staff_booking-declined", toStaff({ status: "DECLINED", sequence: 1, by: "staff" }, words.reason)],
     [
       "staff_user_deactivated",
       {
