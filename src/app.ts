@@ -19,12 +19,13 @@ import { nameRequest } from "./http/request-id.ts";
 import { createRouter } from "./http/router.ts";
 import { notificationRoutes } from "./notifications/routes.ts";
 import { opsRoutes } from "./ops/routes.ts";
+import { fairnessRoutes } from "./reports/fairness-routes.ts";
 import { saleRoutes } from "./sales/routes.ts";
 import { Busy } from "./shared/busy.ts";
 import { DependencyDown } from "./shared/dependency-down.ts";
 import { describeError, log } from "./shared/log.ts";
 import { showroomRoutes } from "./showrooms/routes.ts";
-import { staffRoutes } from "./staff/routes.ts";
+import { calendarRoutes, staffRoutes } from "./staff/routes.ts";
 import { ownDataRoutes, userRoutes } from "./users/routes.ts";
 
 /** Paths whose operations read a file as a stream. */
@@ -45,6 +46,7 @@ export function createApp() {
   app.get("/readyz", limitRequests, readiness);
   app.use("/api/*", allowCrossOrigin, limitRequests, checkBookmark, answerFromCache, limitBodies(STREAMED));
   app.use("/photos/*", checkBookmark);
+  app.use("/calendars/*", limitRequests);
 
   const routed = app
     .route("/api/auth", authRoutes)
@@ -57,9 +59,11 @@ export function createApp() {
     .route("/api/showrooms", showroomRoutes)
     .route("/api/sales", saleRoutes)
     .route("/api/staff", staffRoutes)
+    .route("/api/reports", fairnessRoutes)
     .route("/api/notifications", notificationRoutes)
     .route("/api/ops", opsRoutes)
-    .route("/photos", photoFileRoutes);
+    .route("/photos", photoFileRoutes)
+    .route("/calendars", calendarRoutes);
   app.route("/", documentRoutes(app));
 
   app.notFound((c) => {
@@ -80,13 +84,17 @@ export function createApp() {
       return answerProblem(c, new Problem("misconfigured", detail));
     }
     if (error instanceof Busy) {
-      log.warn("request.busy", { request: c.get("requestId"), path: c.req.path, error: error.message });
+      log.warn("request.busy", {
+        request: c.get("requestId"),
+        path: loggedPath(c.req.path),
+        error: error.message,
+      });
       return answerProblem(c, new Problem("busy"));
     }
     const isOutage = error instanceof DependencyDown;
     log.error(isOutage ? "request.dependency_down" : "request.failed", {
       request: c.get("requestId"),
-      path: c.req.path,
+      path: loggedPath(c.req.path),
       error: describeError(error),
     });
     return answerProblem(c, new Problem(isOutage ? "unavailable" : "internal_error"));
@@ -97,6 +105,9 @@ export function createApp() {
 
 /** The API's types for `hc` of hono/client, as in `client.api.cars[":id"].$get`. */
 export type Api = ReturnType<typeof createApp>;
+
+/** A path as the log may have it: the address of a calendar is a secret. */
+const loggedPath = (path: string): string => path.replace(/^\/calendars\/.*/, "/calendars/-");
 
 /** Maps an error that the framework raised before a handler ran. */
 function problemOf(error: HTTPException): Problem {

@@ -79,6 +79,11 @@ const ACCESS = {
   listAbsences: STAFF_ROLES,
   createAbsence: STAFF_ROLES,
   removeAbsence: STAFF_ROLES,
+  createCalendarFeed: STAFF_ROLES,
+  removeCalendarFeed: STAFF_ROLES,
+  getCalendarFeed: "public",
+
+  getFairness: ADMIN,
 
   listNotifications: ADMIN,
   replayNotification: ADMIN,

@@ -157,6 +157,19 @@ export const refreshTokens = sqliteTable(
   (t) => [index("refresh_tokens_session").on(t.sessionId), index("refresh_tokens_expiry").on(t.expiresAt)],
 );
 
+/** Secret calendar feeds of staff: the address holds a token, of which only the hash is stored. One each. */
+export const calendarFeeds = sqliteTable(
+  "calendar_feeds",
+  {
+    userId: text("user_id")
+      .primaryKey()
+      .references(() => users.id),
+    tokenHash: text("token_hash").notNull(),
+    createdAt: integer("created_at").notNull(),
+  },
+  (t) => [uniqueIndex("calendar_feeds_token").on(t.tokenHash)],
+);
+
 /** Single-use password reset tokens, stored as hashes. */
 export const passwordResets = sqliteTable(
   "password_resets",

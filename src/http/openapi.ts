@@ -11,6 +11,7 @@ const TAGS = {
   Showrooms: "Where cars stand, and when test drives may begin",
   Sales: "Sales of cars, and voiding them",
   Staff: "Staff members and their metrics",
+  Reports: "What the dealership has done, in numbers",
   Notifications: "E-mail notifications and their delivery status",
   Operations: "The state of the deployment, for its operator",
 };

@@ -4,9 +4,10 @@ import { issueResetToken, PASSWORD_RESET_MS } from "../auth/password-resets.ts";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
 import type { AddressFacts, BookingFacts, ClosingFacts, Content, SaleFacts } from "../outbox/notices.ts";
+import { geoOf } from "../showrooms/address.ts";
 import { calendarFile } from "./calendar-file.ts";
 import type { Row } from "./delivery-store.ts";
-import { type Contact, type Message, writeMail } from "./messages.ts";
+import { type Contact, type Message, mentionOf, writeMail } from "./messages.ts";
 import { oneLine } from "./text.ts";
 
 /** A message that must never be sent. */
@@ -60,7 +61,7 @@ export async function compose(
                   car: message.car.name,
                   carUrl: message.car.url,
                   organizer: sender,
-                  place: placeOf(message.showroom, row),
+                  place: { ...message.showroom, ...geoOf(row) },
                   attendee: { name: message.customer, email: row.recipient },
                 }),
               ),
@@ -74,12 +75,6 @@ export async function compose(
 /** Where replies go, if not to the sales team: the person who drives along answers the customer. */
 const replyAddress = (message: Message): string =>
   message.kind === "staff_booking" && message.booking.handover !== "taken" ? message.contact.email : "";
-
-const placeOf = ({ name, address }: Message["showroom"], { latitude, longitude }: Row) => ({
-  name,
-  address,
-  ...(latitude === null || longitude === null ? {} : { geo: { lat: latitude, lon: longitude } }),
-});
 
 async function messageOf(row: Row, config: Config, db: Database, now: number): Promise<Message> {
   const { kind } = row;
@@ -111,10 +106,7 @@ async function messageOf(row: Row, config: Config, db: Database, now: number): P
   if (kind === "staff_user_deactivated")
     return { ...common, kind, user: row.username ?? "", closing: factsOf(row, kind) };
   if (!row.carId) throw new Undeliverable("the notification's booking or sale does not exist");
-  const car = {
-    name: `${row.year} ${row.make} ${row.model}`,
-    url: `${config.publicUrl}/api/cars/${row.carId}/`,
-  };
+  const car = mentionOf({ ...row, carId: row.carId }, config.publicUrl);
   if (kind === "sale_confirmed") return { ...common, kind, car, sale: factsOf(row, kind) };
   const booking = factsOf(row, kind);
   const reason = row.reason ?? "";

@@ -7,6 +7,7 @@ import type { BookingKind } from "../outbox/notices.ts";
 import { anEarlierOneWaits, isOfSameReader } from "../outbox/outbox.ts";
 import type { BookingStatus } from "../shared/enums.ts";
 import { describeError, log } from "../shared/log.ts";
+import { addressOfShowroom } from "../showrooms/address.ts";
 import {
   ALL_READERS,
   countForAddress,
@@ -83,10 +84,6 @@ const isReaderActive = sql`(
 /** The full name of who drives along now; may be empty. Null when nobody does. */
 const salespersonName = sql`(
   SELECT trim(seller.first_name || ' ' || seller.last_name) FROM users seller WHERE seller.id = ${bookings.salespersonId})`;
-
-/** The address of a showroom in one line, without the parts that it does not have. */
-const addressOfShowroom = sql`concat_ws(', ', nullif(${showrooms.address}, ''),
-  nullif(trim(${showrooms.postalCode} || ' ' || ${showrooms.city}), ''), nullif(${showrooms.country}, ''))`;
 
 const notificationWithSubject = compile(
   build

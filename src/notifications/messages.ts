@@ -8,6 +8,15 @@ import { type Content, type Email, renderEmail } from "./layout.ts";
 /** A car in a message: year, make and model, and the URL of its page. */
 type CarMention = { name: string; url: string };
 
+/** The mention of a car. `publicUrl` begins its link. */
+export const mentionOf = (
+  car: { carId: string; make: string | null; model: string | null; year: number | null },
+  publicUrl: string,
+): CarMention => ({
+  name: `${car.year} ${car.make} ${car.model}`,
+  url: `${publicUrl}/api/cars/${car.carId}/`,
+});
+
 type BookingKind = Extract<NotificationKind, `booking_${string}`>;
 
 /** The showroom that a message is about. `address` and `phone` may be empty. */

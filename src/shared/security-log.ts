@@ -23,6 +23,9 @@ export const SECURITY_EVENTS = {
   user_deactivated: "warn",
   user_reactivated: "warn",
   user_erased: "warn",
+  /** The secret address of a calendar was made, or replaced. */
+  calendar_feed_created: "info",
+  calendar_feed_removed: "info",
   access_denied: "warn",
   rate_limited: "warn",
 } as const satisfies Record<string, keyof typeof log>;

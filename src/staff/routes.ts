@@ -10,10 +10,13 @@ import { depsOf } from "../http/request-deps.ts";
 import { createRouter, jsonAnswer, jsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
 import { absencePath, createAbsence, listAbsences, removeAbsence } from "./absences.ts";
+import { createCalendarFeed, readCalendarFeed, removeCalendarFeed } from "./calendar.ts";
 import {
   absenceParams,
   absenceSchema,
   absencesQuery,
+  calendarFeedSchema,
+  feedParam,
   metricsQuery,
   metricsSchema,
   newAbsence,
@@ -208,4 +211,63 @@ export const staffRoutes = createRouter()
       unwrap(await removeAbsence(depsOf(c), claimedCaller(c), id, absence_id));
       return c.body(null, 204);
     },
+  )
+  .openapi(
+    operation("createCalendarFeed", ["not_found"], {
+      method: "post",
+      path: "/{id}/calendar",
+      tags,
+      summary: "Make or renew the calendar feed of a staff member",
+      description:
+        "A calendar program that follows the address shows the test drives of this person. An address from before ends at once. SALES makes only their own.",
+      request: { params: idParam },
+      responses: { 201: jsonAnswer("The secret address", calendarFeedSchema) },
+    }),
+    async (c) => {
+      const { id } = c.req.valid("param");
+      return c.json(unwrap(await createCalendarFeed(depsOf(c), claimedCaller(c), id)), 201);
+    },
+  )
+  .openapi(
+    operation("removeCalendarFeed", ["not_found"], {
+      method: "delete",
+      path: "/{id}/calendar",
+      tags,
+      summary: "Switch off the calendar feed of a staff member",
+      description: "SALES switches off only their own.",
+      request: { params: idParam },
+      responses: { 204: { description: "No address shows this person's test drives" } },
+    }),
+    async (c) => {
+      const { id } = c.req.valid("param");
+      unwrap(await removeCalendarFeed(depsOf(c), claimedCaller(c), id));
+      return c.body(null, 204);
+    },
   );
+
+/** The routes under /calendars. */
+export const calendarRoutes = createRouter().openapi(
+  operation("getCalendarFeed", ["not_found"], {
+    method: "get",
+    path: "/{file}",
+    tags,
+    summary: "Get a calendar feed",
+    description:
+      "The test drives of the member of staff to whom the secret address belongs, from a week ago on. Those that do not take place, or that somebody else makes, are left out.",
+    request: { params: feedParam },
+    responses: {
+      200: {
+        description: "The calendar (RFC 5545)",
+        content: { "text/calendar": { schema: { type: "string" } } },
+      },
+    },
+  }),
+  async (c) => {
+    const token = c.req.valid("param").file.slice(0, -".ics".length);
+    const calendar = unwrap(await readCalendarFeed(depsOf(c), token));
+    return c.body(calendar, 200, {
+      "Content-Type": "text/calendar; charset=utf-8",
+      "Cache-Control": "private, no-store",
+    });
+  },
+);

@@ -165,5 +165,19 @@ export const absenceSchema = z
 /** Query of `GET /{id}/absences/`. */
 export const absencesQuery = closed(pageQuery);
 
+/** A calendar feed that was made. */
+export const calendarFeedSchema = z
+  .object({
+    url: z.string().openapi({
+      description: "The secret address, for calendar programs. It is shown this once.",
+      example: "https://dealership.example/calendars/Zk3v0cXq1tY8r5uJ2mN7pB4sD6fG9hL-wE_aQxCiKoR.ics",
+    }),
+    created_at: instant,
+  })
+  .openapi("CalendarFeed");
+
+/** The name of a feed's file in its path: the token. */
+export const feedParam = z.object({ file: z.string().regex(/^[\w-]{43}\.ics$/) });
+
 /** The ids in the path of an absence. */
 export const absenceParams = z.object({ id, absence_id: id });

@@ -1,6 +1,7 @@
 /** Who may do what, as data: every operation, each kind of caller, and what they are answered. */
 import { signAccessToken } from "../../src/auth/tokens.ts";
 import { FIRST_SHOWROOM } from "../../src/db/schema.ts";
+import { sha256 } from "../../src/shared/digest.ts";
 import { ROLES, type Role } from "../../src/shared/enums.ts";
 import { PASSWORD, SECRET, type Server } from "../../tools/server/server.ts";
 import { png } from "../support/images.ts";
@@ -32,6 +33,7 @@ interface Things {
   sale(): Promise<string>;
   specialHours(): Promise<string>;
   absence(): Promise<string>;
+  calendarFeed(): Promise<string>;
   failedNotification(): Promise<string>;
   customer(): string;
   slot(): Promise<string>;
@@ -277,6 +279,28 @@ export const MATRIX: Record<string, Row> = {
     "401 403 403 204 404 204 401 401 401",
   ],
 
+  createCalendarFeed: [
+    (t) => ({ path: `/api/staff/${t.profile("SALES")}/calendar/` }),
+    "401 403 403 201 404 201 401 401 401",
+  ],
+  removeCalendarFeed: [
+    async (t) => {
+      await t.calendarFeed();
+      return { path: `/api/staff/${t.profile("SALES")}/calendar/` };
+    },
+    "401 403 403 204 404 204 401 401 401",
+  ],
+  // By its secret alone.
+  getCalendarFeed: [
+    async (t) => ({ path: `/calendars/${await t.calendarFeed()}.ics` }),
+    "200 200 200 200 200 200 200 200 200",
+  ],
+
+  getFairness: [
+    () => ({ path: `/api/reports/fairness/?showroom=${FIRST_SHOWROOM}` }),
+    "401 403 403 403 403 200 401 401 401",
+  ],
+
   exportMe: [() => ({ path: "/api/auth/me/export/" }), "401 200 200 200 200 200 401 401 401"],
   getUser: [(t) => ({ path: `/api/users/${t.customer()}/` }), "401 403 403 403 403 200 401 401 401"],
   updateUser: [
@@ -322,6 +346,7 @@ const WATCHED = [
   "SELECT * FROM special_hours ORDER BY id",
   "SELECT * FROM shifts ORDER BY showroom_id, user_id, weekday, from_time",
   "SELECT * FROM absences ORDER BY id",
+  "SELECT * FROM calendar_feeds ORDER BY user_id",
   "SELECT * FROM sales ORDER BY id",
   "SELECT * FROM commissions ORDER BY id",
   "SELECT * FROM idempotency_keys ORDER BY id",
@@ -479,6 +504,17 @@ export async function stageMatrix(server: Server) {
         .bind(id, FIRST_SHOWROOM)
         .run();
       return id;
+    },
+    async calendarFeed() {
+      const token = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
+      await server.db
+        .prepare(
+          `INSERT OR REPLACE INTO calendar_feeds (user_id, token_hash, created_at)
+           SELECT user_id, ?, 0 FROM staff_profiles WHERE id = ?`,
+        )
+        .bind(await sha256(token), this.profile("SALES"))
+        .run();
+      return token;
     },
     async absence() {
       const id = crypto.randomUUID();

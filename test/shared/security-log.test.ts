@@ -173,6 +173,18 @@ describe("an administrator", () => {
     );
   });
 
+  test("who makes a calendar feed and switches it off is written, without its address", async () => {
+    const [admin, sam] = [await person("ADMIN"), await person("SALES")];
+    const path = `/api/staff/${sam.id}/calendar/`;
+    const { body } = await send("POST", path, { token: sam.token });
+    secrets.push(body.url.slice(-47, -4));
+    await send("DELETE", path, { token: admin.token });
+    expectEvents(
+      ["calendar_feed_created", { user: sam.id, by: sam.id }],
+      ["calendar_feed_removed", { user: sam.id, by: admin.id }],
+    );
+  });
+
   test("who deactivates and reactivates a customer is written", async () => {
     const [admin, { id }] = [await person("ADMIN"), await customer()];
     for (const is_active of [false, true])
