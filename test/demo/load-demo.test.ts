@@ -1,9 +1,9 @@
 import { env } from "cloudflare:workers";
-import { and, count, eq, gt, lt, ne } from "drizzle-orm";
+import { and, count, eq, gt, inArray, lt, ne } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
-import { bookings, cars, commissions, sales, users } from "../../src/db/schema.ts";
+import { bookings, cars, commissions, driveShares, sales, users } from "../../src/db/schema.ts";
 import { overlaps } from "../../src/shared/showroom-time.ts";
-import { isWithinHours } from "../../src/showrooms/schedule.ts";
+import { inShift, isWithinHours } from "../../src/showrooms/schedule.ts";
 import { demoCars, demoPeople } from "../../tools/demo/demo-data.ts";
 import { demoBookings, standing } from "../../tools/demo/demo-history.ts";
 import { loadDemo, schedulesIn } from "../../tools/demo/load-demo.ts";
@@ -32,6 +32,20 @@ describe("the demo data", () => {
     expect(await countOf(db.select({ n }).from(commissions))).toBe(30);
   });
 
+  test("has a salesperson in each coming drive of the showroom that assigns, and a share of its drives for both", async () => {
+    const coming = and(gt(bookings.startAt, Date.now()), inArray(bookings.status, ["PENDING", "APPROVED"]));
+    const drives = await db.select().from(bookings).where(coming);
+    const [hand, automatic] = await schedulesIn(env.DB, DEFAULTS, Date.now());
+    expect([hand?.policy.assignment, automatic?.policy.assignment]).toEqual(["NONE", "AUTOMATIC"]);
+    const assigned = drives.filter(({ showroomId }) => showroomId === automatic?.showroomId);
+    expect(assigned.length).toBeGreaterThan(5);
+    for (const { startAt, salespersonId } of assigned)
+      expect(automatic && inShift(automatic, startAt)).toContain(salespersonId);
+    // One works twice as long as the other.
+    const shares = await db.select().from(driveShares).orderBy(driveShares.share);
+    expect(shares.map(({ share }) => share)).toEqual([159_000, 309_000]);
+  });
+
   test("leaves each customer room for more bookings", async () => {
     const coming = db
       .select({ n: count().as("n") })
@@ -42,7 +56,7 @@ describe("the demo data", () => {
     expect(Math.max(...(await coming).map(({ n }) => n))).toBeLessThanOrEqual(2);
   });
 
-  test("puts no car and no customer into two drives at once, and each into the hours, on whatever day it is made", async () => {
+  test("puts no car, no customer and no salesperson into two drives at once, and each into the hours, on whatever day it is made", async () => {
     const schedules = await schedulesIn(env.DB, DEFAULTS, Date.now());
     const stock = standing(demoCars(60, 0), schedules[1]?.showroomId ?? "");
     const { people, profiles } = await demoPeople(0);
@@ -54,7 +68,11 @@ describe("the demo data", () => {
         const schedule = schedules.find(({ showroomId }) => showroomId === drive.showroomId);
         expect(schedule && isWithinHours(schedule, drive)).toBe(true);
         for (const other of drives.slice(at + 1))
-          if (other.carId === drive.carId || other.customerId === drive.customerId)
+          if (
+            other.carId === drive.carId ||
+            other.customerId === drive.customerId ||
+            (drive.salespersonId && other.salespersonId === drive.salespersonId)
+          )
             expect(overlaps(drive, other)).toBe(false);
       }
     }

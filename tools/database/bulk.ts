@@ -5,7 +5,10 @@ import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 /** Rows per statement: far below the two megabytes that D1 takes as one parameter. */
 const AT_ONCE = 500;
 
-/** The statements that insert those rows of a table that it does not have. All rows have the same members; the others are left to the database. */
+/**
+ * The statements that insert those rows of a table that it does not have, if it has ids. All rows have the same members;
+ * the others are left to the database.
+ */
 export function insertsOf<Table extends SQLiteTable>(
   d1: D1Database,
   table: Table,
@@ -16,7 +19,7 @@ export function insertsOf<Table extends SQLiteTable>(
   const insert = d1.prepare(
     `INSERT INTO ${getTableName(table)} (${columns.join(", ")})
      SELECT ${members.map((member) => `value ->> '${member}'`).join(", ")} FROM json_each(?) WHERE TRUE
-     ON CONFLICT (id) DO NOTHING`,
+     ${members.includes("id") ? "ON CONFLICT (id) DO NOTHING" : ""}`,
   );
   const parts = Array.from({ length: Math.ceil(rows.length / AT_ONCE) }, (_, part) =>
     rows.slice(part * AT_ONCE, (part + 1) * AT_ONCE),

@@ -5,8 +5,10 @@ import {
   type bookings,
   type cars,
   type commissions,
+  type driveShares,
   FIRST_SHOWROOM,
   type sales,
+  type shifts,
   type showrooms,
   type staffProfiles,
   type users,
@@ -15,14 +17,14 @@ import { commissionOn } from "../../src/sales/commission.ts";
 import type { BookingStatus } from "../../src/shared/enums.ts";
 import type { OpeningWindow } from "../../src/shared/opening-hours.ts";
 import { addDays, DAY_MS, localDate, overlaps, type TimeSpan } from "../../src/shared/showroom-time.ts";
-import { footprintOf, type Schedule, slotsOn } from "../../src/showrooms/schedule.ts";
+import { footprintOf, inShift, type Schedule, slotsOn } from "../../src/showrooms/schedule.ts";
 
 type Insert<Table extends { $inferInsert: unknown }> = Table["$inferInsert"];
 type Showroom = Insert<typeof showrooms>;
 
 /**
  * What the first showroom, which every database has, is given; and a second one in another time zone, with a midday
- * break, shorter drives, buffers between them and a closed Sunday.
+ * break, shorter drives, buffers between them and a closed Sunday, which assigns salespeople.
  */
 export function demoShowrooms(now: number): { first: Partial<Showroom>; second: Showroom } {
   const weekday: OpeningWindow[] = [
@@ -70,6 +72,7 @@ export function demoShowrooms(now: number): { first: Partial<Showroom>; second: 
       bufferAfterMinutes: 10,
       leadMinutes: 120,
       horizonDays: 60,
+      assignment: "AUTOMATIC",
       createdAt: now,
       updatedAt: now,
     },
@@ -79,6 +82,36 @@ export function demoShowrooms(now: number): { first: Partial<Showroom>; second: 
 /** Cars of the demo showrooms: each third one stands in the second. */
 export const standing = (stock: readonly Insert<typeof cars>[], second: string): Insert<typeof cars>[] =>
   stock.map((car, index) => ({ ...car, showroomId: index % 3 === 2 ? second : FIRST_SHOWROOM }));
+
+/**
+ * The shifts of the two salespeople in the showroom that assigns, and their parts of its drives: one works all day, the
+ * other one in the afternoon and on Saturday. The first showroom assigns by hand.
+ */
+export function demoShifts(people: readonly Insert<typeof users>[], showroomId: string) {
+  const [sam, sue] = people.filter(({ role }) => role === "SALES");
+  if (!sam || !sue) throw new Error("the demo has two salespeople");
+  const weekdays = ["mon", "tue", "wed", "thu", "fri"] as const;
+  const rows: Insert<typeof shifts>[] = [
+    ...weekdays.map((weekday) => ({ userId: sam.id, weekday, fromTime: "09:00", toTime: "18:30" })),
+    { userId: sam.id, weekday: "sat" as const, fromTime: "10:00", toTime: "14:00" },
+    ...weekdays.map((weekday) => ({ userId: sue.id, weekday, fromTime: "14:00", toTime: "18:30" })),
+    { userId: sue.id, weekday: "sat" as const, fromTime: "10:00", toTime: "14:00" },
+  ].map((shift) => ({ ...shift, showroomId }));
+  // Minutes of a week, with equal weights.
+  const shares: Insert<typeof driveShares>[] = [
+    { showroomId, userId: sam.id, share: 100 * (5 * 570 + 240) },
+    { showroomId, userId: sue.id, share: 100 * (5 * 270 + 240) },
+  ];
+  return { shifts: rows, shares };
+}
+
+/** A schedule with its shifts in it, as it is once they are stored. */
+export const withShifts = (schedule: Schedule, rows: readonly Insert<typeof shifts>[]): Schedule => ({
+  ...schedule,
+  shifts: rows
+    .filter(({ showroomId }) => showroomId === schedule.showroomId)
+    .map(({ userId, weekday, fromTime, toTime }) => ({ userId, weekday, window: [fromTime, toTime] })),
+});
 
 /** What past and coming drives and sales are made of. */
 export type DemoWorld = {
@@ -101,8 +134,9 @@ const HOUR_MS = 60 * 60 * 1000;
 const [PAST_DAYS, COMING_DAYS] = [28, 9];
 
 /**
- * Drives of the past and the coming days in every showroom, no car and no customer in two at once. Those of today and
- * yesterday that have begun are mostly APPROVED: they wait to be completed.
+ * Drives of the past and the coming days in every showroom, nobody and no car in two at once. Those of today and yesterday
+ * that have begun are mostly APPROVED: they wait to be completed. Where the showroom assigns, each has a salesperson in
+ * shift.
  */
 export function demoBookings({ stock, people, schedules, now }: DemoWorld): Insert<typeof bookings>[] {
   faker.seed(2027);
@@ -136,8 +170,16 @@ function newCalendar(people: DemoWorld["people"]) {
           (slot.startAt < now || (taken.get(id) ?? []).filter(({ endAt }) => endAt > now).length < 2),
       );
       if (free.length === 0 || !isFree(car.id, footprint)) return [];
+      const assigns = schedule.policy.assignment === "AUTOMATIC";
+      const working = inShift(schedule, slot.startAt).filter((id) => isFree(id, footprint));
+      if (assigns && working.length === 0) return [];
+      const seller = assigns ? faker.helpers.arrayElement(working) : null;
       const customer = faker.helpers.arrayElement(free);
-      for (const [id, span] of [[customer.id, slot] as const, [car.id, footprint] as const])
+      for (const [id, span] of [
+        [customer.id, slot] as const,
+        [car.id, footprint] as const,
+        ...(seller ? [[seller, footprint] as const] : []),
+      ])
         taken.set(id, [...(taken.get(id) ?? []), span]);
       const createdAt = Math.min(now, slot.startAt) - faker.number.int({ min: 1, max: 140 }) * HOUR_MS;
       const status = statusOf(slot, now);
@@ -151,6 +193,8 @@ function newCalendar(people: DemoWorld["people"]) {
           notes: faker.datatype.boolean(0.2) ? faker.helpers.arrayElement(NOTES) : "",
           reason: status === "DECLINED" ? "The car is in the workshop that day." : "",
           handledBy: status === "PENDING" ? null : faker.helpers.arrayElement(sellers).id,
+          salespersonId: seller,
+          assignedBy: seller ? "AUTO" : null,
           showroomId: schedule.showroomId,
           localDate: localDate(slot.startAt, schedule.timeZone),
           footprintStartAt: footprint.startAt,

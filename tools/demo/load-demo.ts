@@ -7,8 +7,10 @@ import {
   carPhotos,
   cars,
   commissions,
+  driveShares,
   FIRST_SHOWROOM,
   sales,
+  shifts,
   showrooms,
   staffProfiles,
   users,
@@ -22,7 +24,15 @@ import {
 } from "../../src/showrooms/store.ts";
 import { insertsOf } from "../database/bulk.ts";
 import { demoCars, demoPeople, demoPhotos } from "./demo-data.ts";
-import { demoBookings, demoSales, demoShowrooms, demoSoldCars, standing } from "./demo-history.ts";
+import {
+  demoBookings,
+  demoSales,
+  demoShifts,
+  demoShowrooms,
+  demoSoldCars,
+  standing,
+  withShifts,
+} from "./demo-history.ts";
 
 /** How many cars the demo showrooms have in stock, and how many they have sold. */
 const [IN_STOCK, SOLD] = [360, 30];
@@ -64,7 +74,9 @@ export async function loadDemo(
   // The showrooms first, so that their schedules are read as the Worker reads them.
   await db.update(showrooms).set(first).where(eq(showrooms.id, FIRST_SHOWROOM));
   await db.insert(showrooms).values(second).onConflictDoNothing();
-  const schedules = await schedulesIn(d1, defaults, now);
+  const work = demoShifts(people, second.id ?? "");
+  const stored = await schedulesIn(d1, defaults, now);
+  const schedules = stored.map((schedule) => withShifts(schedule, work.shifts));
   const world = { stock, sold, people, profiles, schedules, now };
   const drives = demoBookings(world);
   const sale = demoSales(world);
@@ -73,6 +85,8 @@ export async function loadDemo(
   await d1.batch([
     ...insertsOf(d1, users, people),
     ...insertsOf(d1, staffProfiles, profiles),
+    ...insertsOf(d1, shifts, work.shifts),
+    ...insertsOf(d1, driveShares, work.shares),
     ...insertsOf(d1, cars, [...stock, ...sold]),
     ...insertsOf(d1, carPhotos, photoRows),
     ...insertsOf(d1, bookings, sale.drives),
