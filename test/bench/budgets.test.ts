@@ -494,6 +494,23 @@ const BUDGETS: Budget[] = [
     },
   },
   {
+    name: "a calendar feed with 20 drives",
+    most: [1, 130, 0, 0],
+    async request() {
+      const sam = await person("SALES");
+      for (let n = 0; n < 20; n += 1)
+        await booking({
+          carId: await car(),
+          customerId: (await person()).id,
+          startAt: slot(3 + n),
+          salespersonId: sam.id,
+          assignedBy: "STAFF",
+        });
+      const feed = await call("POST", `/api/staff/${sam.id}/calendar/`, { token: sam.token });
+      return ["GET", (await feed.json<{ url: string }>()).url];
+    },
+  },
+  {
     name: "the sales of a salesperson",
     most: [1, 3, 0, 0],
     request: async () => asSeller("GET", "/api/sales/"),
@@ -522,7 +539,7 @@ const BUDGETS: Budget[] = [
   },
   {
     name: "a deactivation of a user",
-    most: [1, 21, 7, 0],
+    most: [1, 23, 7, 0],
     async request() {
       const { token } = await person("ADMIN");
       return ["PATCH", `/api/users/${(await person()).id}/`, { token, json: { is_active: false } }];
