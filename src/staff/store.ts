@@ -124,6 +124,13 @@ export function metricsQueries(id: string, { from, to }: Span) {
     .select({ id: staffProfiles.userId })
     .from(staffProfiles)
     .where(or(eq(staffProfiles.id, id), eq(staffProfiles.userId, id)));
+  const completed = (by: SQL | undefined) =>
+    queryOf(
+      build
+        .select(counted)
+        .from(bookings)
+        .where(and(by, eq(bookings.status, sql`'COMPLETED'`), within(bookings.startAt))),
+    );
   return [
     queryOf(
       build
@@ -149,22 +156,9 @@ export function metricsQueries(id: string, { from, to }: Span) {
         // The entries of void sales add up to nothing.
         .having(sql`sum(${commissions.amountCents}) <> 0`),
     ),
-    queryOf(
-      build
-        .select(counted)
-        .from(bookings)
-        .where(
-          and(
-            // Who drove along; without a salesperson, who completed it.
-            or(
-              eq(bookings.salespersonId, userId),
-              and(isNull(bookings.salespersonId), eq(bookings.handledBy, userId)),
-            ),
-            eq(bookings.status, "COMPLETED"),
-            within(bookings.startAt),
-          ),
-        ),
-    ),
+    // Two counts, because one of both would go through the drives of everybody.
+    completed(eq(bookings.salespersonId, userId)),
+    completed(and(isNull(bookings.salespersonId), eq(bookings.handledBy, userId))),
   ] as const;
 }
 
@@ -173,7 +167,7 @@ export function metricsQueries(id: string, { from, to }: Span) {
  * @param ownCurrency the currency of `total_revenue` and `total_commission`
  */
 export function metricsBody(
-  [sold, earned, [driven]]: RowsOf<ReturnType<typeof metricsQueries>>,
+  [sold, earned, [driven], [handled]]: RowsOf<ReturnType<typeof metricsQueries>>,
   ownCurrency: string,
 ): z.infer<typeof metricsSchema> {
   const totalOf = (currency: string) => {
@@ -193,6 +187,7 @@ export function metricsBody(
     total_revenue: own.revenue,
     total_commission: own.commission,
     totals: [...currencies].sort().map(totalOf),
-    test_drives_completed: driven?.count ?? 0,
+    // Who drove along counts; without a salesperson, who completed it.
+    test_drives_completed: (driven?.count ?? 0) + (handled?.count ?? 0),
   };
 }
