@@ -52,7 +52,7 @@ const ACCESS = {
   createSpecialHours: ADMIN,
   removeSpecialHours: ADMIN,
 
-  createBooking: CUSTOMER,
+  createBooking: SIGNED_IN,
   listBookings: STAFF_ROLES,
   listMyBookings: CUSTOMER,
   getBooking: SIGNED_IN,

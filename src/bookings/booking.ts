@@ -2,6 +2,7 @@
 import {
   ACTIVE_BOOKING_STATUSES,
   type AssignedBy,
+  type BookingSource,
   type BookingStatus,
   type CarStatus,
   type ShownBookingStatus,
@@ -34,6 +35,8 @@ export type Booking = TimeSpan & {
   heldUntil: number | null;
   /** The user id of the salesperson who drives along. */
   salespersonId: string | null;
+  /** How it came about. */
+  source: BookingSource;
   /** Who chose the salesperson; null when there is none. */
   assignedBy: AssignedBy | null;
 };

@@ -10,6 +10,7 @@ import { answerRead } from "../http/public-cache.ts";
 import { depsOf } from "../http/request-deps.ts";
 import { createRouter, jsonAnswer, jsonBody, optionalJsonBody } from "../http/router.ts";
 import { idParam } from "../http/validation.ts";
+import { isStaff } from "../shared/callers.ts";
 import type { BookingStatus } from "../shared/enums.ts";
 import type { Booking } from "./booking.ts";
 import {
@@ -28,6 +29,7 @@ import {
 } from "./schemas.ts";
 import {
   assignBooking,
+  bookForCustomer,
   createBooking,
   getBooking,
   listAvailableSlots,
@@ -74,6 +76,8 @@ export const bookingRoutes = createRouter()
         path: "/",
         tags,
         summary: "Book a test drive",
+        description:
+          "A customer requests one for themselves, which waits for approval. Staff book for a `customer` who rang up or walked in: it is approved at once, and may be within the lead time.",
         request: { body: jsonBody(newBooking) },
         responses: { 201: jsonAnswer("The booking, which waits for approval", bookingSchema, "Location") },
       },
@@ -82,8 +86,14 @@ export const bookingRoutes = createRouter()
       const body = c.req.valid("json");
       const caller = claimedCaller(c);
       return once(c, caller.id, body, async (key) => {
-        const input = { carId: body.car, startAt: body.start_at, notes: body.notes ?? "" };
-        const booking = unwrap(await createBooking(depsOf(c), caller, input, key));
+        const { car: carId, start_at: startAt, notes = "", customer, salesperson } = body;
+        const input = { carId, startAt, notes };
+        const deps = depsOf(c);
+        const booking = unwrap(
+          isStaff(caller)
+            ? await bookForCustomer(deps, caller, { ...input, customer, salesperson }, key)
+            : await createBooking(deps, caller, { ...input, customer, salesperson }, key),
+        );
         return c.json(bodyOf(c, booking), 201, { Location: bookingPath(booking.id) });
       });
     },

@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { FIRST_SHOWROOM } from "../db/schema.ts";
 import { pageQuery } from "../http/pagination.ts";
 import { closed, day, fromBeforeTo, id, instant, prose, rule } from "../http/validation.ts";
-import { ASSIGNED_BY, SHOWN_BOOKING_STATUSES } from "../shared/enums.ts";
+import { ASSIGNED_BY, BOOKING_SOURCES, SHOWN_BOOKING_STATUSES } from "../shared/enums.ts";
 import { daysBetween, formatInstant, formatSpan } from "../shared/showroom-time.ts";
 import { type Booking, shownStatus } from "./booking.ts";
 import type { Slot } from "./slots.ts";
@@ -25,6 +25,9 @@ export const bookingSchema = z
     assigned_by: z.enum(ASSIGNED_BY).nullable().openapi({
       description: "Who chose the salesperson: the showroom's fair order (AUTO), or a member of staff",
     }),
+    source: z.enum(BOOKING_SOURCES).openapi({
+      description: "Requested by the customer, or made by staff for somebody who rang up or walked in",
+    }),
     notes: z.string(),
     reason: z.string().openapi({
       description: "Why it was declined or cancelled, in the words of the person who did it; may be empty",
@@ -45,6 +48,7 @@ export const bookingBody = (booking: Booking, now: number): z.infer<typeof booki
   held_until: booking.heldUntil ? formatInstant(booking.heldUntil) : null,
   salesperson: booking.salespersonId ?? null,
   assigned_by: booking.assignedBy ?? null,
+  source: booking.source ?? "ONLINE",
   notes: booking.notes,
   // During a deploy, a coordinator of an earlier version sends bookings without some members.
   reason: booking.reason ?? "",
@@ -65,6 +69,13 @@ export const newBooking = closed({
   car: id,
   start_at: start,
   notes: prose(2000).optional(),
+  customer: id.optional().openapi({
+    description: "For staff, and needed by them: the customer who rang up or walked in",
+  }),
+  salesperson: id.optional().openapi({
+    description:
+      "For staff: the id of the user or profile of who drives along. Otherwise the showroom's policy decides.",
+  }),
 }).openapi("NewBooking");
 
 /** Body of `PATCH {id}/reschedule/`. */

@@ -1,5 +1,6 @@
 /** The use cases of test drives. */
 import { salespersonById } from "../auth/salespeople.ts";
+import { userById } from "../auth/users.ts";
 import { readAs, readPublic } from "../auth/verification.ts";
 import { isKnownCar, rememberCar } from "../cars/known-cars.ts";
 import { execute } from "../coordinator.ts";
@@ -19,6 +20,15 @@ import { bookingById, bookingList, calendarOfCar, occupiedOf, onDay, zoneOfBooki
 type Bookings = { count: number; rows: Booking[] };
 type Window = { limit: number; offset: number };
 
+/** What a new booking is made of. `customer` and `salesperson` are for staff to say. */
+type NewBooking = {
+  carId: string;
+  startAt: string;
+  notes: string;
+  customer?: string | undefined;
+  salesperson?: string | undefined;
+};
+
 /**
  * Requests a test drive for the caller. It is PENDING until staff approve it.
  * @param input `startAt` as the client sent it; without an offset it is showroom time
@@ -26,10 +36,12 @@ type Window = { limit: number; offset: number };
 export async function createBooking(
   deps: Deps,
   caller: ClaimedCaller,
-  input: { carId: string; startAt: string; notes: string },
+  input: NewBooking,
   key: IdempotencyKey | undefined,
 ): Promise<Result<Booking>> {
-  const { carId, notes } = input;
+  const { carId, notes, customer, salesperson } = input;
+  if (customer !== undefined) return onlyForStaff("customer");
+  if (salesperson !== undefined) return onlyForStaff("salesperson");
   let startAt = parseInstant(input.startAt);
   if (startAt === undefined || !isKnownCar(carId)) {
     const read = await readAs(deps, caller, showroomOfCar({ carId, from: sinceYesterday(deps.now) }));
@@ -45,6 +57,48 @@ export async function createBooking(
   const outcome = await execute(deps, carId, caller, command, key && { key });
   if (outcome.ok) return bookingOf(outcome);
   return withAlternatives(deps, caller, outcome, { carId, customerId: caller.id, startAt });
+}
+
+/**
+ * Books a test drive for a customer who rang up or walked in. It is APPROVED at once, and may be within the lead time and
+ * beyond the horizon. Two round trips.
+ * @param input `salesperson`: the id of the user or profile of who drives along; without it the showroom's policy decides
+ */
+export async function bookForCustomer(
+  deps: Deps,
+  claimed: ClaimedCaller,
+  input: NewBooking,
+  key: IdempotencyKey | undefined,
+): Promise<Result<Booking>> {
+  const { carId, notes, customer: customerId, salesperson = null } = input;
+  if (customerId === undefined) return refuseField("customer", "required", "Say for whom it is");
+  const read = await readAs(
+    deps,
+    claimed,
+    showroomOfCar({ carId, from: sinceYesterday(deps.now) }),
+    userById({ id: customerId }),
+    salespersonById({ salesperson }),
+  );
+  if (!read.ok) return read;
+  const [[showroom], [customer], [person]] = read.value.rows;
+  if (!showroom) return refuse("car_not_found");
+  if (customer?.role !== "CUSTOMER" || !customer.isActive)
+    return refuseField("customer", "unknown", "Must be an active customer");
+  if (salesperson !== null && !person?.isActive) return notActiveStaff();
+  const startAt = parseInstant(input.startAt, scheduleOf(showroom, deps.config.showroom).timeZone);
+  if (startAt === undefined) return invalidStart();
+  const { caller } = read.value;
+  const command = {
+    type: "book",
+    customerId,
+    startAt,
+    notes,
+    by: caller.id,
+    salespersonId: person?.userId,
+  } as const;
+  const outcome = await execute(deps, carId, caller, command, key && { key });
+  if (outcome.ok) return bookingOf(outcome);
+  return withAlternatives(deps, claimed, outcome, { carId, customerId, startAt });
 }
 
 /** The reasons for which another slot may suit. */
@@ -226,11 +280,14 @@ export async function assignBooking(
   if (!visible.ok) return visible;
   const { caller, booking, found } = visible.value;
   const [[person]] = found;
-  if (salesperson !== null && !person?.isActive)
-    return refuseField("salesperson", "not_active_staff", "Must be an active staff member");
+  if (salesperson !== null && !person?.isActive) return notActiveStaff();
   const command = { type: "assign", bookingId: id, salespersonId: person?.userId ?? null } as const;
   return bookingOf(await execute(deps, booking.carId, caller, command));
 }
+
+const onlyForStaff = (field: string) => refuseField(field, "only_for_staff", "Only staff can say this");
+
+const notActiveStaff = () => refuseField("salesperson", "not_active_staff", "Must be an active staff member");
 
 const invalidStart = () => refuseField("start_at", "invalid_instant", START_MESSAGES.invalid_instant);
 

@@ -130,7 +130,10 @@ export class D1CarStore implements CarStore {
     const statements: Statement[] = [
       ...fences,
       ...changeStatements(change),
-      ...(change.type === "booked" ? [checkBookingCap(change.booking, caps)] : []),
+      // The cap is against customers who hoard, not against the sales team.
+      ...(change.type === "booked" && change.booking.source !== "STAFF"
+        ? [checkBookingCap(change.booking, caps)]
+        : []),
       ...(limitChanges && caller.role === "CUSTOMER" ? [countBookingChange(caller.id, at)] : []),
       ...(notices.length > 0 ? [outboxStatement(notices, at, requestId)] : []),
       ...(answer ? storeAnswer(idempotency?.key, answer, at) : []),

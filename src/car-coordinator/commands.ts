@@ -40,8 +40,19 @@ export type CarState = {
 
 /** A command about a booking of the car. */
 export type BookingCommand =
-  /** `heldUntil`: it is a hold, which the customer still has to confirm. */
-  | { type: "book"; customerId: string; startAt: number; notes: string; heldUntil?: number | undefined }
+  /**
+   * `heldUntil`: it is a hold, which the customer still has to confirm. `by`: the staff member who books for the customer,
+   * which needs no approval; they may say who drives along.
+   */
+  | {
+      type: "book";
+      customerId: string;
+      startAt: number;
+      notes: string;
+      heldUntil?: number | undefined;
+      by?: string | undefined;
+      salespersonId?: string | undefined;
+    }
   /** Makes a booking of a hold. */
   | { type: "confirm"; bookingId: string }
   /** `by`: the staff member who decides; absent when the customer does. */
@@ -139,10 +150,10 @@ type Of<Type extends Command["type"]> = Extract<Command, { type: Type }>;
 
 function decideBook(state: CarState, command: Of<"book">, context: DecisionContext): Decision {
   const { carId, now, newId } = context;
-  const { customerId, notes, startAt, heldUntil = null } = command;
-  const place = findPlace(state, startAt, context, { byStaff: false });
+  const { customerId, notes, startAt, heldUntil = null, by = null, salespersonId = null } = command;
+  const place = findPlace(state, startAt, context, { byStaff: by !== null });
   if (!place.ok) return place;
-  const candidates = candidatesFor(place.value.schedule, startAt);
+  const candidates = salespersonId === null ? candidatesFor(place.value.schedule, startAt) : undefined;
   if (candidates?.length === 0) return refuse("no_salesperson_free");
   const booking: Booking = {
     id: newId,
@@ -150,13 +161,14 @@ function decideBook(state: CarState, command: Of<"book">, context: DecisionConte
     customerId,
     ...place.value.place,
     heldUntil,
-    status: "PENDING",
+    status: by === null ? "PENDING" : "APPROVED",
     notes,
     reason: "",
-    handledBy: null,
+    handledBy: by,
     sequence: 0,
-    salespersonId: null,
-    assignedBy: null,
+    salespersonId,
+    assignedBy: salespersonId === null ? null : "STAFF",
+    source: by === null ? "ONLINE" : "STAFF",
     createdAt: now,
     updatedAt: now,
   };

@@ -24,7 +24,11 @@ export function noticesOf(change: Change, staffAddress: string): Notice[] {
       // A hold concerns nobody before it is confirmed.
       if (booking.heldUntil !== null) return [];
       return [
-        notice("booking_received", customerOf(booking), booking),
+        notice(
+          booking.status === "APPROVED" ? "booking_approved" : "booking_received",
+          customerOf(booking),
+          booking,
+        ),
         notice("staff_booking", staffOf(booking), booking),
       ];
     }

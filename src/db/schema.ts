@@ -22,6 +22,7 @@ import {
   ASSIGNED_BY,
   ASSIGNMENTS,
   BODY_TYPES,
+  BOOKING_SOURCES,
   BOOKING_STATUSES,
   CAR_LOCATIONS,
   CAR_STATUSES,
@@ -621,6 +622,7 @@ export const bookings = sqliteTable(
     salespersonId: text("salesperson_id").references(() => users.id),
     /** Who chose the salesperson: the showroom's fair order, or a member of staff. NULL: there is none. */
     assignedBy: text("assigned_by", { enum: ASSIGNED_BY }),
+    source: text({ enum: BOOKING_SOURCES }).notNull().default("ONLINE"),
   },
   (t) => [
     index("bookings_customer").on(t.customerId, t.startAt, t.id),

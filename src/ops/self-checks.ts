@@ -26,7 +26,7 @@ const MOST_CARS = 50_000;
 
 /** The coming active bookings, and those of the last day. */
 const activeBookings = (now: number): Query => query`(
-  SELECT id, car_id, customer_id, salesperson_id, start_at, end_at, coalesce(footprint_start_at, start_at) AS occupied_from,
+  SELECT id, car_id, customer_id, salesperson_id, source, start_at, end_at, coalesce(footprint_start_at, start_at) AS occupied_from,
     coalesce(footprint_end_at, end_at) AS occupied_until
   FROM bookings
   WHERE start_at > ${now - DAY_MS} AND status IN ('PENDING', 'APPROVED')
@@ -99,11 +99,11 @@ export const CHECKS = {
         SELECT 1 FROM allocations WHERE kind = 'SALESPERSON' AND resource_id = b.salesperson_id
           AND booking_id = b.id AND start_at = b.occupied_from AND end_at = b.occupied_until))`,
 
-  /** No customer has more coming bookings than MAX_ACTIVE_BOOKINGS. */
+  /** No customer has requested more coming bookings than MAX_ACTIVE_BOOKINGS. */
   customer_caps: ({ activeBookings: { most } }, now) => query`
     SELECT count(*) AS failures FROM (
       SELECT customer_id FROM ${activeBookings(now)}
-      WHERE end_at > ${now} GROUP BY customer_id HAVING count(*) > ${most})`,
+      WHERE end_at > ${now} GROUP BY customer_id HAVING count(*) FILTER (WHERE source <> 'STAFF') > ${most})`,
 
   /** A car is SOLD when it has an open sale, and has one at most. */
   open_sales: () => query`

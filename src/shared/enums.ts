@@ -45,6 +45,8 @@ export const ACTIVE_BOOKING_STATUSES = ["PENDING", "APPROVED"] as const satisfie
 
 /** How bookings of a showroom get their salesperson: by hand, or by its fair order. */
 export const ASSIGNMENTS = ["NONE", "AUTOMATIC"] as const;
+/** How a booking came about: requested by its customer, or made by staff for somebody who rang up or walked in. */
+export const BOOKING_SOURCES = ["ONLINE", "STAFF"] as const;
 /** Who chose the salesperson of a booking: the showroom's fair order, or a member of staff. */
 export const ASSIGNED_BY = ["AUTO", "STAFF"] as const;
 /** What can be in one place only at one time. */
@@ -70,6 +72,8 @@ export const NOTIFICATION_KINDS = [
   "staff_user_deactivated",
 ] as const;
 export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
+/** How a booking came about. */
+export type BookingSource = (typeof BOOKING_SOURCES)[number];
 /** Who chose the salesperson of a booking. */
 export type AssignedBy = (typeof ASSIGNED_BY)[number];
 /** How bookings of a showroom get their salesperson. */

@@ -263,6 +263,7 @@ describe("the fair order", () => {
         heldUntil: null,
         salespersonId: null,
         assignedBy: null,
+        source: "ONLINE",
       };
       const { sql, params } = insertBooking(row, people);
       const { results } = await env.DB.prepare(sql)

@@ -86,6 +86,7 @@ describe("the store of a car", () => {
         heldUntil: null,
         salespersonId: null,
         assignedBy: null,
+        source: "ONLINE",
       },
     } as const;
     const [displaced, successor] = [storeOf(carId), storeOf(carId)];

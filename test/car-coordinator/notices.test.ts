@@ -162,6 +162,8 @@ describe("the address of the showroom", () => {
     const mails = await mailsAbout(id);
     expect(heads(mails)).toEqual(["mitte@example.com Unassigned test drive"]);
     expect(mails[0]?.text).toContain("Nobody drives along yet");
+    // Nothing but the mail from when the drive was theirs.
+    expect(await db.$count(notifications, eq(notifications.userId, sam.id))).toBe(1);
   });
 
   test("gets the mail of a salesperson without an address, with their name", async () => {

@@ -170,8 +170,15 @@ export const MATRIX: Record<string, Row> = {
   ],
 
   createBooking: [
-    async (t) => ({ path: "/api/bookings/", json: { car: await t.car(), start_at: await t.slot() } }),
-    "401 201 201 403 403 403 401 401 401",
+    async (t) => ({
+      path: "/api/bookings/",
+      json: {
+        car: await t.car(),
+        start_at: await t.slot(),
+        ...(t.caller.includes("customer") ? {} : { customer: t.customer() }),
+      },
+    }),
+    "401 201 201 201 201 201 401 401 401",
   ],
   listMyBookings: [() => ({ path: "/api/bookings/me/" }), "401 200 200 403 403 403 401 401 401"],
   getBooking: [

@@ -90,6 +90,7 @@ function draw(random: Random, old: Booking | undefined, id: string): Booking {
     ...place,
     heldUntil,
     ...assigned(random.pick([null, ...PEOPLE])),
+    source: "ONLINE",
     status: "PENDING",
     notes: "",
     reason: "",

@@ -104,7 +104,8 @@ function drawRequest(world: SeveralCars): Request {
   const dice = random.next();
   if (dice < 0.45 || (known.length === 0 && dice < 0.88)) {
     const heldUntil = random.chance(0.4) ? world.now + random.pick([0.5, 1, 2]) * HOUR : undefined;
-    return { type: "book", carId, customerId, startAt, heldUntil };
+    const by = heldUntil === undefined && random.chance(0.2) ? "sue" : undefined;
+    return { type: "book", carId, customerId, startAt, heldUntil, by };
   }
   if (dice < 0.52) return { type: "confirm", ...random.pick(known) };
   if (dice < 0.6) {

@@ -13,7 +13,15 @@ import type { Clock, Result, StatusChange } from "./specification.ts";
 
 /** What a client requests. `heldUntil`: the booking is a hold. */
 export type Request =
-  | { type: "book"; carId: string; customerId: string; startAt: number; heldUntil: number | undefined }
+  | {
+      type: "book";
+      carId: string;
+      customerId: string;
+      startAt: number;
+      heldUntil: number | undefined;
+      /** A member of staff books for the customer. */
+      by?: string | undefined;
+    }
   | { type: "confirm"; carId: string; id: string }
   | { type: "transition"; carId: string; id: string; to: string }
   | { type: "reschedule"; carId: string; id: string; startAt: number; confirmed: boolean }
@@ -174,7 +182,8 @@ function* faultsOf({ booking, old, before }: Written): Generator<string> {
   const isMove = old !== undefined && old.startAt !== booking.startAt;
   const isConfirmation = old !== undefined && isHold(old) && !isHold(booking);
 
-  if (!old && status !== "PENDING") yield "it begins as another status than PENDING";
+  if (!old && status !== (booking.source === "STAFF" ? "APPROVED" : "PENDING"))
+    yield "it begins as another status than it should";
   if (old && old.status !== status && !isMove && !isLegal(old, status))
     yield `${old.status} became ${status}`;
   if (old && isHold(old) && at >= Number(old.heldUntil)) yield "a hold that had ended was changed";
@@ -327,7 +336,8 @@ function isAsked(request: Request, booking: Booking, old?: Booking): boolean {
         booking.carId === request.carId &&
         booking.customerId === request.customerId &&
         booking.startAt === request.startAt &&
-        (booking.heldUntil ?? undefined) === request.heldUntil
+        (booking.heldUntil ?? undefined) === request.heldUntil &&
+        (booking.source === "STAFF") === (request.by !== undefined)
       );
     case "confirm":
       return booking.id === request.id && isActive(booking) && !isHold(booking);
