@@ -1,1 +1,1 @@
-ALTER TABLE `bookings` ADD `source` text DEFAULT 'ONLINE' NOT NULL CHECK (source IN ('ONLINE', 'STAFF'));
+ALTER TABLE `bookings` ADD `source` text DEFAULT 'ONLINE' NOT NULL CHECK (source IN ('ONLINE', 'GUEST', 'STAFF'));

@@ -124,6 +124,19 @@ export function claimedCaller(c: Context<AppEnv>): ClaimedCaller {
   return claimed;
 }
 
+/**
+ * Returns the claimed caller of an operation that customers and staff call in different ways. From then on the caller must
+ * have a role of the claimed kind: somebody who has become staff does not act as a customer by an old token, nor the other
+ * way round.
+ */
+export function claimedOfItsKind(c: Context<AppEnv>): ClaimedCaller {
+  const claimed = claimedCaller(c);
+  const allowedRoles = claimed.allowedRoles.filter((role) => isStaff({ role }) === isStaff(claimed));
+  const narrowed = { ...claimed, allowedRoles };
+  c.set("claimed", narrowed);
+  return narrowed;
+}
+
 /** Returns the verified caller. Verifies once per request. @throws `invalid_token` or `forbidden` */
 export async function verifiedCaller(c: Context<AppEnv>): Promise<VerifiedCaller> {
   const deps = depsOf(c);

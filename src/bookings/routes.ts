@@ -1,6 +1,6 @@
 /** /api/bookings, and the slots of a car. */
 import type { Context } from "hono";
-import { claimedCaller, claimedStaff, operation } from "../auth/operation.ts";
+import { claimedCaller, claimedOfItsKind, claimedStaff, operation } from "../auth/operation.ts";
 import { notModifiedAnswer } from "../http/conditional.ts";
 import type { AppEnv } from "../http/context.ts";
 import { once } from "../http/idempotency.ts";
@@ -84,7 +84,7 @@ export const bookingRoutes = createRouter()
     ),
     async (c) => {
       const body = c.req.valid("json");
-      const caller = claimedCaller(c);
+      const caller = claimedOfItsKind(c);
       return once(c, caller.id, body, async (key) => {
         const { car: carId, start_at: startAt, notes = "", customer, salesperson } = body;
         const input = { carId, startAt, notes };

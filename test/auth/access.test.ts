@@ -59,7 +59,8 @@ describe.each(ENDINGS)("a caller who %s", (_, end, status, code) => {
       { car: carId, start_at: iso(slot(3)) },
       { car: carId, start_at: "yesterday" },
       { car: crypto.randomUUID(), start_at: iso(slot(3)) },
-      {},
+      // Staff may book as well, so what a body needs is theirs to know.
+      ...(code === "forbidden" ? [] : [{}]),
     ]) {
       const refused = await answer(call("POST", "/api/bookings/", { token: customer.token, json }));
       expect(refused).toMatchObject({ status, body: { code } });

@@ -178,7 +178,8 @@ export const MATRIX: Record<string, Row> = {
         ...(t.caller.includes("customer") ? {} : { customer: t.customer() }),
       },
     }),
-    "401 201 201 201 201 201 401 401 401",
+    // The token of the other SALES is from when they were a customer, and a customer books in another way.
+    "401 201 201 201 403 201 401 401 401",
   ],
   listMyBookings: [() => ({ path: "/api/bookings/me/" }), "401 200 200 403 403 403 401 401 401"],
   getBooking: [
@@ -546,8 +547,10 @@ export async function stageMatrix(server: Server) {
     },
     customer: () => ids.get("customer") ?? "",
     async slot() {
+      // No two are alike, because nobody drives two cars at once.
+      made += 1;
       const day = new Date(Date.now() + (2 + (made % 28)) * 86_400_000).toISOString().slice(0, 10);
-      return `${day}T${10 + (++made % 7)}:00`;
+      return `${day}T${10 + (Math.floor(made / 28) % 7)}:00`;
     },
     profile: (of) => profiles.get(of) ?? "",
     refresh: async () =>

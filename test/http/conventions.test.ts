@@ -147,7 +147,11 @@ describe("invalid input", () => {
   test("an unknown field is refused with the allowed ones named", async () => {
     const refused = await post({ ...(await valid()), colour: "red" });
     expect(refused.body.errors).toEqual([
-      { field: "colour", code: "unknown_field", message: "Unknown; allowed are car, start_at, notes" },
+      {
+        field: "colour",
+        code: "unknown_field",
+        message: "Unknown; allowed are car, start_at, notes, customer, salesperson",
+      },
     ]);
   });
 
@@ -303,7 +307,7 @@ describe("the documents of the API", () => {
     const { body } = await answer(call("GET", "/openapi.json"));
     expect(body.openapi).toBe("3.1.0");
     expect(body.paths["/api/bookings"].post.operationId).toBe("createBooking");
-    expect(body.paths["/api/bookings"].post["x-roles"]).toEqual(["CUSTOMER"]);
+    expect(body.paths["/api/bookings/me"].get["x-roles"]).toEqual(["CUSTOMER"]);
   });
 
   test.each(["/", "/docs", "/docs/errors", "/reset-password", "/verify-email"])(
