@@ -362,7 +362,7 @@ const WATCHED = [
 
 /** Notifications. The consumer changes them meanwhile, but neither writes one nor touches one that has failed. */
 const NOTIFICATIONS =
-  "SELECT id, iif(status = 'FAILED', 'FAILED after ' || attempts, '') AS failure FROM notifications";
+  "SELECT id, iif(status = 'FAILED', 'FAILED after ' || attempts || ' at ' || next_attempt_at, '') AS failure FROM notifications";
 
 type Snapshot = { facts: string; notifications: Map<string, string> };
 
