@@ -7,7 +7,7 @@ process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
 process.env["JWT_SECRET"] = "a secret of the tests that opens nothing else";
 
 /** Variables that make random tests run longer. */
-const LONGER = ["TEST_STOCK", "OFFERED_POLICIES", "ABSENCE_ROUNDS"];
+const LONGER = ["TEST_STOCK", "OFFERED_POLICIES", "ABSENCE_ROUNDS", "CROWD"];
 
 /** workerd with the Worker's own configuration; `main` is another entry than its own. */
 const inWorkerd = (main?: string) =>

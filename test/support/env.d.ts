@@ -5,6 +5,7 @@ declare namespace Cloudflare {
     TEST_STOCK: string | undefined;
     OFFERED_POLICIES: string | undefined;
     ABSENCE_ROUNDS: string | undefined;
+    CROWD: string | undefined;
   }
 }
 
