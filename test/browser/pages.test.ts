@@ -93,7 +93,14 @@ describe("the reference page", () => {
     const { page, faults } = await open("/docs");
     const found = page.locator("#index li:visible a");
     const targets = () => found.evaluateAll((links) => links.map((link) => link.getAttribute("href")));
-    await page.keyboard.press("/");
+    // A machine that is busy may still be painting when the key comes.
+    await expect
+      .poll(async () => {
+        await page.keyboard.press("/");
+        return page.evaluate("document.activeElement.id");
+      })
+      .toBe("search");
+    await page.locator("#search").fill("");
     await page.keyboard.type("available slots");
     await expect.poll(targets).toEqual(["#listAvailableSlots"]);
     await page.locator("#search").fill("getOpsStatus admin");
